@@ -1,0 +1,37 @@
+"""Boxes as arrays (..., 4) of float pixels, x1 y1 x2 y2, without -1 terms."""
+
+import numpy as np
+
+
+def from_xywh(box_xywh: np.ndarray) -> np.ndarray:
+    """Corner boxes from COCO's left, top, width, height."""
+    box_xywh = np.asarray(box_xywh, dtype=np.float64).reshape(-1, 4)
+    return np.concatenate([box_xywh[:, :2], box_xywh[:, :2] + box_xywh[:, 2:]], axis=1)
+
+
+def to_xywh(box_xyxy: np.ndarray) -> np.ndarray:
+    """COCO's left, top, width, height from corner boxes."""
+    box_xyxy = np.asarray(box_xyxy, dtype=np.float64).reshape(-1, 4)
+    return np.concatenate([box_xyxy[:, :2], box_xyxy[:, 2:] - box_xyxy[:, :2]], axis=1)
+
+
+def area(box_xyxy: np.ndarray) -> np.ndarray:
+    """Areas (...,) in square pixels; inverted boxes have none."""
+    box_xyxy = np.asarray(box_xyxy)
+    sides = np.maximum(box_xyxy[..., 2:] - box_xyxy[..., :2], 0)
+    return sides[..., 0] * sides[..., 1]
+
+
+def iou(boxes_a_xyxy: np.ndarray, boxes_b_xyxy: np.ndarray) -> np.ndarray:
+    """Intersection over union of every pair: (N, 4) and (M, 4) to (N, M); 0 for empty boxes."""
+    a, b = np.reshape(boxes_a_xyxy, (-1, 1, 4)), np.reshape(boxes_b_xyxy, (1, -1, 4))
+    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
+    overlap = np.prod(np.maximum(high - low, 0), axis=-1)
+    union = area(a) + area(b) - overlap
+    return np.divide(overlap, union, out=np.zeros_like(overlap, dtype=float), where=union > 0)
+
+
+def clip(box_xyxy: np.ndarray, size_wh: tuple[float, float]) -> np.ndarray:
+    """Boxes cut to a picture of `size_wh` pixels."""
+    width, height = size_wh
+    return np.clip(box_xyxy, 0, [width, height, width, height])

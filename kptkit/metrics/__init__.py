@@ -1,0 +1,1 @@
+"""Judges: the published protocols, each equal to a plain loop."""

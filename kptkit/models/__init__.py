@@ -1,0 +1,1 @@
+"""Networks: functional Keras models without loss, data or download inside."""
