@@ -6,9 +6,11 @@ pixels, its rotation.
 
 Two published conventions relate a window of width w to a crop of width W:
 
-- ``official`` (HRNet, Sun et al. 2019): crop = (p - centre) * W / w + W / 2, heatmap = crop / stride.
-- ``udp`` (Huang et al. 2020, unbiased data processing): sizes count intervals between pixel centres,
-  crop = (p - centre) * (W - 1) / w + (W - 1) / 2, heatmap = crop * (heatmap_w - 1) / (W - 1).
+- ``official`` (HRNet, Sun et al. 2019): crop = (p - centre) * W / w + W / 2,
+  heatmap = crop / stride.
+- ``udp`` (unbiased data processing, Huang et al. 2020): sizes count intervals between pixel
+  centres, crop = (p - centre) * (W - 1) / w + (W - 1) / 2,
+  heatmap = crop * (heatmap_w - 1) / (W - 1).
 
 The arithmetic is written once, over an array namespace `xp` (``numpy`` for the data pipeline,
 ``keras.ops`` inside exported graphs), and takes any leading batch dimensions.
@@ -59,8 +61,8 @@ def crop_matrix(
     """The affine map from image pixels to crop pixels.
 
     Only the window's width sets the scale, as in the official code; its height follows from the
-    crop's aspect ratio. A positive rotation turns the window clockwise in the image (y down), so the
-    person appears turned counter-clockwise in the crop.
+    crop's aspect ratio. A positive rotation turns the window clockwise in the image (y down), so
+    the person appears turned counter-clockwise in the crop.
 
     Returns:
         (..., 2, 3): crop = matrix @ (x, y, 1).

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from kptkit.errors import InputError
+
 
 def from_xywh(box_xywh: np.ndarray) -> np.ndarray:
     """Corner boxes from COCO's left, top, width, height."""
@@ -35,3 +37,22 @@ def clip(box_xyxy: np.ndarray, size_wh: tuple[float, float]) -> np.ndarray:
     """Boxes cut to a picture of `size_wh` pixels."""
     width, height = size_wh
     return np.clip(box_xyxy, 0, [width, height, width, height])
+
+
+def checked(box_xyxy: np.ndarray) -> np.ndarray:
+    """Boxes a user passed, as (N, 4) float32.
+
+    Raises:
+        InputError: the shape is wrong, or a box is empty, inverted or not finite.
+    """
+    box_xyxy = np.asarray(box_xyxy, dtype=np.float32)
+    if box_xyxy.size == 0:
+        return np.zeros((0, 4), np.float32)
+    if box_xyxy.ndim != 2 or box_xyxy.shape[1] != 4:
+        raise InputError(f"boxes: shape {box_xyxy.shape}, expected (N, 4) as x1 y1 x2 y2")
+    for index, box in enumerate(box_xyxy):
+        if not np.isfinite(box).all() or (box[2:] <= box[:2]).any():
+            raise InputError(
+                f"boxes[{index}]: {box.tolist()}, expected finite x1 < x2 and y1 < y2 in pixels"
+            )
+    return box_xyxy

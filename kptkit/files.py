@@ -68,7 +68,7 @@ def publish_folder(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def remove_unfinished(folder: str | os.PathLike) -> None:
-    """Removes what killed writers left in `folder`. Call it only while holding the folder's lock."""
+    """Removes what killed writers left in `folder`; call it only while holding its lock."""
     for leftover in Path(folder).glob(UNFINISHED_PREFIX + "*"):
         if leftover.is_dir():
             shutil.rmtree(leftover)

@@ -6,7 +6,7 @@ Names are given as the authors' PyTorch paths, so that converting weights is one
 import keras
 from keras import layers
 
-# Means and standard deviations of ImageNet's RGB channels on the 0..1 scale, as torchvision has them.
+# Means and deviations of ImageNet's RGB channels on the 0..1 scale, as torchvision has them.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -37,8 +37,8 @@ def convolution(
         stride,
         padding="same" if stride == 1 else "valid",
         use_bias=use_bias,
-        # The official initialisation. In the last layer it decides whether MSE trains at all: larger
-        # first outputs drive the network to predict zero everywhere, and it stays there.
+        # The official initialisation. In the last layer it decides whether MSE trains at all:
+        # larger first outputs drive the network to predict zero everywhere, and it stays there.
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
         name=name,
     )(x)

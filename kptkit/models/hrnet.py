@@ -1,8 +1,8 @@
 """HRNet for keypoints (Sun, Xiao, Liu, Wang: Deep High-Resolution Representation Learning, 2019).
 
-RGB pixel values 0..255 (B, H, W, 3) to heatmaps (B, H/4, W/4, K) float32. Branches at 1/4, 1/8, 1/16
-and 1/32 of the input run side by side and exchange features after every module, so H and W are
-multiples of 32.
+RGB pixel values 0..255 (B, H, W, 3) to heatmaps (B, H/4, W/4, K) float32. Branches at 1/4, 1/8,
+1/16 and 1/32 of the input run side by side and exchange features after every module, so H and W
+are multiples of 32.
 """
 
 from dataclasses import dataclass

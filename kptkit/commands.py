@@ -1,0 +1,68 @@
+"""How every command starts and ends: flags from a dataclass, one line and code 2 for an error."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from kptkit.errors import InputError
+
+Config = Any
+
+
+def run(
+    main: Callable[[Config], None],
+    config: type,
+    default: Callable[[list[str]], Config] | None = None,
+) -> None:
+    """Parses the command line into a dataclass and calls `main` with it.
+
+    Args:
+        config: the dataclass whose fields are the flags.
+        default: makes the values that flags override from the raw arguments, where one flag
+            (`--recipe`) decides what the others start from.
+
+    Exit codes: 0 done, 2 unusable input or flags, 130 interrupted, 141 the reader of a pipe left.
+    """
+    quieten()
+    import tyro
+
+    try:
+        start = default(sys.argv[1:]) if default else None
+        description = sys.modules["__main__"].__doc__
+        main(tyro.cli(config, default=start, description=description))
+        sys.stdout.flush()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+def quieten() -> None:
+    """Keeps TensorFlow's start-up chatter off the screen; call it before importing TensorFlow.
+
+    Some of its lines are written before its own log level is read, so the error stream itself is
+    put aside while it is imported.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+
+def import_tensorflow_quietly() -> None:
+    """Imports TensorFlow and looks for devices with the error stream put aside."""
+    quieten()
+    stderr = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+    finally:
+        os.dup2(stderr, 2)
+        os.close(null)
+        os.close(stderr)

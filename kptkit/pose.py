@@ -1,0 +1,163 @@
+"""From pictures and boxes to keypoints: the one path of evaluation, prediction and export."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from kptkit import affine, boxes
+from kptkit.decode import decode, flip_back, heatmaps_from_logits
+from kptkit.encode import heatmap_sigma
+from kptkit.images import as_image, read_image
+from kptkit.models.hrnet import STRIDE, hrnet
+from kptkit.recipes import PoseRecipe
+from kptkit.run import load_run
+from kptkit.skeletons import KeypointSchema
+from kptkit.weights import load_weights
+
+
+@dataclass(frozen=True)
+class PosePrediction:
+    """The persons of one picture."""
+
+    keypoints: np.ndarray
+    """(N, K, 3) float32: x and y in image pixels, and the peak of the heatmap as a score."""
+    scores: np.ndarray
+    """(N,) float32: the mean score of a person's keypoints."""
+    boxes_xyxy: np.ndarray
+    """(N, 4) float32 in image pixels: the boxes that were looked at."""
+
+
+def build_model(recipe: PoseRecipe, num_keypoints: int, synchronized: bool = False) -> keras.Model:
+    """The network of a recipe, with fresh weights."""
+    keras.config.set_dtype_policy(recipe.precision)
+    return hrnet(num_keypoints, recipe.variant, recipe.input_size_wh, synchronized)
+
+
+def recipe_sigma(recipe: PoseRecipe) -> float:
+    """The standard deviation of a recipe's Gaussians in heatmap pixels."""
+    return recipe.heatmap_sigma or heatmap_sigma(recipe.heatmap_wh)
+
+
+def crops_to_heatmaps(
+    model: keras.Model, crops: Any, recipe: PoseRecipe, schema: KeypointSchema
+) -> Any:
+    """Heatmaps (B, h, w, K) of crops (B, H, W, 3), with the mirrored crop's where the recipe says.
+
+    The logits of a network trained by spatial cross-entropy become maps that peak at 1.
+    """
+
+    def maps(images: Any) -> Any:
+        outputs = model(images, training=False)
+        if recipe.loss == "cross_entropy":
+            outputs = heatmaps_from_logits(outputs, recipe_sigma(recipe))
+        return outputs
+
+    crops = ops.cast(crops, "float32")
+    heatmaps = maps(crops)
+    if recipe.flip_test and schema.flip_pairs:
+        mirrored = maps(ops.flip(crops, axis=2))
+        back = flip_back(mirrored, schema.flip_permutation, recipe.flip_alignment, STRIDE)
+        heatmaps = (heatmaps + back) / 2
+    return heatmaps
+
+
+def heatmaps_to_crop(heatmaps: Any, recipe: PoseRecipe) -> Any:
+    """Keypoints (B, K, 3) of heatmaps: x and y in crop pixels, and the score."""
+    keypoints = decode(heatmaps, recipe.decoder, recipe_sigma(recipe))
+    scale = affine.crop_to_heatmap_scale(recipe.input_size_wh, recipe.heatmap_wh, recipe.convention)
+    return keypoints / ops.convert_to_tensor([*scale, 1.0], "float32")
+
+
+class PoseEstimator:
+    """A trained pose network with its geometry: boxes to crops, crops to keypoints, and back.
+
+    Args:
+        model: crops to heatmaps, as `recipe` describes it.
+        recipe: input size, convention, decoder and flip test.
+        schema: the keypoints' names, pairs and edges.
+    """
+
+    def __init__(self, model: keras.Model, recipe: PoseRecipe, schema: KeypointSchema):
+        self.model, self.recipe, self.schema = model, recipe, schema
+        width, height = recipe.input_size_wh
+        self._predict = tf.function(
+            self._crops_to_keypoints,
+            input_signature=[tf.TensorSpec((None, height, width, 3), tf.uint8)],
+        )
+
+    @classmethod
+    def from_run(cls, folder: str | os.PathLike, weights: str = "best.npz") -> "PoseEstimator":
+        """The estimator of a run folder; it needs nothing else.
+
+        Raises:
+            InputError: the folder or its weights are missing or damaged.
+        """
+        run = load_run(folder)
+        model = build_model(run.recipe, run.schema.num_keypoints)
+        load_weights(model, Path(folder) / weights)
+        return cls(model, run.recipe, run.schema)
+
+    def predict(
+        self, image: np.ndarray | str | os.PathLike, boxes_xyxy: np.ndarray | None = None
+    ) -> PosePrediction:
+        """The keypoints of one picture.
+
+        Args:
+            image: RGB uint8 (H, W, 3), or a path (EXIF orientation is applied).
+            boxes_xyxy: (N, 4) persons in image pixels; none: one person, the whole picture.
+
+        Raises:
+            InputError: the picture cannot be used, or a box is empty or not finite.
+        """
+        if isinstance(image, (str, os.PathLike)):
+            image = read_image(image, orientation="exif")
+        image = as_image(image)
+        if boxes_xyxy is None:
+            boxes_xyxy = np.array([[0, 0, image.shape[1], image.shape[0]]])
+        boxes_xyxy = boxes.checked(boxes_xyxy)
+        size_wh = self.recipe.input_size_wh
+        centre_xy, window_wh = affine.crop_window(boxes_xyxy, size_wh)
+        matrices = affine.crop_matrix(
+            centre_xy, window_wh, size_wh, convention=self.recipe.convention
+        )
+        crops = [affine.warp(image, matrix, size_wh) for matrix in matrices]
+        crops = np.array(crops, np.uint8).reshape(-1, size_wh[1], size_wh[0], 3)
+        keypoints = self._in_image(self.predict_crops(crops), matrices)
+        return PosePrediction(keypoints, keypoints[..., 2].mean(axis=1), boxes_xyxy)
+
+    def predict_crops(self, crops: np.ndarray) -> np.ndarray:
+        """Keypoints (B, K, 3) in crop pixels, with scores, of crops (B, H, W, 3) uint8."""
+        return self._predict(crops).numpy()
+
+    def predict_batches(
+        self, batches: Iterable[dict[str, tf.Tensor]]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Sample ids (N,) and keypoints (N, K, 3) in image pixels of evaluation batches."""
+        ids, keypoints = [], []
+        for batch in batches:
+            real = batch["sample_id"].numpy() >= 0
+            in_crop = self.predict_crops(batch["image"])
+            in_image = self._in_image(in_crop, batch["image_to_crop"].numpy())
+            ids.append(batch["sample_id"].numpy()[real])
+            keypoints.append(in_image[real])
+        shape = (0, self.schema.num_keypoints, 3)
+        return (
+            np.concatenate([np.zeros(0, np.int64), *ids]),
+            np.concatenate([np.zeros(shape, np.float32), *keypoints]),
+        )
+
+    def _crops_to_keypoints(self, crops: tf.Tensor) -> tf.Tensor:
+        heatmaps = crops_to_heatmaps(self.model, crops, self.recipe, self.schema)
+        return heatmaps_to_crop(heatmaps, self.recipe)
+
+    def _in_image(self, keypoints: np.ndarray, image_to_crop: np.ndarray) -> np.ndarray:
+        back = affine.invert(image_to_crop.astype(np.float64))
+        points = affine.transform_points(back, keypoints[..., :2])
+        return np.concatenate([points, keypoints[..., 2:]], axis=-1).astype(np.float32)

@@ -1,0 +1,332 @@
+"""A pose network from flags to a judged run folder: config, data, model, training, report.
+
+Every script that trains a pose network calls `train_pose` with its own default recipe.
+"""
+
+import difflib
+import math
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import tensorflow as tf
+import tyro
+
+from kptkit import files, train, visualize
+from kptkit.data.augment import AugmentConfig
+from kptkit.data.demo import write_demo_data
+from kptkit.data.ledger import SkipLedger
+from kptkit.data.pose_data import (
+    DataConfig,
+    PoseData,
+    PoseSet,
+    describe_flip_pairs,
+    first_persons,
+    load_pose_data,
+)
+from kptkit.data.pose_pipeline import ImageSource, evaluation_batches, training_batches
+from kptkit.data.samples import KeypointSamples
+from kptkit.errors import InputError
+from kptkit.evaluate import evaluate_pose
+from kptkit.images import read_image, write_image
+from kptkit.losses import HeatmapLoss
+from kptkit.metrics import oks
+from kptkit.optimizer import Adam, Schedule
+from kptkit.pose import (
+    PoseEstimator,
+    build_model,
+    crops_to_heatmaps,
+    heatmaps_to_crop,
+    recipe_sigma,
+)
+from kptkit.recipes import RECIPES, PoseRecipe
+from kptkit.run import PoseRun
+from kptkit.skeletons import COCO_17, COCO_17_KEYPOINT_WEIGHTS, KeypointSchema
+from kptkit.train_step import TrainStep
+from kptkit.weights import initialise
+
+# Pictures of the same persons after every evaluation, for the eye.
+SHEET_PERSONS = 8
+# With --overfit, an epoch is this many steps over the same persons.
+OVERFIT_STEPS = 50
+NO_AUGMENTATION = AugmentConfig(
+    scale_factor=0.0, rotation_probability=0.0, flip_probability=0.0, half_body_probability=0.0
+)
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How a run is carried out; nothing here changes what a recipe is."""
+
+    seed: int = 0
+    """Of the initial weights, the data order and the augmentation."""
+    init: str | None = None
+    """Weights to start from: a weights file or a run folder. The head is renewed where its
+    keypoints differ."""
+    strategy: Literal["one", "mirrored"] = "one"
+    """One device, or all GPUs of this machine."""
+    synchronized_batch_norm: bool = False
+    """With --strategy mirrored: batch statistics over all GPUs instead of each alone."""
+    deterministic: bool = False
+    """On a GPU, ask for ops that repeat to the bit (slower); a CPU always does."""
+    xla: Literal["auto", "on", "off"] = "auto"
+    """Compile the training step by XLA; auto does so on a GPU."""
+    evaluate_every: int = 1
+    """Epochs between evaluations."""
+    checkpoint_seconds: float = 300
+    """Time between checkpoints inside an epoch; each epoch ends with one anyway."""
+    overfit: int = 0
+    """Learn this many persons by heart and be judged on them: a check of data and loss."""
+    dry_run: bool = False
+    """Train two steps, be judged on a few persons, and leave nothing behind."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What to train, on what, and where to."""
+
+    recipe: str
+    """Where the constants start from; none: the demo's, or finetune with --data.train."""
+    constants: Annotated[PoseRecipe, tyro.conf.arg(name="")]
+    data: DataConfig = DataConfig()
+    options: Annotated[TrainOptions, tyro.conf.arg(name="")] = TrainOptions()
+    out: str | None = None
+    """Run folder; none: runs/RECIPE."""
+
+
+def default_config(arguments: list[str]) -> TrainConfig:
+    """The configuration that flags override: that of `--recipe`.
+
+    Raises:
+        InputError: there is no such recipe.
+    """
+    name = "finetune" if any(a.startswith("--data.train") for a in arguments) else "demo"
+    for place, argument in enumerate(arguments):
+        if argument.startswith("--recipe="):
+            name = argument.removeprefix("--recipe=")
+        elif argument == "--recipe" and place + 1 < len(arguments):
+            name = arguments[place + 1]
+    if name not in RECIPES:
+        near = difflib.get_close_matches(name, RECIPES, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise InputError(f"--recipe {name}: expected one of {', '.join(RECIPES)}{hint}")
+    return TrainConfig(recipe=name, constants=RECIPES[name])
+
+
+def train_pose(config: TrainConfig) -> None:
+    """Trains, judges, draws and exports; with `--dry-run`, in a folder that goes away.
+
+    Raises:
+        InputError: a flag or a file is unusable, or the loss is not finite.
+    """
+    if config.options.dry_run:
+        with tempfile.TemporaryDirectory() as temporary:
+            _train_in(Path(temporary), replace(config, out=None))
+    else:
+        _train_in(Path(), config)
+
+
+def _train_in(root: Path, config: TrainConfig) -> None:
+    data_config = config.data
+    if data_config.train is None:
+        data_config = demo_data(root / "data/demo")
+    data = load_pose_data(data_config)
+    for line in [*data.notices, describe_flip_pairs(data.schema)]:
+        print(line)
+    print(
+        f"{len(data.train.source.samples)} persons to learn from, "
+        f"{len(data.held_out.source.samples)} held out, {data.schema.num_keypoints} keypoints"
+    )
+    run = PoseRun(
+        folder=root / (config.out or f"runs/{config.recipe}"),
+        recipe=config.constants,
+        schema=data.schema,
+        data=asdict(data_config.absolute()),
+    )
+    with files.locked(run.folder):
+        run.write({"recipe": config.recipe, **asdict(config.options)})
+        held_out = fit(run, data, config.options)
+        report(run, held_out)
+
+
+def demo_data(folder: Path) -> DataConfig:
+    """The demo set, drawn into `folder` unless it stands there already."""
+    write_demo_data(folder)
+    return DataConfig(
+        train=str(folder / "annotations/person_keypoints_train.json"),
+        val=str(folder / "annotations/person_keypoints_val.json"),
+        images=str(folder / "images/train"),
+        val_images=str(folder / "images/val"),
+    )
+
+
+def fit(run: PoseRun, data: PoseData, options: TrainOptions) -> PoseSet:
+    """Trains into the folder of `run`, whose lock the caller holds.
+
+    Returns:
+        The persons the run was judged on.
+    """
+    train.set_determinism(options.seed, options.deterministic)
+    recipe, train_set, held_out = run.recipe, data.train, data.held_out
+    if options.overfit:
+        train_set = held_out = first_persons(train_set, options.overfit)
+        recipe = replace(recipe, augment=NO_AUGMENTATION)
+    if options.dry_run:
+        recipe, held_out = replace(recipe, epochs=1), first_persons(held_out, SHEET_PERSONS)
+    source = train_set.source
+    steps_per_epoch = math.ceil(len(source.samples) / recipe.batch_size)
+    if options.overfit:
+        steps_per_epoch = OVERFIT_STEPS
+    if options.dry_run:
+        steps_per_epoch = 2
+    ledger = SkipLedger(len(source.samples))
+    step = build_step(recipe, data.schema, options, steps_per_epoch)
+
+    def batches(start_step: int) -> tf.data.Dataset:
+        return training_batches(
+            source,
+            size_wh=recipe.input_size_wh,
+            batch_size=recipe.batch_size,
+            augment=schema_augment(recipe.augment, data.schema),
+            seed=options.seed,
+            start_step=start_step,
+            stop_step=steps_per_epoch * recipe.epochs,
+            keypoint_weights=keypoint_weights(recipe, data.schema),
+            convention=recipe.convention,
+            ledger=ledger,
+        )
+
+    estimator = PoseEstimator(step.model, recipe, data.schema)
+    sheet = _Sheet(estimator, held_out)
+
+    def evaluate(epoch: int) -> train.Metrics:
+        ledger.check()
+        tf.summary.image("truth, prediction, heatmap", sheet.draw()[None], step=epoch)
+        return evaluate_pose(estimator, held_out.source, held_out.truth).metrics
+
+    loop = train.LoopConfig(
+        steps_per_epoch=steps_per_epoch,
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        evaluate_every=options.evaluate_every,
+        checkpoint_seconds=options.checkpoint_seconds,
+    )
+    train.train(step, batches, evaluate, run.folder, loop)
+    if len(ledger):
+        print(f"{len(ledger)} pictures could not be used: {ledger.counts()}; see skipped.json")
+        ledger.write(run.folder / "skipped.json")
+    return held_out
+
+
+def report(run: PoseRun, held_out: PoseSet) -> None:
+    """Judges the best weights, draws what they predict, exports them, and names what is next."""
+    from kptkit.export import export_pose
+
+    estimator = PoseEstimator.from_run(run.folder)
+    evaluation = evaluate_pose(estimator, held_out.source, held_out.truth)
+    print(oks.format_table(evaluation.metrics))
+    picture = run.folder / "predictions.jpg"
+    write_image(picture, draw_predictions(held_out.source.samples, evaluation.keypoints))
+    print(f"picture of predictions: {picture}")
+    exported = export_pose(run.folder)
+    print(f"exported SavedModel: {exported}")
+    print(f"next: python scripts/predict.py PHOTO.jpg --run {run.folder}")
+
+
+def draw_predictions(samples: KeypointSamples, keypoints: np.ndarray) -> np.ndarray:
+    """A contact sheet of a dozen pictures with all their predicted persons (N, K, 3) drawn."""
+    shown = np.unique(samples.image_index)[:12]
+    pictures = [
+        visualize.draw_skeleton(
+            read_image(samples.image_paths[index], samples.orientation),
+            keypoints[samples.image_index == index],
+            samples.schema,
+        )
+        for index in shown
+    ]
+    return visualize.contact_sheet(pictures, columns=4, cell_wh=(320, 240))
+
+
+def build_step(
+    recipe: PoseRecipe, schema: KeypointSchema, options: TrainOptions, steps_per_epoch: int
+) -> TrainStep:
+    """Model, optimizer and loss of a recipe on the devices that `options` names."""
+    mirrored = options.strategy == "mirrored"
+    strategy = tf.distribute.MirroredStrategy() if mirrored else tf.distribute.get_strategy()
+    jit = {"on": True, "off": False}.get(options.xla, bool(tf.config.list_physical_devices("GPU")))
+    print(train.describe_device(strategy, jit))
+    with strategy.scope():
+        model = build_model(recipe, schema.num_keypoints, options.synchronized_batch_norm)
+        for line in initialise(model, options.init) if options.init else []:
+            print(line)
+        schedule = Schedule(
+            peak=recipe.learning_rate,
+            kind=recipe.schedule,
+            total_steps=steps_per_epoch * recipe.epochs,
+            warmup_steps=recipe.warmup_steps,
+            drop_steps=tuple(int(e * steps_per_epoch) for e in recipe.learning_rate_drops),
+        )
+        optimizer = Adam(schedule, beta_1=0.9, beta_2=0.999, epsilon=1e-8)
+    loss = HeatmapLoss(
+        loss=recipe.loss,
+        target=recipe.target,
+        heatmap_sigma=recipe_sigma(recipe),
+        input_size_wh=recipe.input_size_wh,
+        convention=recipe.convention,
+    )
+    return TrainStep(
+        model,
+        optimizer,
+        lambda batch, heatmaps: loss.call(batch["keypoints"], heatmaps),
+        strategy,
+        recipe.ema_decay,
+        jit,
+    )
+
+
+def schema_augment(augment: AugmentConfig, schema: KeypointSchema) -> AugmentConfig:
+    """Without flip pairs a mirrored person would teach wrong sides, so nothing is mirrored."""
+    return augment if schema.flip_pairs else replace(augment, flip_probability=0.0)
+
+
+def keypoint_weights(recipe: PoseRecipe, schema: KeypointSchema) -> tuple[float, ...] | None:
+    """The weight of each keypoint in the loss; none is 1 for all."""
+    if recipe.keypoint_weights == "equal":
+        return None
+    if schema.names != COCO_17.names:
+        raise InputError("--keypoint-weights limbs: known for the 17 COCO keypoints only")
+    return COCO_17_KEYPOINT_WEIGHTS
+
+
+class _Sheet:
+    """Truth, prediction and heatmap of the same few held-out persons."""
+
+    def __init__(self, estimator: PoseEstimator, held_out: PoseSet):
+        self.estimator = estimator
+        samples = held_out.source.samples
+        chosen = np.linspace(0, len(samples) - 1, min(SHEET_PERSONS, len(samples))).astype(int)
+        recipe = estimator.recipe
+        batches = evaluation_batches(
+            ImageSource(samples.select(chosen)),
+            size_wh=recipe.input_size_wh,
+            batch_size=len(chosen),
+            convention=recipe.convention,
+            ledger=SkipLedger(len(chosen)),
+        )
+        self.batch = next(iter(batches.as_numpy_iterator()))
+
+    def draw(self) -> np.ndarray:
+        estimator = self.estimator
+        heatmaps = crops_to_heatmaps(
+            estimator.model, self.batch["image"], estimator.recipe, estimator.schema
+        )
+        keypoints = heatmaps_to_crop(heatmaps, estimator.recipe)
+        return visualize.training_sheet(
+            self.batch["image"],
+            self.batch["keypoints"],
+            np.asarray(keypoints),
+            np.asarray(heatmaps),
+            estimator.schema,
+        )

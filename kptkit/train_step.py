@@ -1,0 +1,109 @@
+"""One training step of any model: compiled gradients on every replica, one fused update.
+
+Keras's `fit` cannot compile by XLA under MirroredStrategy, nor resume inside an epoch; this is the
+part of it that we need. Gradients are compiled (by XLA on a GPU), the update stays outside, where
+variables of several devices may be written.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+Batch = dict[str, tf.Tensor]
+# (batch, the model's output) to one loss a sample, (B,).
+SampleLoss = Callable[[Batch, Any], tf.Tensor]
+
+
+class TrainStep:
+    """Calls as `step(batch)`, updates the model and returns the batch's mean loss.
+
+    Args:
+        model: called on `batch["image"]`.
+        optimizer: built here, before anything is traced.
+        sample_loss: one loss a sample; regularisation losses of the model are added.
+        strategy: all variables must have been made in its scope.
+        ema_decay: of a moving average of all weights; 0 keeps none.
+        jit: whether XLA compiles the gradients.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        sample_loss: SampleLoss,
+        strategy: tf.distribute.Strategy,
+        ema_decay: float = 0.0,
+        jit: bool = False,
+    ):
+        self.model, self.optimizer, self.strategy = model, optimizer, strategy
+        self.sample_loss, self.ema_decay, self.jit = sample_loss, ema_decay, jit
+        with strategy.scope():
+            optimizer.build(model.trainable_variables)
+            self.averages = [
+                keras.Variable(np.asarray(v), trainable=False, dtype=v.dtype, name=f"ema_{i}")
+                for i, v in enumerate(model.variables if ema_decay else [])
+            ]
+        self._compile()
+
+    def __call__(self, batch: Batch) -> tf.Tensor:
+        """Trains on one global batch; the mean loss () float32."""
+        if self.jit and not self.optimizer.iterations.numpy():
+            try:
+                return self._step(batch)
+            except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
+                print(f"XLA refuses this step, going on without it: {str(error).splitlines()[0]}")
+                self.jit = False
+                self._compile()
+        return self._step(batch)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside, the model holds the moving average of its weights, if one is kept."""
+        own = [np.asarray(v) for v in self.model.variables] if self.averages else []
+        for variable, average in zip(self.model.variables, self.averages, strict=bool(own)):
+            variable.assign(average)
+        try:
+            yield
+        finally:
+            for variable, value in zip(self.model.variables, own, strict=bool(own)):
+                variable.assign(value)
+
+    def _compile(self) -> None:
+        gradients = tf.function(self._gradients, jit_compile=self.jit)
+
+        def replica_step(batch: Batch) -> tf.Tensor:
+            loss, grads = gradients(batch)
+            self.optimizer.apply(grads, self.model.trainable_variables)
+            return loss
+
+        @tf.function
+        def step(batch: Batch) -> tf.Tensor:
+            losses = self.strategy.run(replica_step, (batch,))
+            if self.averages:
+                self._update_averages()
+            return self.strategy.reduce("SUM", losses, axis=None)
+
+        self._step = step
+
+    def _gradients(self, batch: Batch) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """This replica's share of the mean loss, and its gradients; both sum over the replicas."""
+        replicas = self.strategy.num_replicas_in_sync
+        with tf.GradientTape() as tape:
+            losses = self.sample_loss(batch, self.model(batch["image"], training=True))
+            loss = tf.reduce_mean(losses)
+            if self.model.losses:
+                loss += tf.add_n(self.model.losses)
+            loss /= replicas
+        return loss, tape.gradient(loss, [v.value for v in self.model.trainable_variables])
+
+    def _update_averages(self) -> None:
+        # The first averages forget quickly, so that the random start does not linger.
+        step = tf.cast(self.optimizer.iterations.value, tf.float32)
+        decay = tf.minimum(self.ema_decay, (1 + step) / (10 + step))
+        for average, variable in zip(self.averages, self.model.variables, strict=True):
+            value = tf.cast(variable.value, average.dtype)
+            average.value.assign(average.value + (1 - decay) * (value - average.value))
