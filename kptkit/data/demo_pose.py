@@ -1,0 +1,168 @@
+"""The demo people's bodies: proportions and joint angles in three dimensions.
+
+A body stands in its own axes (to its left, up, forward) and is measured in statures. A pose holds
+its points in camera axes: x to the image's right, y down, z away from the camera. Limbs hang along
+-up at rest; every angle is in degrees and counts as in anatomy (flexion forward, abduction away
+from the body, positive twist inward, knee flexion backward), so left and right share one table.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+SIDES = (("left", 1.0), ("right", -1.0))
+
+# Body axes (left, up, forward) of a person who faces the camera, in camera axes.
+_BODY_TO_CAMERA = np.diag([1.0, -1.0, -1.0])
+
+# (probability, then mean and spread of: flexion, abduction, twist, elbow flexion)
+_ARMS = (
+    (0.24, (5, 12), (9, 6), (0, 20), (18, 14)),  # hanging
+    (0.12, (0, 32), (7, 5), (0, 15), (35, 25)),  # swinging
+    (0.14, (32, 16), (10, 9), (20, 25), (88, 24)),  # bent in front
+    (0.10, (-12, 8), (44, 9), (80, 12), (88, 12)),  # hand on the hip
+    (0.08, (0, 15), (84, 15), (0, 40), (22, 20)),  # spread
+    (0.09, (158, 18), (12, 12), (0, 25), (24, 22)),  # above the head
+    (0.09, (10, 18), (76, 18), (-82, 20), (85, 28)),  # waving
+    (0.08, (78, 22), (4, 16), (0, 30), (28, 24)),  # reaching
+    (0.06, (50, 45), (40, 35), (0, 45), (60, 40)),  # anything
+)
+
+# (probability, forward lean, then per leg mean and spread of: flexion, abduction, knee flexion)
+_LEGS = (
+    (0.36, (2, 4), ((1, 6), (5, 4), (6, 6)), ((1, 6), (5, 4), (6, 6))),  # standing
+    (0.19, (4, 5), ((25, 9), (3, 3), (12, 9)), ((-14, 8), (3, 3), (28, 18))),  # walking
+    (0.09, (12, 8), ((62, 16), (3, 5), (82, 22)), ((-12, 10), (3, 5), (42, 25))),  # running
+    (0.12, (6, 12), ((88, 10), (12, 9), (88, 18)), ((88, 10), (12, 9), (88, 18))),  # sitting
+    (0.07, (28, 14), ((98, 16), (14, 10), (108, 18)), ((98, 16), (14, 10), (108, 18))),  # squat
+    (0.07, (5, 10), ((68, 14), (6, 8), (76, 14)), ((-14, 10), (6, 6), (34, 20))),  # lunge
+    (0.05, (-2, 8), ((62, 26), (10, 14), (22, 20)), ((-2, 6), (3, 3), (8, 7))),  # kick
+    (0.05, (8, 12), ((6, 12), (27, 8), (12, 12)), ((6, 12), (27, 8), (12, 12))),  # straddle
+)
+
+
+@dataclass(frozen=True)
+class Pose:
+    """One body in camera axes, in statures, the middle of the hips at the origin.
+
+    Attributes:
+        points: (3,) per joint; besides COCO's limb joints "hips", "neck", "head" (the centre of
+            the skull), and per side "hand" (fingertips), "heel" and "toe".
+        trunk, skull: (3, 3), whose columns are the part's left, up and forward.
+        shoulder_width, hip_width: half the distance between the joints.
+        girth: thickness of the limbs relative to the average.
+        skull_radii: (3,) half axes of the head along its left, up and forward.
+    """
+
+    points: dict[str, np.ndarray]
+    trunk: np.ndarray
+    skull: np.ndarray
+    shoulder_width: float
+    hip_width: float
+    girth: float
+    skull_radii: np.ndarray
+
+
+def rotation(axis: int, degrees: float) -> np.ndarray:
+    """(3, 3): turns by the right hand's rule about axis 0, 1 or 2."""
+    radians = np.deg2rad(degrees)
+    matrix = np.eye(3)
+    first, second = (axis + 1) % 3, (axis + 2) % 3
+    matrix[first, first] = matrix[second, second] = np.cos(radians)
+    matrix[second, first] = np.sin(radians)
+    matrix[first, second] = -matrix[second, first]
+    return matrix
+
+
+def sample_pose(rng: np.random.Generator) -> Pose:
+    """A person of some build, in some pose, seen from somewhere."""
+    legs = _LEGS[_choose(rng, _LEGS)]
+    lean = rng.normal(*legs[1])
+    root = _BODY_TO_CAMERA @ _view(rng)
+    pelvis = root @ rotation(0, 0.5 * lean) @ rotation(2, rng.normal(0, 3))
+    trunk = (
+        pelvis
+        @ rotation(0, 0.5 * lean + rng.normal(0, 4))
+        @ rotation(2, rng.normal(0, 7))
+        @ rotation(1, rng.normal(0, 12))
+    )
+    skull = (
+        trunk
+        @ rotation(1, np.clip(rng.normal(0, 22), -60, 60))
+        @ rotation(0, np.clip(rng.normal(2, 11) - 0.4 * lean, -35, 35))
+        @ rotation(2, rng.normal(0, 8))
+    )
+    shoulder_width, hip_width = rng.uniform(0.105, 0.13), rng.uniform(0.062, 0.078)
+    head_size = rng.uniform(0.93, 1.1)
+    radii = head_size * np.array([0.063, 0.084, 0.074])
+    neck = trunk @ [0, rng.uniform(0.27, 0.295), 0]
+    points = {"hips": np.zeros(3), "neck": neck}
+    points["head"] = neck + trunk @ [0, 0.045, 0.01] + skull @ [0, 0.85 * radii[1], 0.012]
+    swapped = rng.random() < 0.5
+    for side, sign in SIDES:
+        leg = legs[2 if swapped == (sign > 0) else 3]
+        points |= _arm(rng, side, sign, trunk, neck + trunk @ [sign * shoulder_width, -0.02, 0])
+        points |= _leg(rng, side, sign, leg, pelvis, pelvis @ [sign * hip_width, 0, 0])
+    girth = rng.uniform(0.88, 1.2)
+    return Pose(points, trunk, skull, shoulder_width, hip_width, girth, radii)
+
+
+def _choose(rng: np.random.Generator, table: tuple) -> int:
+    return int(rng.choice(len(table), p=[row[0] for row in table]))
+
+
+def _view(rng: np.random.Generator) -> np.ndarray:
+    """(3, 3): from the body's axes to those of a body that faces the camera upright."""
+    kind = rng.random()
+    if kind < 0.45:
+        yaw = rng.uniform(-32, 32)
+    elif kind < 0.70:
+        yaw = 180 + rng.uniform(-35, 35)
+    else:
+        yaw = rng.choice([-1, 1]) * rng.uniform(32, 145)
+    roll = rng.normal(0, 5) if rng.random() < 0.85 else rng.uniform(-60, 60)
+    return rotation(2, roll) @ rotation(0, rng.normal(6, 7)) @ rotation(1, yaw)
+
+
+def _arm(
+    rng: np.random.Generator, side: str, sign: float, trunk: np.ndarray, shoulder: np.ndarray
+) -> dict[str, np.ndarray]:
+    _, *ranges = _ARMS[_choose(rng, _ARMS)]
+    flexion, abduction, twist, elbow_flexion = (rng.normal(*each) for each in ranges)
+    upper = (
+        trunk
+        @ rotation(0, -np.clip(flexion, -50, 178))
+        @ rotation(2, sign * np.clip(abduction, -12, 110))
+        @ rotation(1, -sign * twist)
+    )
+    fore = upper @ rotation(0, -np.clip(elbow_flexion, 0, 142))
+    elbow = shoulder - 0.165 * upper[:, 1]
+    wrist = elbow - 0.14 * fore[:, 1]
+    hand = wrist - 0.07 * (fore @ rotation(0, rng.normal(-8, 18)))[:, 1]
+    names = ("shoulder", "elbow", "wrist", "hand")
+    return {f"{side}_{n}": p for n, p in zip(names, (shoulder, elbow, wrist, hand), strict=True)}
+
+
+def _leg(
+    rng: np.random.Generator,
+    side: str,
+    sign: float,
+    ranges: tuple,
+    pelvis: np.ndarray,
+    hip: np.ndarray,
+) -> dict[str, np.ndarray]:
+    flexion, abduction, knee_flexion = (rng.normal(*each) for each in ranges)
+    thigh = (
+        pelvis
+        @ rotation(0, -np.clip(flexion, -30, 125))
+        @ rotation(2, sign * np.clip(abduction, -8, 45))
+        @ rotation(1, sign * rng.uniform(-2, 20))
+    )
+    shin = thigh @ rotation(0, np.clip(knee_flexion, 0, 140))
+    foot = shin @ rotation(0, np.clip(rng.normal(4 + 0.15 * knee_flexion, 8), -15, 40))
+    knee = hip - 0.235 * thigh[:, 1]
+    ankle = knee - 0.225 * shin[:, 1]
+    heel = ankle - 0.026 * foot[:, 1] - 0.025 * foot[:, 2]
+    toe = ankle - 0.034 * foot[:, 1] + 0.085 * foot[:, 2]
+    names = ("hip", "knee", "ankle", "heel", "toe")
+    return {f"{side}_{n}": p for n, p in zip(names, (hip, knee, ankle, heel, toe), strict=True)}
