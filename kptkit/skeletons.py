@@ -2,6 +2,7 @@
 
 import math
 import re
+import reprlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -156,7 +157,7 @@ def infer_flip_pairs(names: Sequence[str]) -> Pairs:
     other; the rest stay in their places.
     """
     words = [tuple(word.lower() for word in _WORDS.findall(name)) for name in names]
-    joined = ["".join(parts) for parts in words]
+    joined = [_plain_name(name) for name in names]
     mirror: dict[int, tuple[int, str]] = {}
     for index, parts in enumerate(words):
         for side, other_name in _mirrored_names(parts):
@@ -220,16 +221,17 @@ def schema_from_category(category: dict[str, Any], source: str) -> tuple[Keypoin
         source: what messages name, usually ``FILE: categories[0]``.
 
     Raises:
-        InputError: names that are no distinct strings, or edges to keypoints that do not exist.
+        InputError: names that are no distinct strings, or edges that are no pairs of numbers.
     """
     names = category.get("keypoints")
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"{source}.keypoints: {names!r:.80}; expected a list of keypoint names")
+    if not (isinstance(names, list) and names and all(map(_is_name, names))):
+        found = "missing" if names is None else reprlib.repr(names)
+        raise InputError(f"{source}.keypoints: {found}; expected a list of keypoint names")
     if tuple(names) == COCO_17.names:
         return COCO_17, []
     edges, notices = _edges_from_one(category.get("skeleton") or [], len(names), source)
-    known = dict(zip(COCO_17.names, COCO_17.oks_sigmas, strict=True))
-    unknown = [name for name in names if name not in known]
+    known = dict(zip(map(_plain_name, COCO_17.names), COCO_17.oks_sigmas, strict=True))
+    unknown = [name for name in names if _plain_name(name) not in known]
     if unknown:
         notices.append(
             f"{source}: no OKS sigmas are known for {', '.join(unknown)}; "
@@ -240,30 +242,45 @@ def schema_from_category(category: dict[str, Any], source: str) -> tuple[Keypoin
             names=tuple(names),
             edges=edges,
             flip_pairs=infer_flip_pairs(names),
-            oks_sigmas=tuple(known.get(name, DEFAULT_OKS_SIGMA) for name in names),
+            oks_sigmas=tuple(known.get(_plain_name(name), DEFAULT_OKS_SIGMA) for name in names),
         )
     except InputError as error:
         raise InputError(f"{source}.keypoints: {error}") from None
     return schema, notices
 
 
+def _is_name(name: Any) -> bool:
+    return isinstance(name, str) and bool(name) and name.isprintable()
+
+
+def _plain_name(name: str) -> str:
+    """A name without case and separators: "Left Eye" and "left_eye" are both "lefteye"."""
+    return "".join(_WORDS.findall(name)).lower()
+
+
 def _edges_from_one(skeleton: Any, num_keypoints: int, source: str) -> tuple[Pairs, list[str]]:
-    """Edges counted from 0. COCO counts from 1; a file that names keypoint 0 counts from 0."""
+    """Edges counted from 0. COCO counts from 1; a file that names keypoint 0 counts from 0.
+
+    Edges are only drawn. Numbers without a keypoint therefore cost the edges, not the run;
+    CrowdPose's official files, for one, carry COCO's edges beside 14 keypoints.
+    """
     if not isinstance(skeleton, list):
-        raise InputError(f"{source}.skeleton: {skeleton!r:.80}; expected a list of index pairs")
+        raise InputError(f"{source}.skeleton: {reprlib.repr(skeleton)}; expected a list of pairs")
     for place, edge in enumerate(skeleton):
         is_pair = isinstance(edge, list) and len(edge) == 2 and all(type(i) is int for i in edge)
-        if not is_pair or not all(0 <= index <= num_keypoints for index in edge):
+        if not is_pair:
             raise InputError(
-                f"{source}.skeleton[{place}]: {edge!r:.80}; expected two keypoint numbers "
+                f"{source}.skeleton[{place}]: {reprlib.repr(edge)}; expected two keypoint numbers "
                 f"from 1 to {num_keypoints}"
             )
-    numbers = {index for edge in skeleton for index in edge}
-    if {0, num_keypoints} <= numbers:
-        raise InputError(
-            f"{source}.skeleton: names keypoint 0 and keypoint {num_keypoints}; "
-            f"expected numbers from 1 to {num_keypoints}"
-        )
+    numbers = [index for edge in skeleton for index in edge]
     first = 0 if 0 in numbers else 1
+    last = num_keypoints - 1 + first
+    for number in numbers:
+        if not first <= number <= last:
+            return (), [
+                f"{source}.skeleton: no keypoint has the number {number} (they count from {first} "
+                f"to {last}); no edges are drawn"
+            ]
     notices = [] if first else [f"{source}.skeleton: counts keypoints from 0, not from 1; accepted"]
     return tuple((a - first, b - first) for a, b in skeleton), notices

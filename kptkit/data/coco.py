@@ -1,0 +1,348 @@
+"""COCO keypoint files: read, checked, completed, and turned into samples.
+
+The format is that of the COCO keypoint challenge (https://cocodataset.org/#format-data). Labelling
+tools leave some of it out; what can be derived is, with one notice per kind.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import compress
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from kptkit import boxes
+from kptkit.data.coco_document import keypoint_category, read_lists
+from kptkit.data.coco_faults import (
+    AREA_OF_BOX,
+    Fault,
+    annotation_faults,
+    category_fault,
+    corner_box_faults,
+    detection_faults,
+    image_faults,
+    unlabel_origin,
+)
+from kptkit.data.image_headers import with_readable_images
+from kptkit.data.json_files import read_json, shown
+from kptkit.data.ledger import ALWAYS_TOLERATED, TOLERATED_SHARE
+from kptkit.data.samples import KeypointSamples, Orientation
+from kptkit.errors import InputError
+from kptkit.skeletons import KeypointSchema, schema_from_category
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class CocoFile:
+    """A checked COCO keypoints file.
+
+    Attributes:
+        path: where it was read, for messages.
+        annotations: the document for pycocotools: every image, the one keypoint category and its
+            annotations, crowds and persons without keypoints too. ``area``, ``iscrowd`` and
+            ``num_keypoints`` are always there, segmentations never. Ids are the file's, from 0 on;
+            `kptkit.metrics.oks` renumbers them, since pycocotools takes 0 for "no match".
+        schema: its keypoints.
+        notices: what was assumed or left out, one line per kind.
+    """
+
+    path: str
+    annotations: dict[str, Any]
+    schema: KeypointSchema
+    notices: tuple[str, ...] = ()
+
+
+def load_coco(path: str | Path, category: str | None = None) -> CocoFile:
+    """Reads a COCO keypoints file.
+
+    Args:
+        category: the name of the category to read, where several have keypoints.
+
+    Raises:
+        InputError: the file cannot be used; the message names the first fault and counts the rest.
+    """
+    coco, faults = inspect_coco(path, category)
+    _stop_at(faults, len(coco.annotations["annotations"]), path)
+    return coco
+
+
+def inspect_coco(path: str | Path, category: str | None = None) -> tuple[CocoFile, Counter[Fault]]:
+    """What is sound in a COCO keypoints file, and how often each fault occurs in it.
+
+    Raises:
+        InputError: it is no COCO keypoints file at all.
+    """
+    images, annotations, categories = read_lists(path)
+    chosen = keypoint_category(categories, category, path)
+    schema, notices = schema_from_category(chosen, f"{path}: category {shown(chosen, 'name')}")
+    faults: Counter[Fault] = Counter()
+    sound_images = _sound_images(images, faults)
+    category_ids = {item["id"] for item in categories}
+    sound = {}
+    for index, annotation in enumerate(annotations):
+        fault = category_fault(index, annotation, chosen["id"], category_ids)
+        found = (
+            [fault]
+            if fault
+            else list(
+                annotation_faults(index, annotation, sound_images, schema.num_keypoints, sound)
+            )
+        )
+        faults.update(found)
+        if fault or any(fault.level == "error" for fault in found):
+            continue
+        if annotation["image_id"] in sound_images:
+            sound[annotation["id"]] = _completed(annotation)
+    faults.update(corner_box_faults(sound.values(), sound_images))
+    if not annotations:
+        faults[Fault("error", "annotations", "none; expected at least one person")] += 1
+    document = {
+        "info": {},
+        "images": list(sound_images.values()),
+        "annotations": list(sound.values()),
+        "categories": [chosen],
+    }
+    notices += _notices(faults, path)
+    return CocoFile(str(path), document, schema, tuple(notices)), faults
+
+
+def _sound_images(images: list[Any], faults: Counter[Fault]) -> dict[int, dict[str, Any]]:
+    """The faultless images by id; the faults of the others are added to `faults`."""
+    sound: dict[int, dict[str, Any]] = {}
+    for index, image in enumerate(images):
+        found = list(image_faults(index, image, sound))
+        faults.update(found)
+        if not found:
+            sound[image["id"]] = image
+    return sound
+
+
+def _completed(annotation: dict[str, Any]) -> dict[str, Any]:
+    """A sound annotation with what labelling tools leave out."""
+    keypoints = unlabel_origin(annotation["keypoints"])
+    _, _, width, height = annotation["bbox"]
+    area = annotation.get("area")
+    return annotation | {
+        "keypoints": keypoints,
+        "num_keypoints": sum(v > 0 for v in keypoints[2::3]),
+        "area": max(AREA_OF_BOX * width * height, 0.0) if area is None else area,
+        "iscrowd": int(annotation.get("iscrowd") or 0),
+    }
+
+
+def _notices(faults: Counter[Fault], path: str | Path) -> list[str]:
+    """One line for each kind of notice, and one for all that was skipped."""
+    lines = [
+        f"{path}: {fault}" + (f" ({count} times)" if count > 1 else "")
+        for fault, count in faults.items()
+        if fault.level == "notice"
+    ]
+    skips = [fault for fault in faults if fault.level == "skip"]
+    if skips:
+        lines.append(f"{path}: left out of training: {skips[0]}{_and_more(len(skips) - 1, path)}")
+    return lines
+
+
+def _stop_at(faults: Counter[Fault], num_sound: int, path: str | Path) -> None:
+    """Stops at an error, or where more is skipped than a data set may lose."""
+    errors = [fault for fault in faults if fault.level == "error"]
+    if errors:
+        raise InputError(f"{path}: {errors[0]}{_and_more(len(errors) - 1, path)}")
+    skips = [fault for fault in faults if fault.level == "skip"]
+    if len(skips) > max(ALWAYS_TOLERATED, TOLERATED_SHARE * num_sound):
+        raise InputError(
+            f"{path}: {skips[0]}{_and_more(len(skips) - 1, path)}; more than {ALWAYS_TOLERATED} "
+            f"and than {TOLERATED_SHARE:.0%} cannot be used"
+        )
+
+
+def _and_more(count: int, path: str | Path) -> str:
+    return f"; and {count} more, listed by python scripts/check_data.py {path}" if count else ""
+
+
+def split_by_image(coco: CocoFile, fraction: float, seed: int) -> tuple[CocoFile, CocoFile]:
+    """Parts a file into training and validation, every image whole on one side.
+
+    The same ids, fraction and seed give the same parts, in whatever order the file lists them.
+    Images that show nobody with keypoints stay with the training part.
+
+    Args:
+        fraction: the share of images for validation, between 0 and 1.
+
+    Raises:
+        InputError: a part would be empty.
+    """
+    document = coco.annotations
+    shown_ids = sorted({a["image_id"] for a in document["annotations"] if _is_labelled(a)})
+    count = round(fraction * len(shown_ids))
+    if not 0 < fraction < 1 or not 0 < count < len(shown_ids):
+        raise InputError(
+            f"{coco.path}: a share of {fraction} of {len(shown_ids)} images with persons leaves a "
+            "part empty; expected a share between 0 and 1 that leaves images on both sides"
+        )
+    order = np.random.default_rng(seed).permutation(len(shown_ids))
+    held_out = {shown_ids[index] for index in order[:count]}
+
+    def part(keep: Callable[[int], bool]) -> CocoFile:
+        images = [image for image in document["images"] if keep(image["id"])]
+        persons = [a for a in document["annotations"] if keep(a["image_id"])]
+        return replace(coco, annotations=document | {"images": images, "annotations": persons})
+
+    return part(lambda image_id: image_id not in held_out), part(held_out.__contains__)
+
+
+def _is_labelled(annotation: dict[str, Any]) -> bool:
+    return annotation["num_keypoints"] > 0 and not annotation["iscrowd"]
+
+
+def clean_boxes(boxes_xywh: np.ndarray, image_wh: np.ndarray) -> np.ndarray:
+    """Boxes (N, 4) inside pictures (N, 2), in the official HRNet code's way: x1 y1 x2 y2.
+
+    The corners are those of the first and the last pixel, one less apart than the box is wide; a
+    box that begins before the picture is moved inside before it is cut. Boxes that lie outside come
+    back inverted.
+    """
+    low = np.maximum(boxes_xywh[:, :2], 0)
+    high = np.minimum(image_wh - 1, low + np.maximum(boxes_xywh[:, 2:] - 1, 0))
+    return np.concatenate([low, high], axis=1)
+
+
+def coco_samples(
+    coco: CocoFile,
+    images_folder: str | os.PathLike,
+    orientation: Literal["auto"] | Orientation = "auto",
+    report: Report = print,
+) -> KeypointSamples:
+    """The persons to train on, or to be judged on in their true boxes, by the official rules.
+
+    A person needs a labelled keypoint, an area, a box inside the picture and a readable picture,
+    and must be no crowd. Keypoints outside the picture become unlabelled: a crop cannot show them.
+
+    Args:
+        orientation: see `kptkit.data.image_headers.with_readable_images`.
+        report: gets one line for each kind of thing left out.
+
+    Raises:
+        InputError: nobody is left, too many pictures cannot be read, or the sizes of pictures are
+            not those of the file.
+    """
+    annotations = coco.annotations["annotations"]
+    persons = [a for a in annotations if _is_labelled(a) and a["area"] > 0]
+    boxes_xywh = np.array([a["bbox"] for a in persons], np.float64).reshape(-1, 4)
+    person_wh = _person_wh(coco, persons)
+    boxes_xyxy = clean_boxes(boxes_xywh, person_wh)
+    usable = _is_usable(boxes_xywh, boxes_xyxy, person_wh)
+    if not usable.any():
+        raise InputError(f"{coco.path}: annotations: no usable person with labelled keypoints")
+    persons = list(compress(persons, usable))
+    keypoints = np.array([a["keypoints"] for a in persons], np.float32)
+    keypoints = keypoints.reshape(-1, coco.schema.num_keypoints, 3)
+    outside = (keypoints[..., 2] > 0) & ~_is_inside(keypoints, person_wh[usable])
+    keypoints[outside, 2] = 0
+    report(
+        f"{coco.path}: {len(persons)} persons of {len(annotations)} annotations; the others are "
+        f"crowds, unlabelled or without a usable box; {np.sum(outside)} keypoints lie outside "
+        "their pictures"
+    )
+    samples = KeypointSamples(
+        schema=coco.schema,
+        **_image_columns(coco, images_folder, [a["image_id"] for a in persons]),
+        sample_ids=np.array([a["id"] for a in persons], np.int64),
+        boxes_xyxy=boxes_xyxy[usable].astype(np.float32),
+        keypoints=keypoints,
+        box_scores=np.ones(len(persons), np.float32),
+    )
+    return with_readable_images(samples, orientation, coco.path, report)
+
+
+def _person_wh(coco: CocoFile, persons: list[dict[str, Any]]) -> np.ndarray:
+    """The size (N, 2) of the picture of each person."""
+    sizes = {image["id"]: (image["width"], image["height"]) for image in coco.annotations["images"]}
+    return np.array([sizes[a["image_id"]] for a in persons]).reshape(-1, 2)
+
+
+def _image_columns(
+    coco: CocoFile, images_folder: str | os.PathLike, image_ids: Sequence[int]
+) -> dict[str, Any]:
+    """The columns of `KeypointSamples` about images, those named by `image_ids`, one per person."""
+    by_id = {image["id"]: image for image in coco.annotations["images"]}
+    used, image_index = np.unique(np.array(image_ids, np.int64), return_inverse=True)
+    images = [by_id[image_id] for image_id in used.tolist()]
+    folder = os.fsdecode(images_folder)
+    return {
+        "image_paths": tuple(os.path.join(folder, image["file_name"]) for image in images),
+        "image_ids": used,
+        "image_wh": np.array([(i["width"], i["height"]) for i in images], np.int32),
+        "image_index": image_index,
+    }
+
+
+def _is_inside(keypoints: np.ndarray, image_wh: np.ndarray) -> np.ndarray:
+    """Which keypoints (N, K, 3) lie in pictures (N, 2), by either of two conventions.
+
+    With pixel centres at whole numbers a picture begins at -0.5; tools that count from its edge
+    place its end at its width.
+    """
+    points = keypoints[..., :2]
+    return ((points >= -0.5) & (points <= image_wh[:, None])).all(axis=-1)
+
+
+def _is_usable(boxes_xywh: np.ndarray, cleaned: np.ndarray, image_wh: np.ndarray) -> np.ndarray:
+    """Which persons have a box: not inverted, overlapping the picture, more than one pixel."""
+    low, high = boxes_xywh[:, :2], boxes_xywh[:, :2] + boxes_xywh[:, 2:]
+    overlaps = (boxes_xywh[:, 2:] > 0) & (low < image_wh) & (high > 0)
+    sides = cleaned[:, 2:] - cleaned[:, :2]
+    return overlaps.all(axis=1) & (sides >= 0).all(axis=1) & (sides > 0).any(axis=1)
+
+
+def detection_samples(
+    coco: CocoFile,
+    detections_json: str | Path,
+    images_folder: str | os.PathLike,
+    orientation: Literal["auto"] | Orientation = "auto",
+    report: Report = print,
+) -> KeypointSamples:
+    """Detected boxes to be judged on, unlabelled; as in the official code they are not cleaned.
+
+    Args:
+        detections_json: COCO detection results, a list of objects with ``image_id``,
+            ``category_id``, ``bbox`` and ``score``. Other categories, and images that `coco` does
+            not list, are left out. The sample id is the place in this list.
+
+    Raises:
+        InputError: as `coco_samples`, or a detection is malformed.
+    """
+    detections = read_json(detections_json, without=("segmentation",))
+    if not isinstance(detections, list):
+        raise InputError(f"{detections_json}: {type(detections).__name__}; expected a list")
+    image_ids = {image["id"] for image in coco.annotations["images"]}
+    category_id = coco.annotations["categories"][0]["id"]
+    faults: Counter[Fault] = Counter()
+    kept = []
+    for index, detection in enumerate(detections):
+        found = list(detection_faults(index, detection, image_ids, category_id))
+        faults.update(found)
+        if not found:
+            kept.append(index)
+    _stop_at(faults, len(kept), detections_json)
+    for line in _notices(faults, detections_json):
+        report(line)
+    if not kept:
+        raise InputError(
+            f"{detections_json}: no detection of category {category_id} on an image of {coco.path}"
+        )
+    columns = _image_columns(coco, images_folder, [detections[i]["image_id"] for i in kept])
+    boxes_xyxy = boxes.from_xywh(np.array([detections[i]["bbox"] for i in kept]))
+    samples = KeypointSamples(
+        schema=coco.schema,
+        **columns,
+        sample_ids=np.array(kept, np.int64),
+        boxes_xyxy=boxes_xyxy.astype(np.float32),
+        keypoints=np.zeros((len(kept), coco.schema.num_keypoints, 3), np.float32),
+        box_scores=np.array([detections[i]["score"] for i in kept], np.float32),
+    )
+    return with_readable_images(samples, orientation, coco.path, report)
