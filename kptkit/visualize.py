@@ -58,9 +58,10 @@ def draw_skeleton(
     """
     canvas = _canvas(image)
     keypoints = np.asarray(keypoints, dtype=np.float64)
-    expected = (schema.num_keypoints, 3)
-    if keypoints.ndim != 3 or keypoints.shape[1:] != expected:
-        raise InputError(f"keypoints: shape {keypoints.shape}; expected (persons, {expected})")
+    if keypoints.ndim != 3 or keypoints.shape[1:] != (schema.num_keypoints, 3):
+        raise InputError(
+            f"keypoints: shape {keypoints.shape}; expected (persons, {schema.num_keypoints}, 3)"
+        )
     for person in keypoints:
         drawn = _drawable(person[:, :2]) & (person[:, 2] >= threshold)
         _draw_person(canvas, person[:, :2], drawn, schema)
@@ -74,15 +75,16 @@ def draw_boxes(
     canvas = _canvas(image)
     boxes_xyxy = np.asarray(boxes_xyxy, dtype=np.float64).reshape(-1, 4)
     width = max(2, round(0.003 * np.hypot(*canvas.shape[:2])))
+    label_h = max(LABEL_H, round(0.03 * canvas.shape[0]))
     for index, box in enumerate(boxes_xyxy):
         if not _drawable(box.reshape(2, 2)).all():
             continue
         low, high = _fixed(box[:2]), _fixed(box[2:])
-        for colour, thickness in ((OUTLINE, width + 2), (BOX, width)):
+        for colour, thickness in ((OUTLINE, 2 * width), (BOX, width)):
             cv2.rectangle(canvas, low, high, colour, thickness, cv2.LINE_AA, _SHIFT)
         if index < len(captions):
-            label = _label(captions[index], BOX, widest=canvas.shape[1])
-            _paste(canvas, label, (box[0], box[1] - LABEL_H))
+            label = _label(captions[index], BOX, widest_wh=(canvas.shape[1], label_h))
+            _paste(canvas, label, (box[0], box[1] - label_h))
     return canvas
 
 
@@ -138,7 +140,7 @@ def contact_sheet(
         height, width = picture.shape[:2]
         _paste(sheet, picture, (left + (cell_w - width) // 2, top + (cell_h - height) // 2))
         if captions:
-            label = _label(captions[index], PAPER, widest=cell_w)
+            label = _label(captions[index], PAPER, widest_wh=(cell_w, LABEL_H))
             _paste(sheet, label, (left + (cell_w - label.shape[1]) // 2, top + cell_h))
     return sheet
 
@@ -196,15 +198,17 @@ def _draw_person(
     if not drawn.any():
         return
     colours = keypoint_colours(schema)
-    width = int(np.clip(round(0.012 * np.hypot(*np.ptp(points_xy[drawn], axis=0))), 2, 8))
-    for outline in (2, 0):
+    person, picture = np.ptp(points_xy[drawn], axis=0), canvas.shape[:2]
+    width = max(2, round(0.012 * min(np.hypot(*person), np.hypot(*picture))))
+    rim = max(1, round(0.15 * width))
+    for outline in (rim, 0):
         for a, b in schema.edges:
             if drawn[a] and drawn[b]:
                 colour = OUTLINE if outline else _bone_colour(colours[a], colours[b])
                 ends = _fixed(points_xy[a]), _fixed(points_xy[b])
-                cv2.line(canvas, *ends, colour, width + outline, cv2.LINE_AA, _SHIFT)
+                cv2.line(canvas, *ends, colour, width + 2 * outline, cv2.LINE_AA, _SHIFT)
     for joint in np.flatnonzero(drawn):
-        for outline in (1, 0):
+        for outline in (rim, 0):
             colour = OUTLINE if outline else colours[joint]
             radius = round((0.8 * width + 1 + outline) * 2**_SHIFT)
             cv2.circle(canvas, _fixed(points_xy[joint]), radius, colour, -1, cv2.LINE_AA, _SHIFT)
@@ -228,14 +232,15 @@ def _fit(image: np.ndarray, cell_wh: tuple[int, int]) -> np.ndarray:
     )
 
 
-def _label(text: str, background: tuple[int, int, int], widest: int) -> np.ndarray:
-    """A picture of one line of text, cut off where it gets wider than `widest` pixels."""
+def _label(text: str, background: tuple[int, int, int], widest_wh: tuple[int, int]) -> np.ndarray:
+    """A picture of one line of text, as high as `widest_wh` and cut off where it gets wider."""
     # A lone surrogate, as in a file name that is not UTF-8, kills the process inside cv2.
     text = text.encode("utf-8", "replace").decode()
-    font = cv2.FontFace("sans")
-    text_w = cv2.getTextSize((0, 0), text, (0, 0), font, 14, 500)[2]
-    label = np.full((LABEL_H, min(text_w + 6, widest), 3), background, np.uint8)
-    cv2.putText(label, text, (3, LABEL_H - 6), INK, font, 14, 500)
+    widest, height = widest_wh
+    font, size, margin = cv2.FontFace("sans"), round(0.64 * height), round(0.14 * height)
+    text_w = cv2.getTextSize((0, 0), text, (0, 0), font, size, 500)[2]
+    label = np.full((height, min(text_w + 2 * margin, widest), 3), background, np.uint8)
+    cv2.putText(label, text, (margin, height - 2 * margin), INK, font, size, 500)
     return label
 
 
