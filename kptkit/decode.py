@@ -1,0 +1,201 @@
+"""Heatmaps to keypoints: one decoder for body joints and face landmarks.
+
+Everything is written for compilation: static shapes, and no convolution, because a one-channel blur
+is slow under XLA on a CPU. The maps are read once for their peaks; after that only a small window
+around each peak is looked at. Heatmap px: the centre of the top-left pixel is (0, 0).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from keras import ops
+
+from kptkit.errors import InputError
+
+Method = Literal["argmax", "quarter", "dark"]
+Alignment = Literal["fractional", "whole_pixel", "none"]
+Tensor = Any
+
+
+def decode(heatmaps: Tensor, method: Method = "dark", heatmap_sigma: float = 2.0) -> Tensor:
+    """The highest point of every heatmap.
+
+    ``argmax`` takes the highest pixel, the first one of equals in reading order. ``quarter`` moves
+    a quarter of a pixel towards the higher neighbour on each axis (Newell et al. 2016), only where
+    1 < x < W - 1 and 1 < y < H - 1, as in the official code. ``dark`` goes to the top of a Gaussian
+    around the highest pixel (Zhang et al. 2020); it pays with the ``unbiased`` target only, since
+    an ``msra`` target does not hold the fraction.
+
+    Args:
+        heatmaps: (B, H, W, K), any float type.
+        heatmap_sigma: that of the targets; only ``dark`` needs it.
+
+    Returns:
+        (B, K, 3) float32: x, y in heatmap px and the score, the value of the highest pixel. A map
+        that shows nothing (constant, nowhere above 0, or with a NaN or infinity in it) gives zeros.
+    """
+    heatmaps = ops.cast(heatmaps, "float32")
+    x, y, score, found = _peaks(heatmaps)
+    if method == "argmax":
+        step_x, step_y = 0.0, 0.0
+    elif method == "quarter":
+        step_x, step_y = _quarter_step(heatmaps, x, y)
+    elif method == "dark":
+        step_x, step_y = _dark_step(heatmaps, x, y, heatmap_sigma)
+    else:
+        raise InputError(f"decode: method: found {method!r}, expected argmax, quarter or dark")
+    x, y = ops.cast(x, "float32") + step_x, ops.cast(y, "float32") + step_y
+    return ops.where(found[..., None], ops.stack([x, y, score], axis=-1), 0.0)
+
+
+def _peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Column, row and value of the highest pixel, and whether the map shows anything: (B, K)."""
+    row_peaks = ops.swapaxes(ops.max(heatmaps, axis=2), 1, 2)
+    peak, y = ops.top_k(row_peaks, 1)
+    row = _gather(heatmaps, y, np.arange(heatmaps.shape[2], dtype="int32"))[..., 0, :]
+    x = ops.top_k(row, 1)[1]
+    constant = ops.minimum(ops.min(row_peaks, axis=-1), ops.min(row, axis=-1)) >= peak[..., 0]
+    # A sum keeps every NaN and infinity, which maxima and top_k treat differently per backend.
+    finite = ops.isfinite(ops.sum(heatmaps, axis=(1, 2)))
+    return x[..., 0], y[..., 0], peak[..., 0], finite & (peak[..., 0] > 0) & ~constant
+
+
+def _gather(heatmaps: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """The pixels (B, K, R, C) of each map at rows (B, K, R) and columns (B, K, C) or (C,).
+
+    Indices outside the map give the pixel at its border.
+    """
+    batch, (height, width, num_keypoints) = ops.shape(heatmaps)[0], heatmaps.shape[1:]
+    sample = ops.arange(batch, dtype="int32")[:, None, None]
+    keypoint = np.arange(num_keypoints, dtype="int32")[:, None]
+    lines = (sample * height + ops.clip(rows, 0, height - 1)) * width
+    lines = lines * num_keypoints + keypoint
+    columns = ops.clip(columns, 0, width - 1) * num_keypoints
+    return ops.take(ops.reshape(heatmaps, (-1,)), lines[..., None] + columns[..., None, :])
+
+
+def _quarter_step(heatmaps: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    height, width = heatmaps.shape[1:3]
+    around = np.arange(-1, 2, dtype="int32")
+    near = _gather(heatmaps, y[..., None] + around, x[..., None] + around)
+    inside = (x > 1) & (x < width - 1) & (y > 1) & (y < height - 1)
+    step_x = 0.25 * ops.sign(near[..., 1, 2] - near[..., 1, 0])
+    step_y = 0.25 * ops.sign(near[..., 2, 1] - near[..., 0, 1])
+    return ops.where(inside, step_x, 0.0), ops.where(inside, step_y, 0.0)
+
+
+def blur_radius(heatmap_sigma: float) -> int:
+    """Reach of DARK's blur: 2, 5 and 8 px for sigma 1, 2 and 3.
+
+    That is the odd kernel (5, 11, 17) whose sigma in OpenCV's rule, 0.3 ((size - 1) / 2 - 1) + 0.8,
+    is nearest the target's. A blur as wide as the target is its matched filter.
+    """
+    return max(1, round((heatmap_sigma - 0.5) / 0.3))
+
+
+def _dark_step(
+    heatmaps: Tensor, x: Tensor, y: Tensor, heatmap_sigma: float
+) -> tuple[Tensor, Tensor]:
+    """From the highest pixel to the top of the Gaussian, by a Newton step on the blurred logarithm.
+
+    Where the logarithm is not curved downwards there is no step, and none is longer than 1 px per
+    axis: on a map without a peak the published step leaves the map.
+    """
+    height, width = heatmaps.shape[1:3]
+    centre_x, spacing_x, along_x = _stencil(x, width, heatmap_sigma)
+    centre_y, spacing_y, along_y = _stencil(y, height, heatmap_sigma)
+    reach = along_x.shape[-1] // 2
+    around = np.arange(-reach, reach + 1, dtype="int32")
+    window = _gather(heatmaps, centre_y[..., None] + around, centre_x[..., None] + around)
+    blurred = ops.matmul(ops.matmul(along_y, window), ops.swapaxes(along_x, -1, -2))
+    log = ops.log(ops.maximum(blurred, 1e-10))
+
+    dx = 0.5 * (log[..., 2, 3] - log[..., 2, 1])
+    dy = 0.5 * (log[..., 3, 2] - log[..., 1, 2])
+    dxx = (log[..., 2, 4] - 2 * log[..., 2, 2] + log[..., 2, 0]) / ops.square(spacing_x)
+    dyy = (log[..., 4, 2] - 2 * log[..., 2, 2] + log[..., 0, 2]) / ops.square(spacing_y)
+    dxy = 0.25 * (log[..., 3, 3] - log[..., 1, 3] - log[..., 3, 1] + log[..., 1, 1])
+    determinant = dxx * dyy - dxy * dxy
+    peaked = (dxx < 0) & (determinant > 0)
+    determinant = ops.where(peaked, determinant, 1.0)
+    step_x = ops.cast(centre_x - x, "float32") + (dxy * dy - dyy * dx) / determinant
+    step_y = ops.cast(centre_y - y, "float32") + (dxy * dx - dxx * dy) / determinant
+    return (
+        ops.where(peaked, ops.clip(step_x, -1.0, 1.0), 0.0),
+        ops.where(peaked, ops.clip(step_y, -1.0, 1.0), 0.0),
+    )
+
+
+def _stencil(peak: Tensor, size: int, heatmap_sigma: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Where along one axis the blurred map is read, and the blur that reads it there.
+
+    Inside the map this is DARK: the map blurred over `blur_radius`, and second differences over
+    2 px. Where that would reach over the border, differences are over 1 px, the blur is cut to what
+    the map holds on both sides, and at the border itself the centre moves one pixel inwards. A
+    Gaussian stays one under each of these, so no bias is bought.
+
+    Args:
+        peak: (B, K) the highest pixel's coordinate on this axis.
+
+    Returns:
+        centre (B, K), spacing (B, K) float32: the step of the second difference, and kernels
+        (B, K, 5, P) that read the map at centre + (-spacing, -1, 0, 1, spacing) from the P pixels
+        around the centre. Kernels are not normalised: a factor drops out of the differences.
+    """
+    radius = blur_radius(heatmap_sigma)
+    room = ops.minimum(peak, size - 1 - peak)
+    spacing = ops.where(room >= radius + 2, 2, 1)
+    centre = ops.clip(peak, 1, max(1, size - 2))
+    reach = ops.minimum(radius, ops.minimum(centre, size - 1 - centre) - spacing)
+    read_at = spacing[..., None] * np.array([-1, 0, 0, 0, 1]) + np.array([0, -1, 0, 1, 0])
+    pixels = np.arange(-radius - 2, radius + 3)
+    distance = ops.cast(pixels - read_at[..., None], "float32")
+    kernels = ops.exp(-0.5 * ops.square(distance / heatmap_sigma))
+    within = ops.abs(distance) <= ops.cast(reach, "float32")[..., None, None]
+    return centre, ops.cast(spacing, "float32"), ops.where(within, kernels, 0.0)
+
+
+def flip_back(
+    heatmaps: Tensor,
+    flip_permutation: Sequence[int],
+    alignment: Alignment = "fractional",
+    stride: int = 4,
+) -> Tensor:
+    """Heatmaps of the mirrored crop, as they would be of the crop itself; average the two.
+
+    Crop px are stride times heatmap px, so a mirrored crop's map, mirrored back, lies
+    (stride - 1) / stride px too far left. ``fractional`` moves it right by that, ``whole_pixel`` by
+    1 as the official code does, and ``none`` leaves it, which is right for the UDP convention.
+    Nothing lies left of the first column, so it stands in for its own neighbour.
+
+    Args:
+        heatmaps: (B, H, W, K) of the mirrored crop.
+        flip_permutation: where each keypoint comes from after a mirror.
+        stride: crop px per heatmap px.
+    """
+    heatmaps = ops.take(ops.flip(heatmaps, axis=2), np.array(flip_permutation), axis=-1)
+    shift = {"fractional": (stride - 1) / stride, "whole_pixel": 1.0, "none": 0.0}[alignment]
+    left = ops.concatenate([heatmaps[:, :, :1], heatmaps[:, :, :-1]], axis=2)
+    return shift * left + (1 - shift) * heatmaps
+
+
+def heatmaps_from_logits(logits: Tensor, heatmap_sigma: float) -> Tensor:
+    """Heatmaps of a network trained by spatial cross-entropy, ready for `flip_back` and `decode`.
+
+    The softmax over each map estimates the target divided by its sum, so times that sum,
+    2 pi sigma^2, it has the scale of a target. Where its peak would exceed 1 (near the border,
+    where the target's sum is smaller) the whole map is scaled to 1, so that its shape stays.
+
+    Args:
+        logits: (B, H, W, K).
+        heatmap_sigma: that of the targets.
+
+    Returns:
+        (B, H, W, K) float32 in 0..1.
+    """
+    logits = ops.cast(logits, "float32")
+    shape = ops.exp(logits - ops.max(logits, axis=(1, 2), keepdims=True))
+    peak = 2 * math.pi * heatmap_sigma**2 / ops.sum(shape, axis=(1, 2), keepdims=True)
+    return shape * ops.minimum(peak, 1.0)
