@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from kptkit import affine, boxes
 from kptkit.data.ledger import SkipLedger
-from kptkit.data.pose_pipeline import Source, evaluation_batches
+from kptkit.data.pose_pipeline import SampleSource, clear_errors, evaluation_batches
+from kptkit.data.samples import KeypointSamples
 from kptkit.metrics import oks
 from kptkit.pose import PoseEstimator
 
@@ -17,7 +19,8 @@ class PoseEvaluation:
 
     metrics: dict[str, float]
     """AP, AP50, AP75, APM, APL, AR and so on, by pycocotools."""
-    sample_ids: np.ndarray
+    samples: KeypointSamples
+    """The N persons that were judged: those whose picture could be read."""
     keypoints: np.ndarray
     """(N, K, 3) x, y in image pixels and score, one person for each sample."""
     results: list[dict[str, Any]]
@@ -26,7 +29,7 @@ class PoseEvaluation:
 
 def evaluate_pose(
     estimator: PoseEstimator,
-    source: Source,
+    source: SampleSource,
     truth: dict[str, Any],
     batch_size: int = 32,
     oks_nms_threshold: float | None = None,
@@ -50,17 +53,34 @@ def evaluate_pose(
         convention=recipe.convention,
         ledger=ledger,
     )
-    sample_ids, keypoints = estimator.predict_batches(batches)
-    ledger.check()
-    samples = source.samples
+    with clear_errors(ledger):
+        sample_ids, keypoints = estimator.predict_batches(batches)
+    # Persons whose picture could not be read are missing from the predictions.
+    samples = source.samples.select(np.flatnonzero(np.isin(source.samples.sample_ids, sample_ids)))
     image_ids = samples.image_ids[samples.image_index]
     scores = oks.rescore(keypoints, samples.box_scores)
-    kept = np.arange(len(keypoints))
+    kept = np.arange(len(samples))
     if oks_nms_threshold is not None:
-        kept = oks.nms_per_image(
-            image_ids, keypoints, scores, samples.boxes_xyxy, samples.schema, oks_nms_threshold
-        )
+        kept = _without_copies(samples, keypoints, scores, oks_nms_threshold)
     category = truth["categories"][0]["id"]
     results = oks.coco_results(image_ids[kept], category, keypoints[kept], scores[kept])
     metrics = oks.evaluate_oks(truth, results, samples.schema.oks_sigmas)
-    return PoseEvaluation(metrics, sample_ids, keypoints, results)
+    return PoseEvaluation(metrics, samples, keypoints, results)
+
+
+def _without_copies(
+    samples: KeypointSamples, keypoints: np.ndarray, scores: np.ndarray, threshold: float
+) -> np.ndarray:
+    """Which predictions OKS-NMS keeps, image by image, in their order.
+
+    As in the official code a person's area is that of the padded window, not of the box.
+    """
+    areas = affine.PADDING**2 * boxes.area(samples.boxes_xyxy)
+    kept = [np.zeros(0, np.int64)]
+    for image in np.unique(samples.image_index):
+        own = np.flatnonzero(samples.image_index == image)
+        chosen = oks.oks_nms(
+            keypoints[own], scores[own], areas[own], samples.schema.oks_sigmas, threshold
+        )
+        kept.append(own[chosen])
+    return np.sort(np.concatenate(kept))

@@ -13,7 +13,6 @@ from keras import ops
 
 from kptkit import affine, boxes
 from kptkit.decode import decode, flip_back, heatmaps_from_logits
-from kptkit.encode import heatmap_sigma
 from kptkit.images import as_image, read_image
 from kptkit.models.hrnet import STRIDE, hrnet
 from kptkit.recipes import PoseRecipe
@@ -40,11 +39,6 @@ def build_model(recipe: PoseRecipe, num_keypoints: int, synchronized: bool = Fal
     return hrnet(num_keypoints, recipe.variant, recipe.input_size_wh, synchronized)
 
 
-def recipe_sigma(recipe: PoseRecipe) -> float:
-    """The standard deviation of a recipe's Gaussians in heatmap pixels."""
-    return recipe.heatmap_sigma or heatmap_sigma(recipe.heatmap_wh)
-
-
 def crops_to_heatmaps(
     model: keras.Model, crops: Any, recipe: PoseRecipe, schema: KeypointSchema
 ) -> Any:
@@ -56,7 +50,7 @@ def crops_to_heatmaps(
     def maps(images: Any) -> Any:
         outputs = model(images, training=False)
         if recipe.loss == "cross_entropy":
-            outputs = heatmaps_from_logits(outputs, recipe_sigma(recipe))
+            outputs = heatmaps_from_logits(outputs, recipe.heatmap_sigma)
         return outputs
 
     crops = ops.cast(crops, "float32")
@@ -70,7 +64,7 @@ def crops_to_heatmaps(
 
 def heatmaps_to_crop(heatmaps: Any, recipe: PoseRecipe) -> Any:
     """Keypoints (B, K, 3) of heatmaps: x and y in crop pixels, and the score."""
-    keypoints = decode(heatmaps, recipe.decoder, recipe_sigma(recipe))
+    keypoints = decode(heatmaps, recipe.decoder, recipe.heatmap_sigma)
     scale = affine.crop_to_heatmap_scale(recipe.input_size_wh, recipe.heatmap_wh, recipe.convention)
     return keypoints / ops.convert_to_tensor([*scale, 1.0], "float32")
 
@@ -134,6 +128,8 @@ class PoseEstimator:
 
     def predict_crops(self, crops: np.ndarray) -> np.ndarray:
         """Keypoints (B, K, 3) in crop pixels, with scores, of crops (B, H, W, 3) uint8."""
+        if len(crops) == 0:  # TensorFlow's convolutions on a CPU refuse an empty batch
+            return np.zeros((0, self.schema.num_keypoints, 3), np.float32)
         return self._predict(crops).numpy()
 
     def predict_batches(

@@ -9,9 +9,10 @@ from typing import Literal
 
 from kptkit.affine import Convention
 from kptkit.data.augment import AugmentConfig
-from kptkit.decode import FlipAlignment, Method
-from kptkit.encode import Target
-from kptkit.models.hrnet import Variant
+from kptkit.decode import Alignment, Method
+from kptkit.encode import Target, heatmap_sigma
+from kptkit.losses import HeatmapLossName
+from kptkit.models.hrnet import STRIDE, Variant
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,7 @@ class PoseRecipe:
 
     target: Target = "msra"
     """Gaussians around rounded centres (the HRNet paper), or around exact ones (DARK)."""
-    heatmap_sigma: float | None = None
-    """Standard deviation of the target Gaussian in heatmap pixels; none: by the heatmap's size."""
-    loss: Literal["mse", "ohkm", "cross_entropy"] = "mse"
+    loss: HeatmapLossName = "mse"
     """Mean squared error, the same over the hardest keypoints, or spatial cross-entropy."""
     keypoint_weights: Literal["equal", "limbs"] = "equal"
     """Whether elbows and knees count 1.2, wrists and ankles 1.5 (17 COCO keypoints only)."""
@@ -38,7 +37,7 @@ class PoseRecipe:
     """How a map becomes a point: argmax, the papers' quarter pixel, or DARK."""
     flip_test: bool = True
     """Whether the mirrored crop is read as well and the maps averaged."""
-    flip_alignment: FlipAlignment = "fractional"
+    flip_alignment: Alignment = "fractional"
     """How the mirrored map is moved back: by 3/4 px, by the papers' whole pixel, or not."""
 
     augment: AugmentConfig = AugmentConfig()
@@ -57,7 +56,12 @@ class PoseRecipe:
     @property
     def heatmap_wh(self) -> tuple[int, int]:
         """Width and height of a heatmap in pixels."""
-        return self.input_size_wh[0] // 4, self.input_size_wh[1] // 4
+        return self.input_size_wh[0] // STRIDE, self.input_size_wh[1] // STRIDE
+
+    @property
+    def heatmap_sigma(self) -> float:
+        """Standard deviation of the Gaussians in heatmap pixels."""
+        return heatmap_sigma(self.heatmap_wh)
 
 
 _W32 = PoseRecipe()
@@ -93,7 +97,7 @@ RECIPES: dict[str, PoseRecipe] = {
         variant="demo",
         input_size_wh=(96, 128),
         loss="cross_entropy",
-        augment=AugmentConfig(rotation_factor=20.0, scale_factor=0.2, half_body_probability=0.0),
+        augment=AugmentConfig(rotation_degrees=20.0, scale=0.2, half_body_probability=0.0),
         learning_rate=2e-3,
         schedule="cosine",
         warmup_steps=50,

@@ -30,6 +30,7 @@ from kptkit.data.pose_pipeline import ImageSource, evaluation_batches, training_
 from kptkit.data.samples import KeypointSamples
 from kptkit.errors import InputError
 from kptkit.evaluate import evaluate_pose
+from kptkit.export import export_pose
 from kptkit.images import read_image, write_image
 from kptkit.losses import HeatmapLoss
 from kptkit.metrics import oks
@@ -39,7 +40,6 @@ from kptkit.pose import (
     build_model,
     crops_to_heatmaps,
     heatmaps_to_crop,
-    recipe_sigma,
 )
 from kptkit.recipes import RECIPES, PoseRecipe
 from kptkit.run import PoseRun
@@ -52,7 +52,7 @@ SHEET_PERSONS = 8
 # With --overfit, an epoch is this many steps over the same persons.
 OVERFIT_STEPS = 50
 NO_AUGMENTATION = AugmentConfig(
-    scale_factor=0.0, rotation_probability=0.0, flip_probability=0.0, half_body_probability=0.0
+    scale=0.0, rotation_probability=0.0, flip_probability=0.0, half_body_probability=0.0
 )
 
 
@@ -157,8 +157,7 @@ def demo_data(folder: Path) -> DataConfig:
     return DataConfig(
         train=str(folder / "annotations/person_keypoints_train.json"),
         val=str(folder / "annotations/person_keypoints_val.json"),
-        images=str(folder / "images/train"),
-        val_images=str(folder / "images/val"),
+        images=str(folder / "images"),
     )
 
 
@@ -222,13 +221,11 @@ def fit(run: PoseRun, data: PoseData, options: TrainOptions) -> PoseSet:
 
 def report(run: PoseRun, held_out: PoseSet) -> None:
     """Judges the best weights, draws what they predict, exports them, and names what is next."""
-    from kptkit.export import export_pose
-
     estimator = PoseEstimator.from_run(run.folder)
     evaluation = evaluate_pose(estimator, held_out.source, held_out.truth)
     print(oks.format_table(evaluation.metrics))
     picture = run.folder / "predictions.jpg"
-    write_image(picture, draw_predictions(held_out.source.samples, evaluation.keypoints))
+    write_image(picture, draw_predictions(evaluation.samples, evaluation.keypoints))
     print(f"picture of predictions: {picture}")
     exported = export_pose(run.folder)
     print(f"exported SavedModel: {exported}")
@@ -269,13 +266,7 @@ def build_step(
             drop_steps=tuple(int(e * steps_per_epoch) for e in recipe.learning_rate_drops),
         )
         optimizer = Adam(schedule, beta_1=0.9, beta_2=0.999, epsilon=1e-8)
-    loss = HeatmapLoss(
-        loss=recipe.loss,
-        target=recipe.target,
-        heatmap_sigma=recipe_sigma(recipe),
-        input_size_wh=recipe.input_size_wh,
-        convention=recipe.convention,
-    )
+    loss = HeatmapLoss(recipe.input_size_wh, recipe.loss, recipe.target, recipe.convention)
     return TrainStep(
         model,
         optimizer,

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from kptkit.data.coco import CocoFile, coco_samples, load_coco, split_by_image
-from kptkit.data.pose_pipeline import ImageSource, Source
+from kptkit.data.pose_pipeline import ImageSource, SampleSource
 from kptkit.data.records import RecordSource
 from kptkit.data.samples import KeypointSamples
 from kptkit.errors import InputError
@@ -50,7 +50,7 @@ class DataConfig:
 class PoseSet:
     """Persons to learn from or to be judged on, with the ground truth of all their images."""
 
-    source: Source
+    source: SampleSource
     truth: dict[str, Any]
     """A COCO dictionary, crowds and unlabelled persons included, as pycocotools reads it; empty for
     records, which hold persons only."""
