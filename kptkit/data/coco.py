@@ -178,8 +178,8 @@ def split_by_image(coco: CocoFile, fraction: float, seed: int) -> tuple[CocoFile
     """
     document = coco.annotations
     shown_ids = sorted({a["image_id"] for a in document["annotations"] if _is_labelled(a)})
-    count = round(fraction * len(shown_ids))
-    if not 0 < fraction < 1 or not 0 < count < len(shown_ids):
+    count = round(fraction * len(shown_ids)) if 0 < fraction < 1 else 0
+    if not 0 < count < len(shown_ids):
         raise InputError(
             f"{coco.path}: a share of {fraction} of {len(shown_ids)} images with persons leaves a "
             "part empty; expected a share between 0 and 1 that leaves images on both sides"
@@ -233,7 +233,7 @@ def coco_samples(
     annotations = coco.annotations["annotations"]
     persons = [a for a in annotations if _is_labelled(a) and a["area"] > 0]
     boxes_xywh = np.array([a["bbox"] for a in persons], np.float64).reshape(-1, 4)
-    person_wh = _person_wh(coco, persons)
+    person_wh = picture_sizes(coco, persons)
     boxes_xyxy = clean_boxes(boxes_xywh, person_wh)
     usable = _is_usable(boxes_xywh, boxes_xyxy, person_wh)
     if not usable.any():
@@ -241,7 +241,7 @@ def coco_samples(
     persons = list(compress(persons, usable))
     keypoints = np.array([a["keypoints"] for a in persons], np.float32)
     keypoints = keypoints.reshape(-1, coco.schema.num_keypoints, 3)
-    outside = (keypoints[..., 2] > 0) & ~_is_inside(keypoints, person_wh[usable])
+    outside = (keypoints[..., 2] > 0) & ~is_inside(keypoints, person_wh[usable])
     keypoints[outside, 2] = 0
     report(
         f"{coco.path}: {len(persons)} persons of {len(annotations)} annotations; the others are "
@@ -259,10 +259,10 @@ def coco_samples(
     return with_readable_images(samples, orientation, coco.path, report)
 
 
-def _person_wh(coco: CocoFile, persons: list[dict[str, Any]]) -> np.ndarray:
-    """The size (N, 2) of the picture of each person."""
+def picture_sizes(coco: CocoFile, annotations: list[dict[str, Any]]) -> np.ndarray:
+    """Width and height (N, 2) of the picture of each annotation."""
     sizes = {image["id"]: (image["width"], image["height"]) for image in coco.annotations["images"]}
-    return np.array([sizes[a["image_id"]] for a in persons]).reshape(-1, 2)
+    return np.array([sizes[a["image_id"]] for a in annotations]).reshape(-1, 2)
 
 
 def _image_columns(
@@ -281,7 +281,7 @@ def _image_columns(
     }
 
 
-def _is_inside(keypoints: np.ndarray, image_wh: np.ndarray) -> np.ndarray:
+def is_inside(keypoints: np.ndarray, image_wh: np.ndarray) -> np.ndarray:
     """Which keypoints (N, K, 3) lie in pictures (N, 2), by either of two conventions.
 
     With pixel centres at whole numbers a picture begins at -0.5; tools that count from its edge
