@@ -52,13 +52,15 @@ def decode(heatmaps: Tensor, method: Method = "dark", heatmap_sigma: float = 2.0
 
 def _peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Column, row and value of the highest pixel, and whether the map shows anything: (B, K)."""
-    row_peaks = ops.swapaxes(ops.max(heatmaps, axis=2), 1, 2)
+    width = heatmaps.shape[2]
+    # A pool over whole rows is their maximum, at twice the speed of a reduction in a TF graph.
+    row_peaks = ops.swapaxes(ops.max_pool(heatmaps, (1, width))[:, :, 0], 1, 2)
     peak, y = ops.top_k(row_peaks, 1)
-    row = _gather(heatmaps, y, np.arange(heatmaps.shape[2], dtype="int32"))[..., 0, :]
+    row = _gather(heatmaps, y, np.arange(width, dtype="int32"))[..., 0, :]
     x = ops.top_k(row, 1)[1]
     constant = ops.minimum(ops.min(row_peaks, axis=-1), ops.min(row, axis=-1)) >= peak[..., 0]
     # A sum keeps every NaN and infinity, which maxima and top_k treat differently per backend.
-    finite = ops.isfinite(ops.sum(heatmaps, axis=(1, 2)))
+    finite = ops.isfinite(ops.sum(ops.sum(heatmaps, axis=1), axis=1))
     return x[..., 0], y[..., 0], peak[..., 0], finite & (peak[..., 0] > 0) & ~constant
 
 
@@ -132,29 +134,35 @@ def _stencil(peak: Tensor, size: int, heatmap_sigma: float) -> tuple[Tensor, Ten
     """Where along one axis the blurred map is read, and the blur that reads it there.
 
     Inside the map this is DARK: the map blurred over `blur_radius`, and second differences over
-    2 px. Where that would reach over the border, differences are over 1 px, the blur is cut to what
-    the map holds on both sides, and at the border itself the centre moves one pixel inwards. A
-    Gaussian stays one under each of these, so no bias is bought.
+    2 px. Where that would reach over the border, differences are over 1 px and the blur is cut to
+    what the map holds on both sides; at the border itself the centre moves one pixel inwards. A
+    Gaussian stays (nearly) one under a symmetric blur, so all of these find its top.
 
     Args:
         peak: (B, K) the highest pixel's coordinate on this axis.
 
     Returns:
-        centre (B, K), spacing (B, K) float32: the step of the second difference, and kernels
-        (B, K, 5, P) that read the map at centre + (-spacing, -1, 0, 1, spacing) from the P pixels
-        around the centre. Kernels are not normalised: a factor drops out of the differences.
+        centre (B, K), spacing (B, K) float32 of the second difference, and kernels (B, K, 5, P)
+        that read the map at centre + (-spacing, -1, 0, 1, spacing) from the P pixels around the
+        centre. Kernels are not normalised, as a factor drops out of the differences.
     """
     radius = blur_radius(heatmap_sigma)
-    room = ops.minimum(peak, size - 1 - peak)
-    spacing = ops.where(room >= radius + 2, 2, 1)
-    centre = ops.clip(peak, 1, max(1, size - 2))
-    reach = ops.minimum(radius, ops.minimum(centre, size - 1 - centre) - spacing)
-    read_at = spacing[..., None] * np.array([-1, 0, 0, 0, 1]) + np.array([0, -1, 0, 1, 0])
     pixels = np.arange(-radius - 2, radius + 3)
-    distance = ops.cast(pixels - read_at[..., None], "float32")
-    kernels = ops.exp(-0.5 * ops.square(distance / heatmap_sigma))
-    within = ops.abs(distance) <= ops.cast(reach, "float32")[..., None, None]
-    return centre, ops.cast(spacing, "float32"), ops.where(within, kernels, 0.0)
+    spacings, kernels = [], []
+    for room in range(radius + 3):  # pixels between the peak and the nearer border
+        spacing = 2 if room == radius + 2 else 1
+        reach = min(radius, max(room, 1) - spacing)
+        distance = np.abs(pixels - np.array([-spacing, -1, 0, 1, spacing])[:, None])
+        kernel = np.exp(-0.5 * (distance / heatmap_sigma) ** 2) * (distance <= reach)
+        spacings.append(spacing)
+        kernels.append(kernel)
+    room = ops.minimum(ops.minimum(peak, size - 1 - peak), radius + 2)
+    centre = ops.clip(peak, 1, max(1, size - 2))
+    return (
+        centre,
+        ops.take(np.array(spacings, "float32"), room, axis=0),
+        ops.take(np.array(kernels, "float32"), room, axis=0),
+    )
 
 
 def flip_back(
