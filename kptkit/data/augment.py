@@ -1,9 +1,9 @@
-"""Where an augmented crop lies: the published recipes' random windows, each as one affine matrix.
+"""Where augmented crops lie: the published recipes' random windows, each as one affine matrix.
 
-A window is drawn in image pixels (half body, shift, scale, rotation, mirror), turned into one
-matrix from image to crop pixels, and the pixels are resampled once. All randomness comes from a
-generator that the caller seeds with (seed, epoch, sample id), so a crop does not depend on who
-draws it, or when.
+A window is drawn in image pixels (half body, shift, scale, rotation, mirror) and turned into one
+matrix from image to crop pixels, so that pixels are resampled once. All randomness comes from
+(seed, epoch, sample id), so a crop does not depend on who draws it, or when. The arithmetic runs
+over B persons at a time, which costs hardly more than one.
 
 The defaults are HRNet's on COCO (Sun et al. 2019, official code); others stand below them.
 """
@@ -20,8 +20,13 @@ from kptkit.skeletons import KeypointSchema
 
 # How much larger than the joints' own box a half-body window is, in every published recipe.
 HALF_BODY_PADDING = 1.5
-# A half body needs more joints than this; with fewer the other half is shown.
-HALF_BODY_FEW_JOINTS = 2
+# A half with this many joints or fewer gives way to the other.
+FEW_JOINTS = 2
+
+# Uniform numbers that one crop takes.
+NUM_DRAWS = 10
+
+_normal_quantile = np.vectorize(NormalDist().inv_cdf, otypes=[float])
 
 
 @dataclass(frozen=True)
@@ -91,124 +96,153 @@ WZMIAOMIAO = AugmentConfig(
 )
 
 
-class Window(NamedTuple):
-    """What a crop shows, in pixels of the image as it is stored (not mirrored)."""
+class Windows(NamedTuple):
+    """What B crops show, in pixels of the images as they are stored (not mirrored)."""
 
-    centre_xy: np.ndarray
-    size_wh: np.ndarray
-    rotation_degrees: float = 0.0
-    mirrored: bool = False
+    centres_xy: np.ndarray
+    sizes_wh: np.ndarray
+    rotations_degrees: np.ndarray
+    mirrored: np.ndarray
 
 
-def draw_window(
+def person_windows(boxes_xyxy: np.ndarray, size_wh: tuple[int, int]) -> Windows:
+    """The windows of evaluation, around boxes (B, 4): nothing is drawn."""
+    count = len(boxes_xyxy)
+    centres_xy, sizes_wh = affine.crop_window(boxes_xyxy, size_wh)
+    return Windows(centres_xy, sizes_wh, np.zeros(count), np.zeros(count, bool))
+
+
+def uniform_draws(seed: int, epochs: np.ndarray, sample_ids: np.ndarray) -> np.ndarray:
+    """The numbers in [0, 1) that decide on B crops: (B, NUM_DRAWS)."""
+    keys = zip(epochs.tolist(), sample_ids.tolist(), strict=True)
+    return np.array(
+        [np.random.default_rng([seed, epoch, key]).random(NUM_DRAWS) for epoch, key in keys]
+    )
+
+
+def draw_windows(
     config: AugmentConfig,
-    rng: np.random.Generator,
-    box_xyxy: np.ndarray,
+    draws: np.ndarray,
+    boxes_xyxy: np.ndarray,
     keypoints: np.ndarray,
     schema: KeypointSchema,
     size_wh: tuple[int, int],
-) -> Window:
-    """One random window for a person.
+) -> Windows:
+    """Random windows for B persons.
 
     Args:
-        box_xyxy: (4,) in image pixels.
-        keypoints: (K, 3) x, y in image pixels and visibility.
-        size_wh: of the crop; only the aspect ratio matters.
+        draws: (B, NUM_DRAWS) in [0, 1); the last is left for colours.
+        boxes_xyxy: (B, 4) in image pixels.
+        keypoints: (B, K, 3) x, y in image pixels and visibility.
+        size_wh: of the crops; only the aspect ratio matters.
     """
-    centre_xy, window_wh = affine.crop_window(box_xyxy, size_wh)
-    if schema.upper_body and rng.random() < config.half_body_probability:
-        upper = rng.random() < config.half_body_upper_probability
-        if half := half_body_window(config, keypoints, schema, size_wh, upper):
-            centre_xy, window_wh = half.centre_xy, half.size_wh
-    if rng.random() < config.shift_probability:
-        centre_xy = centre_xy + window_wh * config.shift * _truncated_normal(rng, 2)
-    window_wh = window_wh * (1 + _spread(config, rng, config.scale, limit=1))
-    rotation = 0.0
-    if rng.random() < config.rotation_probability:
-        rotation = _spread(config, rng, config.rotation_degrees, limit=2)
-    mirrored = bool(schema.flip_pairs) and rng.random() < config.flip_probability
-    return Window(centre_xy, window_wh, rotation, mirrored)
+    half, upper, moved, move_x, move_y, scale, turned, rotation, flip, _ = draws.T
+    centres_xy, sizes_wh, _, _ = person_windows(boxes_xyxy, size_wh)
+    if schema.upper_body and config.half_body_probability:
+        upper = upper < config.half_body_upper_probability
+        fits, half_xy, half_wh = half_body_windows(config, keypoints, schema, size_wh, upper)
+        chosen = (fits & (half < config.half_body_probability))[:, None]
+        centres_xy = np.where(chosen, half_xy, centres_xy)
+        sizes_wh = np.where(chosen, half_wh, sizes_wh)
+    if config.shift_probability:
+        moves = config.shift * _truncated_normal(np.stack([move_x, move_y], axis=-1))
+        moved = (moved < config.shift_probability)[:, None]
+        centres_xy = centres_xy + np.where(moved, moves * sizes_wh, 0)
+    sizes_wh = sizes_wh * (1 + _spread(config, scale, config.scale, limit=1))[:, None]
+    rotations = _spread(config, rotation, config.rotation_degrees, limit=2)
+    rotations = np.where(turned < config.rotation_probability, rotations, 0)
+    mirrored = (flip < config.flip_probability) & bool(schema.flip_pairs)
+    return Windows(centres_xy, sizes_wh, rotations, mirrored)
 
 
-def half_body_window(
+def half_body_windows(
     config: AugmentConfig,
     keypoints: np.ndarray,
     schema: KeypointSchema,
     size_wh: tuple[int, int],
-    upper: bool,
-) -> Window | None:
-    """The window around half of a person's labelled joints, by the official rule.
+    upper: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The windows around half of each person's labelled joints, by the official rule.
 
     The wanted half is shown if it has more than two joints, else the lower if that has, else the
-    upper. None where too few joints are labelled to tell halves apart, or they lie in one point.
+    upper.
+
+    Args:
+        keypoints: (B, K, 3).
+        upper: (B,) bool, whether the upper half is wanted.
+
+    Returns:
+        fits (B,) bool, false where too few joints are labelled to tell halves apart or they lie in
+        one point; centres_xy (B, 2), the mean of the joints; sizes_wh (B, 2).
     """
-    labelled = keypoints[:, 2] > 0
-    if np.count_nonzero(labelled) < config.half_body_min_visible:
-        return None
-    in_upper = np.zeros(len(keypoints), bool)
-    in_upper[list(schema.upper_body)] = True
-    above, below = keypoints[labelled & in_upper, :2], keypoints[labelled & ~in_upper, :2]
-    if upper and len(above) > HALF_BODY_FEW_JOINTS:
-        joints_xy = above
-    else:
-        joints_xy = below if len(below) > HALF_BODY_FEW_JOINTS else above
-    if len(joints_xy) < HALF_BODY_FEW_JOINTS:
-        return None
-    joints_box = np.concatenate([joints_xy.min(axis=0), joints_xy.max(axis=0)])
-    _, window_wh = affine.crop_window(joints_box, size_wh, HALF_BODY_PADDING)
-    if window_wh[0] < 1:
-        return None
-    return Window(joints_xy.mean(axis=0), window_wh)
+    labelled = keypoints[..., 2] > 0
+    in_upper = np.isin(np.arange(keypoints.shape[1]), schema.upper_body)
+    above, below = labelled & in_upper, labelled & ~in_upper
+    enough_above, enough_below = above.sum(axis=1) > FEW_JOINTS, below.sum(axis=1) > FEW_JOINTS
+    shown = np.where(((upper & enough_above) | ~enough_below)[:, None], above, below)
+    count = shown.sum(axis=1)
+    fits = (labelled.sum(axis=1) >= config.half_body_min_visible) & (count >= FEW_JOINTS)
+    xy, shown = keypoints[..., :2], (shown & fits[:, None])[..., None]
+    low = np.where(shown, xy, np.inf).min(axis=1)
+    high = np.where(shown, xy, -np.inf).max(axis=1)
+    boxes_xyxy = np.where(fits[:, None], np.concatenate([low, high], axis=1), 0)
+    _, sizes_wh = affine.crop_window(boxes_xyxy, size_wh, HALF_BODY_PADDING)
+    centres_xy = np.where(shown, xy, 0).sum(axis=1) / np.maximum(count, 1)[:, None]
+    return fits & (sizes_wh[:, 0] >= 1), centres_xy, sizes_wh
 
 
-def window_matrix(
-    window: Window, image_w: int, size_wh: tuple[int, int], convention: affine.Convention
+def window_matrices(
+    windows: Windows,
+    image_widths: np.ndarray,
+    size_wh: tuple[int, int],
+    convention: affine.Convention,
 ) -> np.ndarray:
-    """The (2, 3) map from pixels of the stored image to crop pixels, a mirror included.
+    """The (B, 2, 3) maps from pixels of the stored images to crop pixels, mirrors included.
 
     As in the official code, a mirrored crop is the window cut, with its own rotation, from the
     mirrored image.
     """
-    centre_xy = window.centre_xy
-    if window.mirrored:
-        centre_xy = affine.flip_points(centre_xy, image_w)
-    matrix = affine.crop_matrix(
-        centre_xy, window.size_wh, size_wh, window.rotation_degrees, convention
+    mirrored = windows.mirrored
+    mirrored_xy = affine.flip_points(windows.centres_xy, image_widths)
+    centres_xy = np.where(mirrored[:, None], mirrored_xy, windows.centres_xy)
+    matrices = affine.crop_matrix(
+        centres_xy, windows.sizes_wh, size_wh, windows.rotations_degrees, convention
     )
-    if window.mirrored:
-        matrix = affine.compose(matrix, np.array([[-1.0, 0.0, image_w - 1], [0.0, 1.0, 0.0]]))
-    return matrix
+    mirrors = np.zeros_like(matrices)
+    mirrors[:, 0, 0], mirrors[:, 1, 1], mirrors[:, 0, 2] = -1, 1, image_widths - 1
+    return np.where(mirrored[:, None, None], affine.compose(matrices, mirrors), matrices)
 
 
 def crop_keypoints(
-    keypoints: np.ndarray, matrix: np.ndarray, mirrored: bool, schema: KeypointSchema
+    keypoints: np.ndarray, matrices: np.ndarray, mirrored: np.ndarray, schema: KeypointSchema
 ) -> np.ndarray:
-    """A person's keypoints in a crop: left and right exchanged where it is mirrored.
+    """Keypoints in their crops: left and right exchanged where a crop is mirrored.
 
     Args:
-        keypoints: (K, 3) x, y in image pixels and visibility.
+        keypoints: (B, K, 3) x, y in image pixels and visibility.
 
     Returns:
-        (K, 3) x, y in crop pixels and visibility; joints without a label are all 0.
+        (B, K, 3) float32 x, y in crop pixels and visibility; joints without a label are all 0.
     """
-    if mirrored:
-        keypoints = keypoints[list(schema.flip_permutation)]
-    labelled = keypoints[:, 2:] > 0
-    xy = affine.transform_points(matrix, np.where(labelled, keypoints[:, :2], 0))
-    return np.where(labelled, np.concatenate([xy, keypoints[:, 2:]], axis=1), 0)
+    exchanged = keypoints[:, list(schema.flip_permutation)]
+    keypoints = np.where(mirrored[:, None, None], exchanged, keypoints)
+    labelled = keypoints[..., 2:] > 0
+    xy = affine.transform_points(matrices, np.where(labelled, keypoints[..., :2], 0))
+    visibility = keypoints[..., 2:]
+    return np.where(labelled, np.concatenate([xy, visibility], axis=-1), 0).astype(np.float32)
 
 
-def _spread(config: AugmentConfig, rng: np.random.Generator, factor: float, limit: float) -> float:
-    """A draw around 0 that is `factor` wide; a normal one is cut at `limit` times that."""
+def _spread(config: AugmentConfig, uniform: np.ndarray, factor: float, limit: float) -> np.ndarray:
+    """Draws around 0, `factor` wide; normal ones are cut at `limit` times that."""
     if config.distribution == "uniform":
-        return factor * rng.uniform(-1, 1)
+        return factor * (2 * uniform - 1)
     if config.distribution == "truncated":
-        return factor * _truncated_normal(rng, 1)[0]
-    return factor * min(max(rng.standard_normal(), -limit), limit)
+        return factor * _truncated_normal(uniform)
+    normal = _normal_quantile(np.maximum(uniform, np.finfo(float).tiny))
+    return factor * np.clip(normal, -limit, limit)
 
 
-def _truncated_normal(rng: np.random.Generator, count: int) -> np.ndarray:
+def _truncated_normal(uniform: np.ndarray) -> np.ndarray:
     """Standard normal draws within one standard deviation."""
-    normal = NormalDist()
-    low, high = normal.cdf(-1), normal.cdf(1)
-    return np.array([normal.inv_cdf(u) for u in rng.uniform(low, high, count)])
+    low, high = NormalDist().cdf(-1), NormalDist().cdf(1)
+    return _normal_quantile(low + (high - low) * uniform)

@@ -18,7 +18,15 @@ import numpy as np
 import tensorflow as tf
 
 from kptkit import affine, images
-from kptkit.data.augment import AugmentConfig, Window, crop_keypoints, draw_window, window_matrix
+from kptkit.data.augment import (
+    AugmentConfig,
+    Windows,
+    crop_keypoints,
+    draw_windows,
+    person_windows,
+    uniform_draws,
+    window_matrices,
+)
 from kptkit.data.ledger import SkipLedger
 from kptkit.data.samples import KeypointSamples
 from kptkit.errors import InputError
@@ -26,7 +34,10 @@ from kptkit.errors import InputError
 # The sample id of rows that only fill up a batch, or whose picture cannot be read.
 NO_SAMPLE = -1
 
-Crop = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # in the order of a batch's fields
+# Persons that one call into Python handles: enough to spread its cost, few enough to stay in cache.
+GROUP = 16
+
+Crops = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # in the order of a batch's fields
 
 
 class SampleSource(Protocol):
@@ -34,11 +45,11 @@ class SampleSource(Protocol):
 
     samples: KeypointSamples
 
-    def read(self, index: int, needed_xyxy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels of the picture of person `index`, at least what of `needed_xyxy` lies in it.
+    def read(self, index: int, needed_xyxy: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
+        """Pixels of the picture of person `index`: at least what of `needed_xyxy` lies in it.
 
         Returns:
-            uint8 (h, w, 3) RGB and (2, 3), the map from image pixels to pixels of that array.
+            uint8 (h, w, 3) RGB, and the image pixel (x, y) of its top-left one.
 
         Raises:
             ImageError: the picture cannot be used.
@@ -51,20 +62,33 @@ class ImageSource:
     def __init__(self, samples: KeypointSamples):
         self.samples = samples
 
-    def read(self, index: int, needed_xyxy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See `SampleSource.read`; the whole picture."""
+    def read(self, index: int, needed_xyxy: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
+        """See `SampleSource.read`."""
         place = self.samples.image_index[index]
         path = self.samples.image_paths[place]
         image = images.read_image(path, self.samples.orientation)
-        height, width = image.shape[:2]
+        found = (image.shape[1], image.shape[0])
         expected = tuple(self.samples.image_wh[place].tolist())
-        if (width, height) != expected:
+        if found != expected:
             raise images.ImageError(
-                f"{path}: {width}x{height} pixels, but the annotations say "
-                f"{expected[0]}x{expected[1]}",
+                f"{images.printable(path)}: {found} pixels wide and high, but its annotations say "
+                f"{expected}",
                 "other size than annotated",
             )
-        return image, np.eye(2, 3)
+        left, top, right, bottom = pixel_box(needed_xyxy, found)
+        return image[top:bottom, left:right], (left, top)
+
+
+def pixel_box(needed_xyxy: np.ndarray, image_wh: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The whole pixels of a picture that interpolation inside a box takes: at least one.
+
+    Returns:
+        left, top, right, bottom; right and bottom are excluded.
+    """
+    last = np.array(image_wh) - 1
+    low = np.clip(np.floor(needed_xyxy[:2]), 0, last).astype(int)
+    high = np.clip(np.floor(needed_xyxy[2:]) + 1, low, last).astype(int) + 1
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
 def training_batches(
@@ -84,7 +108,7 @@ def training_batches(
 
     Each epoch shows every person once, in its own order; batches run on over its end, so a data set
     may be smaller than a batch. A person whose picture cannot be read becomes a black crop with
-    weights 0 and is noted in `ledger`.
+    weights 0 and is noted in `ledger`. Read the dataset within `clear_errors(ledger)`.
 
     Args:
         keypoint_weights: K loss weights of labelled keypoints; None is 1 for all.
@@ -92,24 +116,10 @@ def training_batches(
     Raises:
         InputError: there are no samples.
     """
-    samples = source.samples
+    samples, schema = source.samples, source.samples.schema
     if not len(samples):
         raise InputError("training data: no samples; expected at least one annotated person")
-    schema = samples.schema
     weights = np.asarray(keypoint_weights or np.ones(schema.num_keypoints), np.float32)
-
-    def crop(epoch: int, index: int) -> Crop:
-        sample_id = samples.sample_ids[index]
-        rng = np.random.default_rng([seed, epoch, sample_id])
-        box_xyxy, keypoints = samples.boxes_xyxy[index], samples.keypoints[index]
-        window = draw_window(augment, rng, box_xyxy, keypoints, schema, size_wh)
-        rendered = render(source, index, window, size_wh, convention, ledger)
-        if rendered is None:
-            return _empty_crop(schema.num_keypoints, size_wh, sample_id)
-        image, matrix = rendered
-        keypoints = crop_keypoints(keypoints, matrix, window.mirrored, schema)
-        keypoints[:, 2] = np.where(keypoints[:, 2] > 0, weights, 0)
-        return image, keypoints.astype(np.float32), sample_id, matrix.astype(np.float32)
 
     def place(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         epoch, offset = position // len(samples), position % len(samples)
@@ -117,8 +127,24 @@ def training_batches(
         last = tf.constant(len(samples) - 1, tf.int64)
         return epoch, tf.random.experimental.index_shuffle(offset, order, last)
 
+    def crops(epochs: np.ndarray, indices: np.ndarray) -> Crops:
+        keypoints, sample_ids = samples.keypoints[indices], samples.sample_ids[indices]
+        draws = uniform_draws(seed, epochs, sample_ids)
+        windows = draw_windows(
+            augment, draws, samples.boxes_xyxy[indices], keypoints, schema, size_wh
+        )
+        wanted = np.ones(len(indices), bool)
+        crops, matrices, readable = read_crops(
+            source, indices, wanted, windows, size_wh, convention, ledger
+        )
+        keypoints = crop_keypoints(keypoints, matrices, windows.mirrored, schema)
+        labelled = (keypoints[..., 2] > 0) & readable[:, None]
+        keypoints[..., 2] = np.where(labelled, weights, 0)
+        return crops, keypoints, sample_ids, matrices.astype(np.float32)
+
     positions = tf.data.Dataset.range(start_step * batch_size, stop_step * batch_size)
-    return _batched(positions.map(place), crop, schema.num_keypoints, size_wh, batch_size)
+    groups = positions.map(place).batch(_group_size(batch_size), drop_remainder=True)
+    return _batches(groups, crops, schema.num_keypoints, size_wh, batch_size)
 
 
 def evaluation_batches(
@@ -134,62 +160,65 @@ def evaluation_batches(
     The last batch is filled up with black crops of weight 0 and sample id -1; so is the place of a
     person whose picture cannot be read, who is noted in `ledger`.
     """
-    samples = source.samples
-    num_keypoints = samples.schema.num_keypoints
+    samples, schema = source.samples, source.samples.schema
 
-    def crop(index: int) -> Crop:
-        if index >= len(samples):
-            return _empty_crop(num_keypoints, size_wh, NO_SAMPLE)
-        window = Window(*affine.crop_window(samples.boxes_xyxy[index], size_wh))
-        rendered = render(source, index, window, size_wh, convention, ledger)
-        if rendered is None:
-            return _empty_crop(num_keypoints, size_wh, NO_SAMPLE)
-        image, matrix = rendered
-        keypoints = crop_keypoints(samples.keypoints[index], matrix, False, samples.schema)
-        keypoints[:, 2] = keypoints[:, 2] > 0
-        return (
-            image,
-            keypoints.astype(np.float32),
-            samples.sample_ids[index],
-            matrix.astype(np.float32),
+    def crops(indices: np.ndarray) -> Crops:
+        wanted = indices < len(samples)
+        indices = np.minimum(indices, len(samples) - 1)
+        windows = person_windows(samples.boxes_xyxy[indices], size_wh)
+        crops, matrices, readable = read_crops(
+            source, indices, wanted, windows, size_wh, convention, ledger
         )
+        keypoints = crop_keypoints(samples.keypoints[indices], matrices, windows.mirrored, schema)
+        keypoints[..., 2] = (keypoints[..., 2] > 0) & readable[:, None]
+        sample_ids = np.where(readable, samples.sample_ids[indices], NO_SAMPLE)
+        return crops, keypoints, sample_ids, matrices.astype(np.float32)
 
     steps = -(-len(samples) // batch_size)
-    return _batched(
-        tf.data.Dataset.range(steps * batch_size), crop, num_keypoints, size_wh, batch_size
-    )
+    places = tf.data.Dataset.range(steps * batch_size)
+    groups = places.batch(_group_size(batch_size), drop_remainder=True)
+    return _batches(groups, crops, schema.num_keypoints, size_wh, batch_size)
 
 
-def render(
+def read_crops(
     source: SampleSource,
-    index: int,
-    window: Window,
+    indices: np.ndarray,
+    wanted: np.ndarray,
+    windows: Windows,
     size_wh: tuple[int, int],
     convention: affine.Convention,
     ledger: SkipLedger,
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """The crop of a window, uint8 (H, W, 3), and the (2, 3) map from image to crop pixels.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The crops of B windows around the persons at `indices`.
 
-    None where the picture cannot be used, which `ledger` then knows.
+    Args:
+        wanted: (B,) bool; the others stay black.
+
+    Returns:
+        crops uint8 (B, H, W, 3); matrices (B, 2, 3) from image to crop pixels; readable (B,) bool,
+        false where a crop is black because it is not wanted or its picture cannot be used, which
+        `ledger` then knows.
     """
     samples = source.samples
-    place = samples.image_index[index]
-    matrix = window_matrix(window, int(samples.image_wh[place, 0]), size_wh, convention)
-    last_x, last_y = size_wh[0] - 1, size_wh[1] - 1
-    corners_xy = np.array([[0, 0], [last_x, 0], [0, last_y], [last_x, last_y]], float)
-    seen_xy = affine.transform_points(affine.invert(matrix), corners_xy)
-    needed_xyxy = np.concatenate([seen_xy.min(axis=0), seen_xy.max(axis=0)])
-    try:
-        pixels, image_to_pixels = source.read(index, needed_xyxy)
-    except images.ImageError as error:
-        ledger.record(samples.image_paths[place], error.reason)
-        ledger.check()
-        return None
-    except InputError as error:
-        ledger.stop(error)
-        raise
-    pixels_to_crop = affine.compose(matrix, affine.invert(image_to_pixels))
-    return affine.warp(pixels, pixels_to_crop, size_wh), matrix
+    widths = samples.image_wh[samples.image_index[indices], 0]
+    matrices = window_matrices(windows, widths, size_wh, convention)
+    needed_xyxy = _seen_boxes(matrices, size_wh)
+    crops = np.zeros((len(indices), size_wh[1], size_wh[0], 3), np.uint8)
+    readable = wanted.copy()
+    for row in np.flatnonzero(wanted):
+        index = int(indices[row])
+        try:
+            pixels, left_top = source.read(index, needed_xyxy[row])
+        except images.ImageError as error:
+            ledger.record(samples.image_paths[samples.image_index[index]], error.reason)
+            ledger.check()
+            readable[row] = False
+            continue
+        except InputError as error:
+            ledger.stop(error)
+            raise
+        crops[row] = _warp(pixels, left_top, matrices[row], size_wh)
+    return crops, matrices, readable
 
 
 @contextmanager
@@ -205,36 +234,53 @@ def clear_errors(ledger: SkipLedger) -> Iterator[None]:
         raise
 
 
-def _empty_crop(num_keypoints: int, size_wh: tuple[int, int], sample_id: int) -> Crop:
-    """A black crop without labels."""
-    image = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
-    keypoints = np.zeros((num_keypoints, 3), np.float32)
-    return image, keypoints, np.int64(sample_id), np.eye(2, 3, dtype=np.float32)
+def _seen_boxes(matrices: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+    """What crops show of their images: (B, 4) x1 y1 x2 y2 of pixel centres, in image pixels."""
+    right, bottom = size_wh[0] - 1, size_wh[1] - 1
+    corners_xy = np.array([[0, 0], [right, 0], [0, bottom], [right, bottom]], float)
+    seen_xy = affine.transform_points(affine.invert(matrices), corners_xy)
+    return np.concatenate([seen_xy.min(axis=1), seen_xy.max(axis=1)], axis=1)
 
 
-def _batched(
-    places: tf.data.Dataset,
-    crop: Callable[..., Crop],
+def _warp(
+    pixels: np.ndarray, left_top: tuple[int, int], matrix: np.ndarray, size_wh: tuple[int, int]
+) -> np.ndarray:
+    """The crop of a cut-out that begins at `left_top` of its image."""
+    shift = np.array([[1.0, 0.0, left_top[0]], [0.0, 1.0, left_top[1]]])
+    # OpenCV 5 resamples four channels twice as fast as three.
+    four = cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA)
+    crop = affine.warp(four, affine.compose(matrix, shift), size_wh)
+    return cv2.cvtColor(crop, cv2.COLOR_RGBA2RGB)
+
+
+def _group_size(batch_size: int) -> int:
+    """The largest part of a batch, of equal parts, that has at most GROUP rows."""
+    return max(size for size in range(1, GROUP + 1) if batch_size % size == 0)
+
+
+def _batches(
+    groups: tf.data.Dataset,
+    crops: Callable[..., Crops],
     num_keypoints: int,
     size_wh: tuple[int, int],
     batch_size: int,
 ) -> tf.data.Dataset:
-    """Batches of `crop` at each of `places`, in their order and of static shapes."""
+    """Batches of what `crops` makes of each group, in their order and of static shapes."""
     shapes = {
-        "image": ((size_wh[1], size_wh[0], 3), tf.uint8),
-        "keypoints": ((num_keypoints, 3), tf.float32),
-        "sample_id": ((), tf.int64),
-        "image_to_crop": ((2, 3), tf.float32),
+        "image": ((None, size_wh[1], size_wh[0], 3), tf.uint8),
+        "keypoints": ((None, num_keypoints, 3), tf.float32),
+        "sample_id": ((None,), tf.int64),
+        "image_to_crop": ((None, 2, 3), tf.float32),
     }
 
-    def load(*place: tf.Tensor) -> dict[str, tf.Tensor]:
-        row = tf.numpy_function(crop, place, [dtype for _, dtype in shapes.values()])
+    def load(*group: tf.Tensor) -> dict[str, tf.Tensor]:
+        rows = tf.numpy_function(crops, group, [dtype for _, dtype in shapes.values()])
         return {
             name: tf.ensure_shape(value, shape)
-            for (name, (shape, _)), value in zip(shapes.items(), row, strict=True)
+            for (name, (shape, _)), value in zip(shapes.items(), rows, strict=True)
         }
 
-    # The crops are what runs in parallel; OpenCV's own threads would only get in their way.
+    # Groups are what runs in parallel; OpenCV's own threads would only get in their way.
     cv2.setNumThreads(1)
-    crops = places.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return crops.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    loaded = groups.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return loaded.rebatch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
