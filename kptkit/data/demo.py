@@ -61,11 +61,15 @@ def write_demo_data(
     for split, count in counts.items():
         if count < 0:
             raise InputError(f"{split}_images: {count}; expected 0 or more")
+    if workers is None:
+        workers = len(os.sched_getaffinity(0))
+    if workers < 1:
+        raise InputError(f"workers: {workers}; expected 1 or more")
     with publish_folder(folder) as unfinished:
         for split in SPLITS:
             (unfinished / "images" / split).mkdir(parents=True)
         (unfinished / "annotations").mkdir()
-        scenes = _draw_scenes(unfinished, counts, seed, workers or len(os.sched_getaffinity(0)))
+        scenes = _draw_scenes(unfinished, counts, seed, workers)
         persons = {}
         for split in SPLITS:
             own = [s for s in scenes if s["image"]["file_name"].startswith(split + "/")]

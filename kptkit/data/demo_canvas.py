@@ -1,37 +1,44 @@
-"""A canvas with depth for the demo scenes: shaded capsules and shapes, and who owns each pixel.
+"""A canvas with depth for the demo scenes: shaded capsules, and who owns each pixel.
 
 Everything is in image pixels (the centre of the top-left pixel is (0, 0)); z points away from the
-camera and is in pixels too.
+camera and is in pixels too. Colours are planes, RGB 0..255: one is (3, 1, 1), a patch of them
+(3, h, w), which NumPy computes several times faster than (h, w, 3).
 """
 
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 
 NOBODY = -1
 
-# (t, around) of every pixel, each (h, w), to its colour (h, w, 3): t runs from 0 to 1 along the
-# limb, around from -1 to 1 across it.
+# (t, around) of every pixel, each (h, w), to its colour (3, h, w) or (3, 1, 1): t runs from 0 to 1
+# along the limb, around from -1 to 1 across it.
 Paint = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def unit(values: np.ndarray) -> np.ndarray:
+    """Values cut to 0..1; on the small patches drawn here in half the time of `np.clip`."""
+    return np.minimum(np.maximum(values, 0), 1)
 
 
 class Canvas:
     """An opaque picture that remembers depth and owner of every pixel.
 
     Attributes:
-        colour: (H, W, 3) float32 RGB, 0..255.
+        colour: (3, H, W) float32.
         depth: (H, W) float32 z of the nearest surface, infinite where only background is.
         owner: (H, W) int32 number of the part that is seen, NOBODY where it is no person's.
-        light: (3,) unit vector towards the light.
+        light: unit vector (right, down, away) towards the light.
         ambient: share of the light that comes from everywhere.
     """
 
     def __init__(self, background: np.ndarray, light: np.ndarray, ambient: float) -> None:
-        self.colour = background.astype(np.float32)
+        self.colour = np.stack(cv2.split(background)).astype(np.float32)
         self.depth = np.full(background.shape[:2], np.inf, np.float32)
         self.owner = np.full(background.shape[:2], NOBODY, np.int32)
-        self.light = light.astype(np.float32)
-        self.ambient = np.float32(ambient)
+        self.light = tuple(light.tolist())
+        self.ambient = ambient
 
     def window(
         self, low_xy: np.ndarray, high_xy: np.ndarray
@@ -46,10 +53,19 @@ class Canvas:
         y = np.arange(top, bottom, dtype=np.float32)[:, None]
         return slice(top, bottom), slice(left, right), x, y
 
-    def shade(self, across: np.ndarray, down: np.ndarray, away: np.ndarray) -> np.ndarray:
-        """Brightness (h, w, 1) of surfaces from the parts of their unit normals."""
-        facing = across * self.light[0] + down * self.light[1] + away * self.light[2]
-        return (self.ambient + (1.25 - self.ambient) * np.maximum(facing, 0))[..., None]
+    def pixels(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Row and column of the pixel that each point (N,) falls into, and whether there is one.
+
+        Points outside get pixel (0, 0).
+        """
+        height, width = self.depth.shape
+        columns, rows = np.floor(x + 0.5).astype(int), np.floor(y + 0.5).astype(int)
+        inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+        return rows * inside, columns * inside, inside
+
+    def shade(self, facing: np.ndarray) -> np.ndarray:
+        """Brightness (h, w) of surfaces from the cosines of their normals with the light."""
+        return self.ambient + (1.25 - self.ambient) * np.maximum(facing, 0)
 
     def paint(
         self,
@@ -60,11 +76,11 @@ class Canvas:
         depth: np.ndarray | float,
         owner: int,
     ) -> None:
-        """Lays a patch (h, w, 3) over the pixels that it covers (h, w: 0..1) and is nearest at."""
+        """Lays a patch (3, h, w) over the pixels that it covers (h, w: 0..1) and is nearest at."""
         behind = self.depth[rows, columns]
         alpha = coverage * (depth < behind)
-        region = self.colour[rows, columns]
-        region += alpha[..., None] * (colour - region)
+        region = self.colour[:, rows, columns]
+        region += alpha * (colour - region)
         solid = alpha > 0.5
         np.copyto(behind, depth, where=solid)
         np.copyto(self.owner[rows, columns], owner, where=solid)
@@ -78,23 +94,25 @@ class Canvas:
         owner: int,
     ) -> None:
         """A shaded capsule from start to end with radii (start, bulge in between, end)."""
-        first, bulge, last = (np.float32(radius) for radius in radii)
+        first, bulge, last = (float(radius) for radius in radii)
+        (sx, sy, sz), (ex, ey, ez) = start_xyz.tolist(), end_xyz.tolist()
         reach = max(first, last) + bulge
-        low, high = np.minimum(start_xyz, end_xyz) - reach, np.maximum(start_xyz, end_xyz) + reach
-        window = self.window(low, high)
+        window = self.window(
+            (min(sx, ex) - reach, min(sy, ey) - reach), (max(sx, ex) + reach, max(sy, ey) + reach)
+        )
         if window is None:
             return
         rows, columns, x, y = window
-        ax, ay, az = (end_xyz - start_xyz).astype(np.float32)
-        length = np.float32(max(np.hypot(ax, ay), 1e-2))
-        x, y = x - np.float32(start_xyz[0]), y - np.float32(start_xyz[1])
-        t = np.clip((x * ax + y * ay) / length**2, 0, 1)
+        ax, ay = ex - sx, ey - sy
+        length = max((ax * ax + ay * ay) ** 0.5, 1e-2)
+        x, y = x - sx, y - sy
+        t = unit(x * (ax / length**2) + y * (ay / length**2))
         dx, dy = x - t * ax, y - t * ay
-        radius = first + t * ((last - first) + 4 * bulge * (1 - t))
+        radius = first + t * ((last - first + 4 * bulge) - t * (4 * bulge))
         distance2 = dx * dx + dy * dy
-        coverage = np.clip(radius - np.sqrt(distance2) + 0.5, 0, 1)
+        coverage = unit(radius - np.sqrt(distance2) + 0.5)
         rise = np.sqrt(np.maximum(radius * radius - distance2, 0))
-        around = (x * ay - y * ax) / (length * radius)
-        colour = paint(t, around) * self.shade(dx / radius, dy / radius, -rise / radius)
-        depth = np.float32(start_xyz[2]) + t * az - rise
-        self.paint(rows, columns, colour, coverage, depth, owner)
+        around = (x * (ay / length) - y * (ax / length)) / radius
+        right, down, away = self.light
+        colour = paint(t, around) * self.shade((dx * right + dy * down - rise * away) / radius)
+        self.paint(rows, columns, colour, coverage, sz + t * (ez - sz) - rise, owner)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kptkit.data import demo_head
-from kptkit.data.demo_canvas import Canvas
+from kptkit.data.demo_canvas import Canvas, unit
 from kptkit.data.demo_look import (
     BARE_CHEST,
     BUTTONS,
@@ -26,12 +26,14 @@ PARTS = (
     *(f"{side}_{limb}" for side, _ in SIDES for limb in _LIMBS),
 )
 
-# Which parts (besides the keypoint's side) show a keypoint, and how far (in statures) behind the
-# visible surface it may lie: a limb's joint is inside the limb, a point of the face on its surface.
-_SHOWN_BY = {
+_INDEX = {part: index for index, part in enumerate(PARTS)}
+
+# Which parts (of the keypoint's own side, where they have one) show a keypoint, and how far (in
+# statures) it lies behind their surface: a joint is inside a limb, a point of the face on the skin.
+_JOINTS = {
     "nose": (("head",), 0.03),
     "eye": (("head",), 0.02),
-    "ear": (("head",), 0.03),
+    "ear": (("head",), 0.035),
     "shoulder": (("trunk", "upper_arm"), 0.085),
     "elbow": (("upper_arm", "forearm"), 0.06),
     "wrist": (("forearm", "hand"), 0.05),
@@ -39,10 +41,18 @@ _SHOWN_BY = {
     "knee": (("thigh", "shin"), 0.085),
     "ankle": (("shin", "foot"), 0.07),
 }
+_SIDED = [name.rpartition("_") for name in COCO_17.names]
+_INSIDE = np.array([_JOINTS[joint][1] for _, _, joint in _SIDED])
+# (17, parts and one more for everything else) bool.
+_SHOWN_BY = np.zeros((len(_SIDED), len(PARTS) + 1), bool)
+for _row, (_side, _, _joint) in enumerate(_SIDED):
+    for _part in _JOINTS[_joint][0]:
+        _SHOWN_BY[_row, _INDEX.get(_part, _INDEX.get(f"{_side}_{_part}"))] = True
 
-# Half widths (relative to the shoulders' or hips') and half depths (statures) up the trunk.
-_TRUNK_T = np.array([-0.16, -0.04, 0.10, 0.45, 0.80, 0.92, 0.99, 1.06])
-_TRUNK_DEPTH = np.array([0.045, 0.068, 0.070, 0.062, 0.074, 0.060, 0.045, 0.034])
+# Heights up the trunk (0 at the hips, 1 at the neck) and the half depths there, in statures.
+_TRUNK_T = (-0.16, -0.04, 0.10, 0.45, 0.80, 0.92, 0.99, 1.06)
+_LEVELS = 128
+_TRUNK_DEPTH = (0.045, 0.068, 0.070, 0.062, 0.074, 0.060, 0.045, 0.034)
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,7 @@ class Person:
 
     def owner(self, part: str) -> int:
         """The number of the person's part on the canvas."""
-        return self.number * len(PARTS) + PARTS.index(part)
+        return self.number * len(PARTS) + _INDEX[part]
 
     def skull_matrix(self) -> np.ndarray:
         """(3, 3) from the skull's unit sphere to pixels."""
@@ -69,13 +79,10 @@ class Person:
 
     def keypoints_xyz(self) -> np.ndarray:
         """(17, 3) x, y in image pixels and z of COCO's keypoints, wherever they are."""
-        on_skull = {"nose": demo_head.NOSE_TIP}
-        for side, _ in SIDES:
-            on_skull |= {f"{side}_eye": demo_head.EYES[side], f"{side}_ear": demo_head.EARS[side]}
-        matrix, head = self.skull_matrix(), self.at("head")
-        return np.stack(
-            [head + matrix @ on_skull[n] if n in on_skull else self.at(n) for n in COCO_17.names]
-        )
+        on_skull = self.at("head") + demo_head.COCO_POINTS @ self.skull_matrix().T
+        names = COCO_17.names[len(on_skull) :]
+        limbs = np.stack([self.pose.points[name] for name in names])
+        return np.concatenate([on_skull, self.place + self.scale * limbs])
 
 
 def draw_person(canvas: Canvas, person: Person) -> None:
@@ -97,19 +104,13 @@ def visible_keypoints(canvas: Canvas, person: Person) -> np.ndarray:
     A keypoint is seen if the pixel it falls into shows one of its own parts, no deeper than the
     joint lies inside them; read from the finished canvas.
     """
-    height, width = canvas.depth.shape
-    keypoints = np.zeros((COCO_17.num_keypoints, 3))
-    for index, (x, y, z) in enumerate(person.keypoints_xyz()):
-        column, row = int(np.floor(x + 0.5)), int(np.floor(y + 0.5))
-        if not (0 <= column < width and 0 <= row < height):
-            continue
-        side, _, joint = COCO_17.names[index].rpartition("_")
-        parts, depth = _SHOWN_BY[joint]
-        owners = [person.owner(p if p in PARTS else f"{side}_{p}") for p in parts]
-        near = z - canvas.depth[row, column] <= depth * person.scale
-        seen = near and canvas.owner[row, column] in owners
-        keypoints[index] = x, y, 2 if seen else 1
-    return keypoints
+    x, y, z = person.keypoints_xyz().T
+    rows, columns, inside = canvas.pixels(x, y)
+    part = canvas.owner[rows, columns] - person.number * len(PARTS)
+    part = np.where((part >= 0) & (part < len(PARTS)), part, len(PARTS))
+    near = z - canvas.depth[rows, columns] <= _INSIDE * person.scale
+    seen = near & _SHOWN_BY[np.arange(len(part)), part]
+    return np.stack([x, y, 1 + seen], axis=1) * inside[:, None]
 
 
 def _limbs(person: Person) -> list[tuple[float, tuple]]:
@@ -136,7 +137,7 @@ def _limbs(person: Person) -> list[tuple[float, tuple]]:
         add(f"{side}_thigh", at["hip"], at["knee"], (0.060, 0.002, 0.038), thigh)
         add(f"{side}_shin", at["knee"], at["ankle"], (0.037, 0.008, 0.024), shin)
         add(f"{side}_foot", at["heel"], at["toe"], (0.028, 0.002, 0.022), shoe)
-    trousers = plain(look.trousers.colour)
+    trousers = sleeve(look.trousers, look.skin, 2.0, 0.14, joint_t=2.0)
     add("trunk", person.at("left_hip"), person.at("right_hip"), (0.058, 0.0, 0.058), trousers)
     base = person.at("neck") - 0.02 * person.scale * pose.trunk[:, 1]
     add("trunk", base, person.at("head"), (0.036, 0, 0.034), plain(look.skin * np.float32(0.9)))
@@ -150,67 +151,80 @@ def _limbs(person: Person) -> list[tuple[float, tuple]]:
 
 def _shoe(look: Look):
     def paint(t, around):
-        return mix(look.shoes, look.soles, np.clip(12 * (np.abs(around) - 0.62), 0, 0.8) + 0 * t)
+        return mix(look.shoes, look.soles, 0.8 * unit(12 * (np.abs(around) - 0.62)) + 0 * t)
 
     return paint
 
 
 def _trunk(canvas: Canvas, person: Person) -> None:
     """The trunk: elliptical cross-sections around the line from the hips to the neck."""
-    pose, scale = person.pose, np.float32(person.scale)
-    hips, neck = person.at("hips"), person.at("neck")
-    reach = 0.16 * scale
-    window = canvas.window(np.minimum(hips, neck) - reach, np.maximum(hips, neck) + reach)
+    pose, scale = person.pose, person.scale
+    hips, neck = person.at("hips").tolist(), person.at("neck").tolist()
+    reach = 0.14 * scale
+    window = canvas.window(
+        [min(a, b) - reach for a, b in zip(hips, neck, strict=True)],
+        [max(a, b) + reach for a, b in zip(hips, neck, strict=True)],
+    )
     if window is None:
         return
     rows, columns, x, y = window
-    x, y = x - np.float32(hips[0]), y - np.float32(hips[1])
-    ax, ay, az = (neck - hips).astype(np.float32)
-    length = np.float32(max(np.hypot(ax, ay), 0.1 * scale))
-    t = (x * ax + y * ay) / length**2
+    x, y = x - hips[0], y - hips[1]
+    ax, ay, az = (b - a for a, b in zip(hips, neck, strict=True))
+    length = max((ax * ax + ay * ay) ** 0.5, 0.1 * scale)
+    t = x * (ax / length**2) + y * (ay / length**2)
     # The normal of the axis in the image, and how much of the body's axes lies along it.
     nx, ny = -ay / length, ax / length
-    left, forward = pose.trunk[:, 0].astype(np.float32), pose.trunk[:, 2].astype(np.float32)
+    left, forward = pose.trunk[:, 0].tolist(), pose.trunk[:, 2].tolist()
     left_n, forward_n = nx * left[0] + ny * left[1], nx * forward[0] + ny * forward[1]
-    hip, shoulder = pose.hip_width + 0.045, pose.shoulder_width
-    widths = [0.5 * hip, hip, hip, 0.72 * shoulder, 0.98 * shoulder, 0.9 * shoulder]
-    widths += [0.55 * shoulder, 0.035]
-    half_width = np.interp(t, _TRUNK_T, widths).astype(np.float32) * scale
-    half_depth = np.interp(t, _TRUNK_T, _TRUNK_DEPTH).astype(np.float32) * scale * pose.girth
-    silhouette = np.hypot(half_width * left_n, half_depth * forward_n)
+    half_width, half_depth = _trunk_profile(pose)
+    level = (unit((t - _TRUNK_T[0]) / (_TRUNK_T[-1] - _TRUNK_T[0])) * (_LEVELS - 1)).astype(np.intp)
+    silhouette = (scale * np.hypot(half_width * left_n, half_depth * forward_n))[level]
+    bulge = (scale * np.hypot(half_width * left[2], half_depth * forward[2]))[level]
     across = x * nx + y * ny
-    coverage = np.clip(silhouette - np.abs(across) + 0.5, 0, 1)
-    coverage *= np.clip((t + 0.14) * length, 0, 1) * np.clip((1.06 - t) * length, 0, 1)
-    sine = np.clip(across / silhouette, -1, 1)
+    coverage = unit(silhouette - np.abs(across) + 0.5)
+    coverage *= unit((t + 0.14) * length) * unit((1.06 - t) * length)
+    sine = np.minimum(np.maximum(across / silhouette, -1), 1)
     cosine = np.sqrt(1 - sine * sine)
     side = sine * left_n - cosine * left[2]
     front = sine * forward_n - cosine * forward[2]
-    rise = np.hypot(half_width * left[2], half_depth * forward[2]) * cosine
-    colour = _clothes(person.look, t, side, front) * canvas.shade(nx * sine, ny * sine, -cosine)
-    depth = np.float32(hips[2]) + t * az - rise
+    light_n = nx * canvas.light[0] + ny * canvas.light[1]
+    shade = canvas.shade(sine * light_n - cosine * canvas.light[2])
+    colour = _clothes(person.look, t, side, front) * shade
+    depth = hips[2] + t * az - bulge * cosine
     canvas.paint(rows, columns, colour, coverage, depth, person.owner("trunk"))
 
 
+def _trunk_profile(pose: Pose) -> tuple[np.ndarray, np.ndarray]:
+    """Half widths and half depths in statures, at _LEVELS heights from _TRUNK_T's first to last."""
+    hip, shoulder = pose.hip_width + 0.045, pose.shoulder_width
+    widths = [0.5 * hip, hip, hip, 0.72 * shoulder, 0.98 * shoulder, 0.9 * shoulder]
+    widths += [0.55 * shoulder, 0.035]
+    heights = np.linspace(_TRUNK_T[0], _TRUNK_T[-1], _LEVELS, dtype=np.float32)
+    width = np.interp(heights, _TRUNK_T, widths).astype(np.float32)
+    return width, pose.girth * np.interp(heights, _TRUNK_T, _TRUNK_DEPTH).astype(np.float32)
+
+
 def _clothes(look: Look, t: np.ndarray, side: np.ndarray, front: np.ndarray) -> np.ndarray:
-    """Colours (h, w, 3) up the trunk (t) and around it (cosines with the body's left, forward)."""
-    colour = look.shirt.at(t * np.float32(0.28), side) + np.zeros((*t.shape, 1), np.float32)
-    ahead = np.clip(12 * front, 0, 1)
+    """Colours (3, h, w) up the trunk (t) and around it (cosines with the body's left, forward)."""
+    colour = look.shirt.at(t * np.float32(0.28), side) + 0 * t
+    ahead = unit(12 * front)
     width = np.abs(side)
     if look.chest == BUTTONS:
-        line = np.clip(20 * (0.06 - width), 0, 0.6) + (width < 0.06) * (np.sin(40 * t) > 0.6)
-        colour = mix(colour, look.chest_colour, ahead * np.clip(line, 0, 1))
+        line = 0.6 * unit(30 * (0.06 - width)) + (width < 0.06) * (np.sin(40 * t) > 0.6)
+        colour = mix(colour, look.chest_colour, ahead * unit(line))
     elif look.chest == PRINT:
         patch = np.minimum(0.5 - width, 4 * np.minimum(t - 0.52, 0.82 - t))
-        colour = mix(colour, look.chest_colour, ahead * np.clip(14 * patch, 0, 1))
+        colour = mix(colour, look.chest_colour, ahead * unit(14 * patch))
     elif look.chest == JACKET:
-        colour = mix(colour, look.chest_colour, ahead * np.clip(16 * (0.30 - width), 0, 1))
+        colour = mix(colour, look.chest_colour, ahead * unit(16 * (0.30 - width)))
     elif look.chest == TIE:
-        tie = np.clip(20 * (0.05 + 0.10 * (0.95 - t) - width), 0, 1) * (t > 0.35)
+        tie = unit(20 * (0.05 + 0.10 * (0.95 - t) - width)) * (t > 0.35)
         colour = mix(colour, look.chest_colour, ahead * tie)
     neckline = np.where(look.chest == BARE_CHEST, 0.78, 0.88) + 0.3 * width
     bare = np.maximum(np.minimum(t - neckline, front), t - 1.0)
-    colour = mix(colour, look.skin, np.clip(25 * bare, 0, 1))
+    colour = mix(colour, look.skin, unit(25 * bare))
     if look.backpack:
-        strap = np.clip(20 * (0.09 - np.abs(width - 0.55)), 0, 1) * (t > 0.4)
+        strap = unit(20 * (0.09 - np.abs(width - 0.55))) * (t > 0.4)
         colour = mix(colour, look.chest_colour * np.float32(0.6), ahead * strap)
-    return mix(colour, look.trousers.colour, np.clip(40 * (0.10 - t), 0, 1))
+    trousers = look.trousers.at(t * np.float32(0.28), side)
+    return mix(colour, trousers, unit(40 * (0.10 - t)))

@@ -6,9 +6,12 @@ its points in camera axes: x to the image's right, y down, z away from the camer
 from the body, positive twist inward, knee flexion backward), so left and right share one table.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+
+from kptkit.data.demo_random import bounded_normal, pick
 
 SIDES = (("left", 1.0), ("right", -1.0))
 
@@ -65,18 +68,18 @@ class Pose:
 
 def rotation(axis: int, degrees: float) -> np.ndarray:
     """(3, 3): turns by the right hand's rule about axis 0, 1 or 2."""
-    radians = np.deg2rad(degrees)
-    matrix = np.eye(3)
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     first, second = (axis + 1) % 3, (axis + 2) % 3
-    matrix[first, first] = matrix[second, second] = np.cos(radians)
-    matrix[second, first] = np.sin(radians)
-    matrix[first, second] = -matrix[second, first]
+    matrix = np.zeros((3, 3))
+    matrix[axis, axis] = 1
+    matrix[first, first] = matrix[second, second] = cosine
+    matrix[first, second], matrix[second, first] = -sine, sine
     return matrix
 
 
 def sample_pose(rng: np.random.Generator) -> Pose:
     """A person of some build, in some pose, seen from somewhere."""
-    legs = _LEGS[_choose(rng, _LEGS)]
+    legs = _LEGS[pick(rng, [row[0] for row in _LEGS])]
     lean = rng.normal(*legs[1])
     root = _BODY_TO_CAMERA @ _view(rng)
     pelvis = root @ rotation(0, 0.5 * lean) @ rotation(2, rng.normal(0, 3))
@@ -88,8 +91,8 @@ def sample_pose(rng: np.random.Generator) -> Pose:
     )
     skull = (
         trunk
-        @ rotation(1, np.clip(rng.normal(0, 22), -60, 60))
-        @ rotation(0, np.clip(rng.normal(2, 11) - 0.4 * lean, -35, 35))
+        @ rotation(1, bounded_normal(rng, 0, 22, -60, 60))
+        @ rotation(0, bounded_normal(rng, 2 - 0.4 * lean, 11, -35, 35))
         @ rotation(2, rng.normal(0, 8))
     )
     shoulder_width, hip_width = rng.uniform(0.105, 0.13), rng.uniform(0.062, 0.078)
@@ -105,10 +108,6 @@ def sample_pose(rng: np.random.Generator) -> Pose:
         points |= _leg(rng, side, sign, leg, pelvis, pelvis @ [sign * hip_width, 0, 0])
     girth = rng.uniform(0.88, 1.2)
     return Pose(points, trunk, skull, shoulder_width, hip_width, girth, radii)
-
-
-def _choose(rng: np.random.Generator, table: tuple) -> int:
-    return int(rng.choice(len(table), p=[row[0] for row in table]))
 
 
 def _view(rng: np.random.Generator) -> np.ndarray:
@@ -127,15 +126,14 @@ def _view(rng: np.random.Generator) -> np.ndarray:
 def _arm(
     rng: np.random.Generator, side: str, sign: float, trunk: np.ndarray, shoulder: np.ndarray
 ) -> dict[str, np.ndarray]:
-    _, *ranges = _ARMS[_choose(rng, _ARMS)]
-    flexion, abduction, twist, elbow_flexion = (rng.normal(*each) for each in ranges)
+    _, flexion, abduction, twist, elbow_flexion = _ARMS[pick(rng, [row[0] for row in _ARMS])]
     upper = (
         trunk
-        @ rotation(0, -np.clip(flexion, -50, 178))
-        @ rotation(2, sign * np.clip(abduction, -12, 110))
-        @ rotation(1, -sign * twist)
+        @ rotation(0, -bounded_normal(rng, *flexion, -50, 178))
+        @ rotation(2, sign * bounded_normal(rng, *abduction, -12, 110))
+        @ rotation(1, -sign * rng.normal(*twist))
     )
-    fore = upper @ rotation(0, -np.clip(elbow_flexion, 0, 142))
+    fore = upper @ rotation(0, -bounded_normal(rng, *elbow_flexion, 0, 142))
     elbow = shoulder - 0.165 * upper[:, 1]
     wrist = elbow - 0.14 * fore[:, 1]
     hand = wrist - 0.07 * (fore @ rotation(0, rng.normal(-8, 18)))[:, 1]
@@ -151,15 +149,16 @@ def _leg(
     pelvis: np.ndarray,
     hip: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    flexion, abduction, knee_flexion = (rng.normal(*each) for each in ranges)
+    flexion, abduction, bend = ranges
+    knee_flexion = bounded_normal(rng, *bend, 0, 140)
     thigh = (
         pelvis
-        @ rotation(0, -np.clip(flexion, -30, 125))
-        @ rotation(2, sign * np.clip(abduction, -8, 45))
+        @ rotation(0, -bounded_normal(rng, *flexion, -30, 125))
+        @ rotation(2, sign * bounded_normal(rng, *abduction, -8, 45))
         @ rotation(1, sign * rng.uniform(-2, 20))
     )
-    shin = thigh @ rotation(0, np.clip(knee_flexion, 0, 140))
-    foot = shin @ rotation(0, np.clip(rng.normal(4 + 0.15 * knee_flexion, 8), -15, 40))
+    shin = thigh @ rotation(0, knee_flexion)
+    foot = shin @ rotation(0, bounded_normal(rng, 4 + 0.15 * knee_flexion, 8, -15, 40))
     knee = hip - 0.235 * thigh[:, 1]
     ankle = knee - 0.225 * shin[:, 1]
     heel = ankle - 0.026 * foot[:, 1] - 0.025 * foot[:, 2]

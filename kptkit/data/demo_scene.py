@@ -5,6 +5,7 @@ Every label is read from the geometry that was drawn and from the depth and owne
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from kptkit.data import demo_head
@@ -20,14 +21,16 @@ from kptkit.data.demo_canvas import Canvas
 from kptkit.data.demo_look import sample_look
 from kptkit.data.demo_person import PARTS, Person, draw_person, visible_keypoints
 from kptkit.data.demo_pose import Pose, sample_pose
+from kptkit.data.demo_random import pick
 
 SIZES_WH = ((320, 240), (400, 300), (360, 360), (300, 400), (480, 320))
 
 # People stand at depths so far apart (pixels) that they never reach into each other.
 _LAYER = 4000.0
 
-# A person of whom less than this share can be seen is left without keypoints, as in COCO.
-_LEAST_SEEN = 0.2
+# In squared statures, of which a whole person covers about 0.18. Whoever shows less is left without
+# keypoints, as COCO leaves people who can hardly be seen.
+_LEAST_AREA = 0.03
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Face:
     """A face seen from the front or obliquely.
 
     Attributes:
-        box_xywh: around the face from the hairline to the chin, image pixels.
+        box_xywh: around the face from the hairline to the chin, image pixels, cut to the image.
         landmarks_xy: (5, 2) image pixels; as seen in the image: left eye, right eye, nose, left
             and right corner of the mouth.
         hidden: share of the landmarks that something stands in front of or that are outside.
@@ -85,7 +88,7 @@ def draw_scene(rng: np.random.Generator) -> Scene:
     people = _place_people(rng, size_wh)
     for person in people:
         draw_person(canvas, person)
-        if rng.random() < 0.16:
+        if rng.random() < 0.12:
             draw_occluder(rng, canvas, person.place[2] - _LAYER / 2)
     camera = sample_camera(rng)
     image = photograph(canvas.colour, camera, rng)
@@ -96,18 +99,19 @@ def draw_scene(rng: np.random.Generator) -> Scene:
 def _place_people(rng: np.random.Generator, size_wh: tuple[int, int]) -> list[Person]:
     """People from the farthest (smallest) to the nearest, seldom much in each other's way."""
     height = size_wh[1]
-    count = int(rng.choice([1, 2, 3, 4, 5], p=[0.34, 0.30, 0.19, 0.11, 0.06]))
+    count = 1 + pick(rng, (0.34, 0.30, 0.19, 0.11, 0.06))
     tallest = min(300, (1.05 if count < 3 else 0.8) * height)
     scales = np.exp(rng.uniform(np.log(75), np.log(tallest), count))
-    if rng.random() < 0.08:
+    if count < 3 and rng.random() < 0.1:
         scales[0] = rng.uniform(1.2, 2.2) * height
     people, boxes = [], []
     for number, scale in enumerate(np.sort(scales)):
         pose, look = sample_pose(rng), sample_look(rng)
-        tries = [_stand(rng, pose, scale, size_wh) for _ in range(6)]
-        crowding = [max([_overlap(box, b) for b in boxes], default=0) for _, box in tries]
-        best = next((i for i, c in enumerate(crowding) if c < 0.2), int(np.argmin(crowding)))
-        place, box = tries[best]
+        tries = []
+        while len(tries) < 6 and (not tries or tries[-1][0] > 0.2):
+            place, box = _stand(rng, pose, scale, size_wh)
+            tries.append((max([_overlap(box, b) for b in boxes], default=0), place, box))
+        _, place, box = min(tries, key=lambda attempt: attempt[0])
         boxes.append(box)
         z = _LAYER * (count - number)
         people.append(Person(number, pose, look, float(scale), np.array([*place, z])))
@@ -120,10 +124,12 @@ def _stand(
     """Where the hips go (2,), and the box x1 y1 x2 y2 around the pose there."""
     points = scale * np.stack(list(pose.points.values()))[:, :2]
     low, high = points.min(axis=0) - 0.07 * scale, points.max(axis=0) + 0.05 * scale
-    room = np.maximum(np.array(size_wh) - (high - low), 0.1 * np.array(size_wh))
-    slack = 0.22 * (high - low) if rng.random() < 0.2 else 0.0
-    corner = (np.array(size_wh) - (high - low) - room) / 2 - slack
-    corner = corner + rng.random(2) * (room + 2 * slack)
+    room = np.array(size_wh) - (high - low)
+    corner = rng.random(2) * room
+    if room[1] < 0:
+        corner[1] *= 0.35  # of somebody too large for the picture, rather the head than the feet
+    if rng.random() < 0.2:
+        corner += rng.uniform(-0.25, 0.25, 2) * (high - low)
     return corner - low, np.concatenate([corner, corner + high - low])
 
 
@@ -135,36 +141,33 @@ def _overlap(a_xyxy: np.ndarray, b_xyxy: np.ndarray) -> float:
 
 
 def _labels(canvas: Canvas, person: Person) -> ScenePerson | None:
-    mask = canvas.owner // len(PARTS) == person.number
-    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
-    if len(columns) == 0:
-        return None
-    left, top = float(columns[0]), float(rows[0])
-    box = (left, top, float(columns[-1] + 1 - left), float(rows[-1] + 1 - top))
+    first = person.number * len(PARTS)
+    mask = (canvas.owner >= first) & (canvas.owner < first + len(PARTS))
     area = int(np.count_nonzero(mask))
+    if area == 0:
+        return None
+    box = tuple(map(float, cv2.boundingRect(mask.view(np.uint8))))
     keypoints = visible_keypoints(canvas, person)
-    if area < _LEAST_SEEN * 0.1 * person.scale**2:
+    if area < _LEAST_AREA * person.scale**2:
         keypoints[:] = 0
     return ScenePerson(keypoints, box, area, _face(canvas, person))
 
 
 def _face(canvas: Canvas, person: Person) -> Face | None:
+    """The face, if it is turned to the camera and most of its landmarks are seen."""
     head, matrix = person.at("head"), person.skull_matrix()
     towards_camera = -person.pose.skull[2, 2]
     if towards_camera < 0.35:
         return None
-    places = [demo_head.EYES["right"], demo_head.EYES["left"], demo_head.NOSE_TIP]
-    places += [demo_head.MOUTH_CORNERS["right"], demo_head.MOUTH_CORNERS["left"]]
-    landmarks = head + np.stack(places) @ matrix.T
-    height, width = canvas.depth.shape
-    shown = 0
-    for x, y, z in landmarks:
-        column, row = int(np.floor(x + 0.5)), int(np.floor(y + 0.5))
-        inside = 0 <= column < width and 0 <= row < height
-        shown += inside and z - canvas.depth[row, column] <= 0.08 * person.scale
-    if shown < 3:
+    x, y, z = (head + demo_head.FACE_LANDMARKS @ matrix.T).T
+    rows, columns, inside = canvas.pixels(x, y)
+    is_head = canvas.owner[rows, columns] == person.owner("head")
+    seen = inside & is_head & (z - canvas.depth[rows, columns] <= 0.05 * person.scale)
+    if seen.sum() < 3:
         return None
     rim = (head + demo_head.FACE_RIM @ matrix.T)[:, :2]
-    low, high = rim.min(axis=0), rim.max(axis=0)
+    size_wh = canvas.depth.shape[::-1]
+    low, high = (np.clip(corner, 0, size_wh) for corner in (rim.min(axis=0), rim.max(axis=0)))
     box = (*low.tolist(), *(high - low).tolist())
-    return Face(box, landmarks[:, :2], 1 - shown / 5, bool(towards_camera < 0.82))
+    oblique = bool(towards_camera < 0.82)
+    return Face(box, np.stack([x, y], axis=1), float(1 - seen.mean()), oblique)

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from kptkit.data.demo_scene import Scene, draw_scene
+from kptkit.images import encode_jpeg
 
 SPLITS = ("train", "val")
 
@@ -26,8 +27,7 @@ def main(folder: str, seed: int, counts: tuple[int, int], first: int, step: int)
     for split, number in scenes[first::step]:
         scene = draw_scene(np.random.default_rng([seed, split, number]))
         name = f"{SPLITS[split]}/{number:06d}.jpg"
-        _, data = cv2.imencode(".jpg", scene.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
-        Path(folder, "images", name).write_bytes(data)
+        Path(folder, "images", name).write_bytes(encode_jpeg(scene.image, quality=92))
         print(json.dumps(_labels(scene, name)), flush=True)
 
 
