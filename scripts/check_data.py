@@ -4,8 +4,8 @@
 
 prints every fault with its place, counts per keypoint, the mirror partners inferred from the names,
 the sizes of the persons and how the pictures lie, and draws 16 random persons to look at. It takes
-some 15 seconds for 10,000 pictures on 2 cores, less with --no-decode. Exit code 0: training would
-take the data, without what is listed as left out; 2: something has to be mended first.
+some 15 seconds for 10,000 pictures on 2 cores, less with --no-decode. Exit code 0: training
+takes the data, without what is listed as left out; 2: something should be mended first.
 """
 
 from collections import Counter
@@ -19,7 +19,14 @@ import tyro
 from tqdm import tqdm
 
 from kptkit import boxes, commands, images, visualize
-from kptkit.data.coco import CocoFile, coco_samples, inspect_coco, is_inside, picture_sizes
+from kptkit.data.coco import (
+    CocoFile,
+    coco_samples,
+    inspect_coco,
+    is_inside,
+    picture_sizes,
+    stop_at,
+)
 from kptkit.data.coco_faults import Fault
 from kptkit.data.samples import KeypointSamples
 from kptkit.errors import InputError
@@ -69,6 +76,7 @@ def main(config: CheckConfig) -> None:
             print(f"error: {error}")
     if num_errors:
         raise InputError(f"{config.annotations}: {num_errors} errors, listed above")
+    stop_at(faults, len(coco.annotations["annotations"]), config.annotations)
     print(f"{config.annotations}: fit for training")
 
 

@@ -15,20 +15,11 @@ from typing import Any, Literal
 import numpy as np
 
 from kptkit import boxes
-from kptkit.data.coco_document import keypoint_category, read_lists
-from kptkit.data.coco_faults import (
-    AREA_OF_BOX,
-    Fault,
-    annotation_faults,
-    category_fault,
-    corner_box_faults,
-    detection_faults,
-    image_faults,
-    unlabel_origin,
-)
-from kptkit.data.image_headers import with_readable_images
+from kptkit.data.coco_document import keypoint_category, read_lists, sound_annotations, sound_images
+from kptkit.data.coco_faults import Fault, corner_box_faults, detection_faults
 from kptkit.data.json_files import read_json, shown
 from kptkit.data.ledger import ALWAYS_TOLERATED, TOLERATED_SHARE
+from kptkit.data.orientation import with_readable_images
 from kptkit.data.samples import KeypointSamples, Orientation
 from kptkit.errors import InputError
 from kptkit.skeletons import KeypointSchema, schema_from_category
@@ -66,7 +57,11 @@ def load_coco(path: str | Path, category: str | None = None) -> CocoFile:
         InputError: the file cannot be used; the message names the first fault and counts the rest.
     """
     coco, faults = inspect_coco(path, category)
-    _stop_at(faults, len(coco.annotations["annotations"]), path)
+    try:
+        stop_at(faults, len(coco.annotations["annotations"]), path)
+    except InputError as error:
+        hint = f"python scripts/check_data.py {path} lists every fault"
+        raise InputError(f"{error}; {hint}") from None
     return coco
 
 
@@ -76,66 +71,27 @@ def inspect_coco(path: str | Path, category: str | None = None) -> tuple[CocoFil
     Raises:
         InputError: it is no COCO keypoints file at all.
     """
-    images, annotations, categories = read_lists(path)
+    image_list, annotation_list, categories = read_lists(path)
     chosen = keypoint_category(categories, category, path)
     schema, notices = schema_from_category(chosen, f"{path}: category {shown(chosen, 'name')}")
     faults: Counter[Fault] = Counter()
-    sound_images = _sound_images(images, faults)
-    category_ids = {item["id"] for item in categories}
-    sound = {}
-    for index, annotation in enumerate(annotations):
-        fault = category_fault(index, annotation, chosen["id"], category_ids)
-        found = (
-            [fault]
-            if fault
-            else list(
-                annotation_faults(index, annotation, sound_images, schema.num_keypoints, sound)
-            )
-        )
-        faults.update(found)
-        if fault or any(fault.level == "error" for fault in found):
-            continue
-        if annotation["image_id"] in sound_images:
-            sound[annotation["id"]] = _completed(annotation)
-    faults.update(corner_box_faults(sound.values(), sound_images))
+    images = sound_images(image_list, faults)
+    annotations = sound_annotations(annotation_list, images, chosen, categories, faults)
+    faults.update(corner_box_faults(annotations, images))
     if not annotations:
-        faults[Fault("error", "annotations", "none; expected at least one person")] += 1
+        faults[Fault("error", "annotations", "no sound one; expected at least one person")] += 1
     document = {
         "info": {},
-        "images": list(sound_images.values()),
-        "annotations": list(sound.values()),
+        "images": list(images.values()),
+        "annotations": annotations,
         "categories": [chosen],
     }
     notices += _notices(faults, path)
     return CocoFile(str(path), document, schema, tuple(notices)), faults
 
 
-def _sound_images(images: list[Any], faults: Counter[Fault]) -> dict[int, dict[str, Any]]:
-    """The faultless images by id; the faults of the others are added to `faults`."""
-    sound: dict[int, dict[str, Any]] = {}
-    for index, image in enumerate(images):
-        found = list(image_faults(index, image, sound))
-        faults.update(found)
-        if not found:
-            sound[image["id"]] = image
-    return sound
-
-
-def _completed(annotation: dict[str, Any]) -> dict[str, Any]:
-    """A sound annotation with what labelling tools leave out."""
-    keypoints = unlabel_origin(annotation["keypoints"])
-    _, _, width, height = annotation["bbox"]
-    area = annotation.get("area")
-    return annotation | {
-        "keypoints": keypoints,
-        "num_keypoints": sum(v > 0 for v in keypoints[2::3]),
-        "area": max(AREA_OF_BOX * width * height, 0.0) if area is None else area,
-        "iscrowd": int(annotation.get("iscrowd") or 0),
-    }
-
-
 def _notices(faults: Counter[Fault], path: str | Path) -> list[str]:
-    """One line for each kind of notice, and one for all that was skipped."""
+    """One line for each kind of notice, and one for all that is left out."""
     lines = [
         f"{path}: {fault}" + (f" ({count} times)" if count > 1 else "")
         for fault, count in faults.items()
@@ -143,25 +99,29 @@ def _notices(faults: Counter[Fault], path: str | Path) -> list[str]:
     ]
     skips = [fault for fault in faults if fault.level == "skip"]
     if skips:
-        lines.append(f"{path}: left out of training: {skips[0]}{_and_more(len(skips) - 1, path)}")
+        lines.append(f"{path}: left out of training: {skips[0]}{_and_more(len(skips) - 1)}")
     return lines
 
 
-def _stop_at(faults: Counter[Fault], num_sound: int, path: str | Path) -> None:
-    """Stops at an error, or where more is skipped than a data set may lose."""
+def stop_at(faults: Counter[Fault], num_sound: int, path: str | Path) -> None:
+    """Stops at an error, or where more is left out than a data set may lose.
+
+    Raises:
+        InputError: the first fault, and how many more there are.
+    """
     errors = [fault for fault in faults if fault.level == "error"]
     if errors:
-        raise InputError(f"{path}: {errors[0]}{_and_more(len(errors) - 1, path)}")
+        raise InputError(f"{path}: {errors[0]}{_and_more(len(errors) - 1)}")
     skips = [fault for fault in faults if fault.level == "skip"]
     if len(skips) > max(ALWAYS_TOLERATED, TOLERATED_SHARE * num_sound):
         raise InputError(
-            f"{path}: {skips[0]}{_and_more(len(skips) - 1, path)}; more than {ALWAYS_TOLERATED} "
+            f"{path}: {skips[0]}{_and_more(len(skips) - 1)}; more than {ALWAYS_TOLERATED} "
             f"and than {TOLERATED_SHARE:.0%} cannot be used"
         )
 
 
-def _and_more(count: int, path: str | Path) -> str:
-    return f"; and {count} more, listed by python scripts/check_data.py {path}" if count else ""
+def _and_more(count: int) -> str:
+    return f"; and {count} more" if count else ""
 
 
 def split_by_image(coco: CocoFile, fraction: float, seed: int) -> tuple[CocoFile, CocoFile]:
@@ -192,7 +152,8 @@ def split_by_image(coco: CocoFile, fraction: float, seed: int) -> tuple[CocoFile
         persons = [a for a in document["annotations"] if keep(a["image_id"])]
         return replace(coco, annotations=document | {"images": images, "annotations": persons})
 
-    return part(lambda image_id: image_id not in held_out), part(held_out.__contains__)
+    train = part(lambda image_id: image_id not in held_out)
+    return train, part(lambda image_id: image_id in held_out)
 
 
 def _is_labelled(annotation: dict[str, Any]) -> bool:
@@ -223,7 +184,7 @@ def coco_samples(
     and must be no crowd. Keypoints outside the picture become unlabelled: a crop cannot show them.
 
     Args:
-        orientation: see `kptkit.data.image_headers.with_readable_images`.
+        orientation: see `kptkit.data.orientation.with_readable_images`.
         report: gets one line for each kind of thing left out.
 
     Raises:
@@ -328,7 +289,7 @@ def detection_samples(
         faults.update(found)
         if not found:
             kept.append(index)
-    _stop_at(faults, len(kept), detections_json)
+    stop_at(faults, len(kept), detections_json)
     for line in _notices(faults, detections_json):
         report(line)
     if not kept:

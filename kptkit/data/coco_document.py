@@ -1,9 +1,18 @@
-"""The outer form of a COCO keypoints file: its three lists and the category that has keypoints."""
+"""The parts of a COCO keypoints document: its lists, its keypoint category, and what is sound."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from kptkit.data.coco_faults import is_id
+from kptkit.data.coco_faults import (
+    AREA_OF_BOX,
+    Fault,
+    annotation_faults,
+    category_fault,
+    image_faults,
+    is_id,
+    unlabel_origin,
+)
 from kptkit.data.json_files import read_json, shown
 from kptkit.errors import InputError
 
@@ -50,3 +59,51 @@ def keypoint_category(
     if len(chosen) != 1:
         raise InputError(f"{path}: --data.category {wanted}: expected one of {names}")
     return chosen[0]
+
+
+def sound_images(images: list[Any], faults: Counter[Fault]) -> dict[int, dict[str, Any]]:
+    """The faultless images by id; the faults of the others are added to `faults`."""
+    sound: dict[int, dict[str, Any]] = {}
+    for index, image in enumerate(images):
+        found = list(image_faults(index, image, sound))
+        faults.update(found)
+        if not found:
+            sound[image["id"]] = image
+    return sound
+
+
+def sound_annotations(
+    annotations: list[Any],
+    images: dict[int, dict[str, Any]],
+    category: dict[str, Any],
+    categories: list[dict[str, Any]],
+    faults: Counter[Fault],
+) -> list[dict[str, Any]]:
+    """The annotations of `category` without errors, completed; faults are added to `faults`."""
+    category_ids = {item["id"] for item in categories}
+    num_keypoints = len(category["keypoints"])
+    sound = {}
+    for index, annotation in enumerate(annotations):
+        fault = category_fault(index, annotation, category["id"], category_ids)
+        if fault is not None:
+            faults[fault] += 1
+            continue
+        found = list(annotation_faults(index, annotation, images, num_keypoints, sound))
+        faults.update(found)
+        is_sound = all(fault.level != "error" for fault in found)
+        if is_sound and annotation["image_id"] in images:
+            sound[annotation["id"]] = _completed(annotation)
+    return list(sound.values())
+
+
+def _completed(annotation: dict[str, Any]) -> dict[str, Any]:
+    """A sound annotation with what labelling tools leave out."""
+    keypoints = unlabel_origin(annotation["keypoints"])
+    _, _, width, height = annotation["bbox"]
+    area = annotation.get("area")
+    return annotation | {
+        "keypoints": keypoints,
+        "num_keypoints": sum(v > 0 for v in keypoints[2::3]),
+        "area": max(AREA_OF_BOX * width * height, 0.0) if area is None else area,
+        "iscrowd": int(annotation.get("iscrowd") or 0),
+    }

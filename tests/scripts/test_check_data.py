@@ -75,6 +75,14 @@ def test_every_fault_is_listed(tmp_path, content):
     assert not (tmp_path / "sheet.png").exists()
 
 
+def test_too_much_to_leave_out_is_not_fit_for_training(tmp_path, content):
+    content["annotations"] += [annotation(10 + number, image_id=77) for number in range(11)]
+    done = check(tmp_path, content)
+    assert done.returncode == 2
+    assert done.stdout.count("77; images has no usable picture") == 11 + 1  # and in the notice
+    assert "more than 10 and than 1% cannot be used" in done.stderr
+
+
 @pytest.mark.parametrize(("flag", "found"), [("--decode", True), ("--no-decode", False)])
 def test_unusable_pictures_are_listed(tmp_path, content, flag, found):
     whole = tmp_path / "pictures" / "2.jpg"

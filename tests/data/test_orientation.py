@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kptkit import images
-from kptkit.data.image_headers import with_readable_images
+from kptkit.data.orientation import with_readable_images
 from kptkit.data.samples import KeypointSamples
 from kptkit.errors import InputError
 from kptkit.skeletons import KeypointSchema
