@@ -7,8 +7,9 @@ import numpy as np
 
 from kptkit import affine, boxes
 from kptkit.data.ledger import SkipLedger
-from kptkit.data.pose_pipeline import SampleSource, clear_errors, evaluation_batches
+from kptkit.data.pose_pipeline import clear_errors, evaluation_batches
 from kptkit.data.samples import KeypointSamples
+from kptkit.data.sources import SampleSource
 from kptkit.metrics import oks
 from kptkit.pose import PoseEstimator
 

@@ -26,8 +26,9 @@ from kptkit.data.pose_data import (
     first_persons,
     load_pose_data,
 )
-from kptkit.data.pose_pipeline import ImageSource, evaluation_batches, training_batches
+from kptkit.data.pose_pipeline import evaluation_batches, training_batches
 from kptkit.data.samples import KeypointSamples
+from kptkit.data.sources import ImageSource
 from kptkit.errors import InputError
 from kptkit.evaluate import evaluate_pose
 from kptkit.export import export_pose
@@ -252,7 +253,10 @@ def build_step(
     """Model, optimizer and loss of a recipe on the devices that `options` names."""
     mirrored = options.strategy == "mirrored"
     strategy = tf.distribute.MirroredStrategy() if mirrored else tf.distribute.get_strategy()
-    jit = {"on": True, "off": False}.get(options.xla, bool(tf.config.list_physical_devices("GPU")))
+    # By itself XLA is used on a GPU, unless batch statistics cross from one GPU to another.
+    has_gpu = bool(tf.config.list_physical_devices("GPU"))
+    automatic = has_gpu and not options.synchronized_batch_norm
+    jit = {"auto": automatic, "on": True, "off": False}[options.xla]
     print(train.describe_device(strategy, jit))
     with strategy.scope():
         model = build_model(recipe, schema.num_keypoints, options.synchronized_batch_norm)

@@ -246,3 +246,32 @@ def _truncated_normal(uniform: np.ndarray) -> np.ndarray:
     """Standard normal draws within one standard deviation."""
     low, high = NormalDist().cdf(-1), NormalDist().cdf(1)
     return _normal_quantile(low + (high - low) * uniform)
+
+
+def reachable_boxes(
+    config: AugmentConfig,
+    boxes_xyxy: np.ndarray,
+    keypoints: np.ndarray,
+    schema: KeypointSchema,
+    size_wh: tuple[int, int],
+) -> np.ndarray:
+    """What any crop that `draw_windows` can draw shows at most: boxes (B, 4) in image pixels.
+
+    However a window is turned, it stays within the circle through its corners.
+    """
+    centres_xy, sizes_wh, _, _ = person_windows(boxes_xyxy, size_wh)
+    reached = [_around(config, centres_xy, sizes_wh)]
+    if schema.upper_body and config.half_body_probability:
+        for upper in (False, True):
+            wanted = np.full(len(boxes_xyxy), upper)
+            fits, *window = half_body_windows(config, keypoints, schema, size_wh, wanted)
+            reached.append(np.where(fits[:, None], _around(config, *window), reached[0]))
+    reached = np.stack(reached)
+    return np.concatenate([reached[..., :2].min(axis=0), reached[..., 2:].max(axis=0)], axis=1)
+
+
+def _around(config: AugmentConfig, centres_xy: np.ndarray, sizes_wh: np.ndarray) -> np.ndarray:
+    """Boxes (B, 4) that hold windows however they are moved, scaled and turned."""
+    moved = config.shift * sizes_wh if config.shift_probability else 0
+    radius = np.linalg.norm(sizes_wh, axis=1, keepdims=True) / 2 * (1 + config.scale)
+    return np.concatenate([centres_xy - moved - radius, centres_xy + moved + radius], axis=1)

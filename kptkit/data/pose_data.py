@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 
 from kptkit.data.coco import CocoFile, coco_samples, load_coco, split_by_image
-from kptkit.data.pose_pipeline import ImageSource, SampleSource
 from kptkit.data.records import RecordSource
 from kptkit.data.samples import KeypointSamples
+from kptkit.data.sources import ImageSource, SampleSource
 from kptkit.errors import InputError
 from kptkit.skeletons import KeypointSchema, parse_flip_pairs
 

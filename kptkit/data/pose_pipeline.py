@@ -11,7 +11,6 @@ float32 (B, 2, 3), from image to crop pixels.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -28,7 +27,7 @@ from kptkit.data.augment import (
     window_matrices,
 )
 from kptkit.data.ledger import SkipLedger
-from kptkit.data.samples import KeypointSamples
+from kptkit.data.sources import SampleSource
 from kptkit.errors import InputError
 
 # The sample id of rows that only fill up a batch, or whose picture cannot be read.
@@ -38,57 +37,6 @@ NO_SAMPLE = -1
 GROUP = 16
 
 Crops = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # in the order of a batch's fields
-
-
-class SampleSource(Protocol):
-    """Persons and their pixels: `ImageSource` here, `kptkit.data.records.RecordSource`."""
-
-    samples: KeypointSamples
-
-    def read(self, index: int, needed_xyxy: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
-        """Pixels of the picture of person `index`: at least what of `needed_xyxy` lies in it.
-
-        Returns:
-            uint8 (h, w, 3) RGB, and the image pixel (x, y) of its top-left one.
-
-        Raises:
-            ImageError: the picture cannot be used.
-        """
-
-
-class ImageSource:
-    """Persons whose pixels are read from the pictures themselves."""
-
-    def __init__(self, samples: KeypointSamples):
-        self.samples = samples
-
-    def read(self, index: int, needed_xyxy: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
-        """See `SampleSource.read`."""
-        place = self.samples.image_index[index]
-        path = self.samples.image_paths[place]
-        image = images.read_image(path, self.samples.orientation)
-        found = (image.shape[1], image.shape[0])
-        expected = tuple(self.samples.image_wh[place].tolist())
-        if found != expected:
-            raise images.ImageError(
-                f"{images.printable(path)}: {found} pixels wide and high, but its annotations say "
-                f"{expected}",
-                "other size than annotated",
-            )
-        left, top, right, bottom = pixel_box(needed_xyxy, found)
-        return image[top:bottom, left:right], (left, top)
-
-
-def pixel_box(needed_xyxy: np.ndarray, image_wh: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The whole pixels of a picture that interpolation inside a box takes: at least one.
-
-    Returns:
-        left, top, right, bottom; right and bottom are excluded.
-    """
-    last = np.array(image_wh) - 1
-    low = np.clip(np.floor(needed_xyxy[:2]), 0, last).astype(int)
-    high = np.clip(np.floor(needed_xyxy[2:]) + 1, low, last).astype(int) + 1
-    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
 def training_batches(
@@ -200,15 +148,15 @@ def read_crops(
         `ledger` then knows.
     """
     samples = source.samples
-    widths = samples.image_wh[samples.image_index[indices], 0]
-    matrices = window_matrices(windows, widths, size_wh, convention)
-    needed_xyxy = _seen_boxes(matrices, size_wh)
+    image_wh = samples.image_wh[samples.image_index[indices]]
+    matrices = window_matrices(windows, image_wh[:, 0], size_wh, convention)
+    boxes_xyxy = seen_pixels(matrices, size_wh, image_wh)
     crops = np.zeros((len(indices), size_wh[1], size_wh[0], 3), np.uint8)
     readable = wanted.copy()
     for row in np.flatnonzero(wanted):
         index = int(indices[row])
         try:
-            pixels, left_top = source.read(index, needed_xyxy[row])
+            pixels = source.read(index, tuple(boxes_xyxy[row].tolist()))
         except images.ImageError as error:
             ledger.record(samples.image_paths[samples.image_index[index]], error.reason)
             ledger.check()
@@ -217,7 +165,7 @@ def read_crops(
         except InputError as error:
             ledger.stop(error)
             raise
-        crops[row] = _warp(pixels, left_top, matrices[row], size_wh)
+        crops[row] = _warp(pixels, boxes_xyxy[row], matrices[row], size_wh)
     return crops, matrices, readable
 
 
@@ -234,22 +182,32 @@ def clear_errors(ledger: SkipLedger) -> Iterator[None]:
         raise
 
 
-def _seen_boxes(matrices: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
-    """What crops show of their images: (B, 4) x1 y1 x2 y2 of pixel centres, in image pixels."""
+def seen_pixels(matrices: np.ndarray, size_wh: tuple[int, int], image_wh: np.ndarray) -> np.ndarray:
+    """The pixels from which crops are interpolated, at least one each.
+
+    Args:
+        matrices: (B, 2, 3), from image to crop pixels.
+        image_wh: (B, 2), the sizes of the pictures.
+
+    Returns:
+        (B, 4) int64 x1 y1 x2 y2 inside the pictures, x2 and y2 excluded.
+    """
     right, bottom = size_wh[0] - 1, size_wh[1] - 1
     corners_xy = np.array([[0, 0], [right, 0], [0, bottom], [right, bottom]], float)
     seen_xy = affine.transform_points(affine.invert(matrices), corners_xy)
-    return np.concatenate([seen_xy.min(axis=1), seen_xy.max(axis=1)], axis=1)
+    low = np.clip(np.floor(seen_xy.min(axis=1)), 0, image_wh - 1)
+    high = np.clip(np.floor(seen_xy.max(axis=1)) + 1, low, image_wh - 1) + 1
+    return np.concatenate([low, high], axis=1).astype(np.int64)
 
 
 def _warp(
-    pixels: np.ndarray, left_top: tuple[int, int], matrix: np.ndarray, size_wh: tuple[int, int]
+    pixels: np.ndarray, box_xyxy: np.ndarray, matrix: np.ndarray, size_wh: tuple[int, int]
 ) -> np.ndarray:
-    """The crop of a cut-out that begins at `left_top` of its image."""
-    shift = np.array([[1.0, 0.0, left_top[0]], [0.0, 1.0, left_top[1]]])
+    """The crop of an image of which `pixels` are those within `box_xyxy`."""
+    pixels_to_image = np.array([[1.0, 0.0, box_xyxy[0]], [0.0, 1.0, box_xyxy[1]]])
     # OpenCV 5 resamples four channels twice as fast as three.
     four = cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA)
-    crop = affine.warp(four, affine.compose(matrix, shift), size_wh)
+    crop = affine.warp(four, affine.compose(matrix, pixels_to_image), size_wh)
     return cv2.cvtColor(crop, cv2.COLOR_RGBA2RGB)
 
 

@@ -1,0 +1,70 @@
+"""Cuts the persons of a COCO-keypoints file out of their pictures: the fast path of training.
+
+    python data_prep/make_pose_records.py --annotations X.json --images DIR --out RECORDS
+    python scripts/train_hrnet.py --data.train RECORDS --data.val Y.json --data.val-images DIR
+
+Training from records sees the same crops in the same order as training from the pictures. About
+100 persons/s per core and 60 kB per person. Stopped at any moment, the same command goes on.
+"""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from kptkit import commands
+from kptkit.data.augment import AugmentConfig
+
+
+@dataclass(frozen=True)
+class RecordsConfig:
+    """What to cut out, and where to put it."""
+
+    annotations: Path
+    """COCO keypoints json."""
+    images: Path
+    """Folder of its pictures."""
+    out: Path
+    """Folder to write."""
+    orientation: Literal["auto", "stored", "exif"] = "auto"
+    """How pictures lie: as stored, turned by EXIF, or (auto) whichever the json's sizes match."""
+    category: str | None = None
+    """Name of the category to use, where a file has several with keypoints."""
+    size_wh: tuple[int, int] = (192, 256)
+    """Width and height of the crops to be trained on; only their ratio matters."""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """The strongest augmentation that the records must serve."""
+    jpeg_quality: int = 95
+    shard_size: int = 512
+    """Persons per shard."""
+    workers: int | None = None
+    """Threads; none: one per core."""
+
+
+def main(config: RecordsConfig) -> None:
+    commands.import_tensorflow_quietly()
+    from kptkit import files
+    from kptkit.data.coco import coco_samples, load_coco
+    from kptkit.data.record_writer import CutConfig, write_records
+
+    coco = load_coco(config.annotations, config.category)
+    for notice in coco.notices:
+        print(notice)
+    samples = coco_samples(coco, config.images, config.orientation)
+    cut = CutConfig(config.size_wh, config.augment, config.jpeg_quality, config.shard_size)
+    made_from = {
+        "annotations": config.annotations.name,
+        "sha256": files.sha256(config.annotations),
+        "category": config.category or "",
+    }
+    workers = config.workers or os.cpu_count() or 1
+    manifest = write_records(samples, config.out, cut, config.images, made_from, workers)
+    gigabytes = sum(shard["bytes"] for shard in manifest["shards"]) / 1e9
+    print(
+        f"{config.out}: {manifest['persons']} persons in {len(manifest['shards'])} shards, "
+        f"{gigabytes:.2f} GB; {len(manifest['skipped'])} pictures could not be used"
+    )
+
+
+if __name__ == "__main__":
+    commands.run(main, RecordsConfig)
