@@ -94,6 +94,9 @@ class Checkpoints:
             odd = sorted(arrays.keys() ^ self.variables.keys())
             raise InputError(f"{folder}: {len(odd)} variables do not match, such as {odd[0]}")
         for name, variable in self.variables.items():
+            if arrays[name].shape != tuple(variable.shape):
+                raise InputError(f"{folder}: {name} has shape {arrays[name].shape}")
+        for name, variable in self.variables.items():
             variable.assign(arrays[name])
 
 
@@ -105,5 +108,5 @@ def _read_state(folder: Path) -> dict[str, Any]:
 
 
 def named_variables(prefix: str, variables: Iterable[keras.Variable]) -> dict[str, keras.Variable]:
-    """Variables by a unique name: their number in the list, and their path for the reader."""
-    return {f"{prefix}/{index}/{v.path}": v for index, v in enumerate(variables)}
+    """Variables by their number in the list: paths differ when a process builds a model twice."""
+    return {f"{prefix}/{index}": variable for index, variable in enumerate(variables)}

@@ -73,7 +73,9 @@ class TrainStep:
                 variable.assign(value)
 
     def _compile(self) -> None:
-        gradients = tf.function(self._gradients, jit_compile=self.jit)
+        # Only XLA needs a function of its own; replicas cannot speak to each other inside one, as
+        # synchronised batch normalisation does.
+        gradients = tf.function(self._gradients, jit_compile=True) if self.jit else self._gradients
 
         def replica_step(batch: Batch) -> tf.Tensor:
             loss, grads = gradients(batch)

@@ -1,0 +1,124 @@
+"""Judges a trained run by the COCO keypoint protocol.
+
+    python scripts/evaluate.py runs/demo
+
+uses the run's own held-out data. Other data, or the boxes of a detector:
+
+    python scripts/evaluate.py RUN --data.val Y.json --data.images DIR [--detections BOXES.json]
+
+writes results.json (COCO results) and metrics.json into RUN/evaluation.
+"""
+
+from kptkit import commands
+
+commands.import_tensorflow_quietly()
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from kptkit import files
+from kptkit.data.coco import detection_samples, load_coco
+from kptkit.data.pose_data import DataConfig, PoseSet, load_held_out
+from kptkit.data.sources import ImageSource
+from kptkit.decode import Alignment, Method
+from kptkit.evaluate import PoseEvaluation, evaluate_pose
+from kptkit.metrics import oks
+from kptkit.pose import PoseEstimator
+from kptkit.run import load_run
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to judge, and how."""
+
+    run: tyro.conf.Positional[Path]
+    """Run folder of train_hrnet.py."""
+    weights: str = "best.npz"
+    """Weights file in the run folder."""
+    data: DataConfig = DataConfig()
+    """Held-out data; what is not given is the run's own."""
+    detections: Path | None = None
+    """COCO detection results whose boxes are used instead of the ground truth's."""
+    oks_nms: float = 0.9
+    """With --detections: the similarity above which the lower-scored of two persons goes."""
+    flip_test: bool | None = None
+    """Whether mirrored crops are read too; none: as the recipe says, like the next two."""
+    flip_alignment: Alignment | None = None
+    decoder: Method | None = None
+    oks_sigmas: tuple[float, ...] | None = None
+    """OKS sigmas of the keypoints, instead of the schema's."""
+    out: Path | None = None
+    """Folder for the results; none: RUN/evaluation."""
+
+
+def main(config: Config) -> None:
+    """Run, data, prediction, tables."""
+    run = load_run(config.run)
+    chosen = {
+        name: value
+        for name in ("flip_test", "flip_alignment", "decoder")
+        if (value := getattr(config, name)) is not None
+    }
+    estimator = PoseEstimator.from_run(config.run, config.weights)
+    estimator = PoseEstimator(estimator.model, replace(run.recipe, **chosen), run.schema)
+    held_out = held_out_data(DataConfig(**run.data), config)
+    threshold = config.oks_nms if config.detections else None
+    evaluation = evaluate_pose(
+        estimator, held_out.source, held_out.truth, oks_nms_threshold=threshold
+    )
+    report(evaluation, held_out.truth)
+    out = config.out or config.run / "evaluation"
+    files.write_json(out / "results.json", evaluation.results)
+    finite = {k: v for k, v in evaluation.metrics.items() if np.isfinite(v)}
+    files.write_json(out / "metrics.json", finite)
+    print(f"written: {out}/results.json, {out}/metrics.json")
+
+
+def held_out_data(own: DataConfig, config: Config) -> PoseSet:
+    """The persons to be judged on: the run's own data with the command's flags laid over them."""
+    given = {
+        field.name: value
+        for field in fields(DataConfig)
+        if (value := getattr(config.data, field.name)) != field.default
+    }
+    if "images" in given:
+        given.setdefault("val_images", None)
+    data = replace(own, **given)
+    notices: list[str] = []
+    held_out = load_held_out(data, notices)
+    for notice in notices:
+        print(notice)
+    samples = held_out.source.samples
+    if config.detections:
+        coco = load_coco(data.val, category=data.category)
+        folder = data.val_images or data.images
+        samples = replace(
+            detection_samples(coco, config.detections, folder, data.orientation),
+            schema=samples.schema,
+        )
+    if config.oks_sigmas:
+        samples = replace(samples, schema=replace(samples.schema, oks_sigmas=config.oks_sigmas))
+    return PoseSet(ImageSource(samples), held_out.truth)
+
+
+def report(evaluation: PoseEvaluation, truth: dict) -> None:
+    """The table of the protocol and, where boxes are the ground truth's, one row a keypoint."""
+    print(f"{len(evaluation.samples)} persons\n")
+    print(oks.format_table(evaluation.metrics))
+    if not evaluation.samples.keypoints[..., 2].any():
+        return  # detected boxes: nobody knows who is who
+    areas = {a["id"]: a["area"] for a in truth["annotations"]}
+    statistics = oks.per_keypoint(
+        evaluation.keypoints,
+        evaluation.samples.keypoints,
+        np.array([areas[i] for i in evaluation.samples.sample_ids.tolist()]),
+        evaluation.samples.schema.oks_sigmas,
+    )
+    print("\n" + oks.per_keypoint_table(evaluation.samples.schema.names, statistics))
+
+
+if __name__ == "__main__":
+    commands.run(main, Config)
