@@ -15,7 +15,7 @@ from pycocotools.cocoeval import COCOeval
 from kptkit.data.coco import load_coco
 from kptkit.data.demo import draw_scene, write_demo_data
 from kptkit.data.demo_canvas import NOBODY, Canvas
-from kptkit.data.demo_look import plain, sample_look
+from kptkit.data.demo_look import BALD, plain, sample_look
 from kptkit.data.demo_person import PARTS, Person, draw_person, visible_keypoints
 from kptkit.data.demo_pose import rotation, sample_pose
 from kptkit.errors import InputError
@@ -133,7 +133,8 @@ def test_limbs_have_one_length_and_left_is_where_it_belongs():
             assert across > 0
         if upright and view == "back":
             assert across < 0
-    assert min(views.values()) > 30
+    assert views["front"] > views["back"] > 30
+    assert views["side"] > 30
 
 
 # Who is seen
@@ -190,21 +191,46 @@ def test_keypoints_outside_are_zero():
     np.testing.assert_allclose(keypoints[~outside, :2], truth[~outside, :2])
 
 
-def test_far_side_of_a_profile_is_hidden():
+def test_anything_just_in_front_hides():
     person = make_person(0, 4, 160, 4000)
-    turn = rotation(1, 90) @ np.linalg.inv(person.pose.trunk)  # in profile
-    points = {name: turn @ point for name, point in person.pose.points.items()}
-    pose = dataclasses.replace(
-        person.pose, points=points, trunk=turn @ person.pose.trunk, skull=turn @ person.pose.skull
-    )
-    person = dataclasses.replace(person, pose=pose)
     canvas = make_canvas()
     draw_person(canvas, person)
-    seen = visible_keypoints(canvas, person)[:, 2] == 2
-    left_is_farther = points["left_shoulder"][2] > points["right_shoulder"][2]
-    hidden, shown = (5, 6) if left_is_farther else (6, 5)
-    assert seen[shown]
-    assert not seen[hidden]
+    before = visible_keypoints(canvas, person)
+    for x, y in before[before[:, 2] == 2, :2]:
+        surface = canvas.depth[int(y + 0.5), int(x + 0.5)]
+        dot = np.array([x, y, surface + 1])
+        canvas.limb(dot, dot, (2, 0, 2), plain(np.full((3, 1, 1), 9.0)), NOBODY)
+    assert (before[:, 2] == 2).sum() > 8
+    assert (visible_keypoints(canvas, person)[:, 2] == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("degrees", "hidden", "shown"),
+    [
+        (0, (), ("nose", "left_eye", "right_eye", "left_shoulder", "right_shoulder")),
+        (90, ("right_eye", "right_ear", "right_shoulder", "right_hip"), ("nose", "left_ear")),
+        (180, ("nose", "left_eye", "right_eye"), ("left_ear", "right_shoulder")),
+        (-90, ("left_eye", "left_ear", "left_shoulder", "left_hip"), ("nose", "right_ear")),
+    ],
+)
+def test_bodies_hide_their_far_side(degrees, hidden, shown):
+    """A bald person with the arms out of the way, turned: 90 degrees show the left side."""
+    person = make_person(0, 4, 160, 4000)
+    upright = np.diag([1.0, -1.0, -1.0])
+    straighten = upright @ rotation(1, -degrees) @ np.linalg.inv(person.pose.trunk)
+    points = {name: straighten @ point for name, point in person.pose.points.items()}
+    for name in points:
+        if name.endswith(("elbow", "wrist", "hand")):
+            points[name] = points[name.partition("_")[0] + "_shoulder"] + [0, -0.1, 0]
+    facing = upright @ rotation(1, -degrees)
+    pose = dataclasses.replace(person.pose, points=points, trunk=facing, skull=facing)
+    look = dataclasses.replace(person.look, hair_style=BALD)
+    person = dataclasses.replace(person, pose=pose, look=look)
+    canvas = make_canvas()
+    draw_person(canvas, person)
+    visibility = dict(zip(COCO_17.names, visible_keypoints(canvas, person)[:, 2], strict=True))
+    assert {name: visibility[name] for name in hidden} == dict.fromkeys(hidden, 1)
+    assert {name: visibility[name] for name in shown} == dict.fromkeys(shown, 2)
 
 
 # Files
