@@ -28,9 +28,9 @@ def run(
     import tyro
 
     try:
-        start = default(sys.argv[1:]) if default else None
         description = sys.modules["__main__"].__doc__
-        main(tyro.cli(config, default=start, description=description))
+        start = {"default": default(sys.argv[1:])} if default else {}
+        main(tyro.cli(config, description=description, **start))
         sys.stdout.flush()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

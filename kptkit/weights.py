@@ -99,8 +99,10 @@ def assign_weights(model: keras.Model, arrays: dict[str, np.ndarray], source: st
     variables = {variable.path: variable for variable in model.variables}
     faults = [f"{name} is missing" for name in variables if name not in arrays]
     faults += [f"{name} has no place in the model" for name in arrays if name not in variables]
-    for name in variables.keys() & arrays.keys():
-        expected, found = tuple(variables[name].shape), arrays[name].shape
+    for name, variable in variables.items():
+        if name not in arrays:
+            continue
+        expected, found = tuple(variable.shape), arrays[name].shape
         if expected != found:
             faults.append(f"{name} has shape {found}, expected {expected}")
         elif not np.isfinite(arrays[name]).all():
