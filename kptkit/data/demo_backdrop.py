@@ -29,11 +29,11 @@ class Camera:
 def sample_camera(rng: np.random.Generator) -> Camera:
     """Mostly mild, sometimes dark, blurred or noisy."""
     return Camera(
-        brightness=np.exp(rng.normal(0, 0.20)),
+        brightness=np.exp(rng.normal(0, 0.17)),
         contrast=np.exp(rng.normal(-0.05, 0.18)),
         tint=np.exp(rng.normal(0, 0.05, 3)),
-        blur=max(rng.normal(0.15, 0.5), 0.0),
-        noise=max(rng.normal(3, 4), 0.0),
+        blur=max(rng.normal(0, 0.5), 0.0),
+        noise=max(rng.normal(2, 3.5), 0.0),
     )
 
 

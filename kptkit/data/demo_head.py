@@ -59,6 +59,18 @@ def draw_head(
         canvas.limb(top, bottom, (0.82 * size, 0, 0.6 * size), plain(look.hair), hair)
 
 
+def depth_in_skull(places: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """How many pixels behind the skull's visible surface places (N, 3) on its scale lie.
+
+    Zero or less where no skull is in front of them.
+    """
+    away = np.linalg.inv(matrix)[:, 2]
+    # |place - depth * away| = 1, solved for the greater depth.
+    a, b = away @ away, places @ away
+    rest = b * b - a * ((places * places).sum(axis=1) - 1)
+    return np.where(rest > 0, (b + np.sqrt(np.maximum(rest, 0))) / a, 0)
+
+
 def _ellipsoid(
     canvas: Canvas,
     centre: np.ndarray,

@@ -98,8 +98,18 @@ def sample_look(rng: np.random.Generator) -> Look:
     )
 
 
-def sleeve(cloth: Cloth, skin: np.ndarray, cover: float, length: float, joint_t: float) -> Paint:
-    """Paints a limb of `length` statures: cloth to t = cover, then skin; a crease at the joint."""
+def sleeve(
+    cloth: Cloth,
+    skin: np.ndarray,
+    cover: float,
+    length: float,
+    joint_t: float,
+    joint_light: float = -0.28,
+) -> Paint:
+    """Paints a limb of `length` statures: cloth up to t = cover, skin beyond.
+
+    Around t = `joint_t` it is lighter or darker by the share `joint_light`: bone or crease.
+    """
 
     def paint(t: np.ndarray, around: np.ndarray) -> np.ndarray:
         if cover <= 0:
@@ -109,8 +119,8 @@ def sleeve(cloth: Cloth, skin: np.ndarray, cover: float, length: float, joint_t:
             if cover < 1:
                 worn = unit((np.float32(cover) - t) * np.float32(200 * length) + 0.5)
                 colour = mix(skin, colour, worn)
-        crease = np.maximum(1 - 7 * np.abs(t - np.float32(joint_t)), 0)
-        return colour * (1 - np.float32(0.28) * crease)
+        joint = np.maximum(1 - 7 * np.abs(t - joint_t), 0) * (1 - 0.6 * around * around)
+        return colour * (1 + joint_light * joint)
 
     return paint
 

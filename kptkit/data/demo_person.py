@@ -99,10 +99,11 @@ def draw_person(canvas: Canvas, person: Person) -> None:
 
 
 def visible_keypoints(canvas: Canvas, person: Person) -> np.ndarray:
-    """(17, 3) x, y and COCO's visibility: 2 seen, 1 hidden behind something, 0 outside (x = y = 0).
+    """(17, 3) x, y and COCO's visibility: 2 seen, 1 hidden, 0 unlabelled (x = y = 0).
 
     A keypoint is seen if the pixel it falls into shows one of its own parts, no deeper than the
-    joint lies inside them; read from the finished canvas.
+    joint lies inside them; read from the finished canvas. Unlabelled is what lies outside the
+    image, and, as COCO's annotators leave it, the far side of a head: a nose seen from behind.
     """
     x, y, z = person.keypoints_xyz().T
     rows, columns, inside = canvas.pixels(x, y)
@@ -110,7 +111,10 @@ def visible_keypoints(canvas: Canvas, person: Person) -> np.ndarray:
     part = np.where((part >= 0) & (part < len(PARTS)), part, len(PARTS))
     near = z - canvas.depth[rows, columns] <= _INSIDE * person.scale
     seen = near & _SHOWN_BY[np.arange(len(part)), part]
-    return np.stack([x, y, 1 + seen], axis=1) * inside[:, None]
+    labelled = inside.copy()
+    behind_skull = demo_head.depth_in_skull(demo_head.COCO_POINTS, person.skull_matrix())
+    labelled[: len(behind_skull)] &= behind_skull <= _INSIDE[: len(behind_skull)] * person.scale
+    return np.stack([x, y, 1 + seen], axis=1) * labelled[:, None]
 
 
 def _limbs(person: Person) -> list[tuple[float, tuple]]:
@@ -128,8 +132,11 @@ def _limbs(person: Person) -> list[tuple[float, tuple]]:
         at |= {n: person.at(f"{side}_{n}") for n in ("hip", "knee", "ankle", "heel", "toe")}
         upper = sleeve(look.shirt, look.skin, look.upper_arm_cover, 0.165, 1)
         fore = sleeve(look.shirt, look.skin, look.forearm_cover, 0.14, 0)
-        thigh = sleeve(look.trousers, look.skin, look.thigh_cover, 0.235, 1)
-        shin = sleeve(look.trousers, look.skin, look.shin_cover, 0.225, 0)
+        # Kneecaps catch the light, the backs of the knees are creased.
+        turned = person.pose.points[f"{side}_knee"] - person.pose.points[f"{side}_kneecap"]
+        knee_light = 0.3 if turned[2] > 0 else -0.45
+        thigh = sleeve(look.trousers, look.skin, look.thigh_cover, 0.235, 1, knee_light)
+        shin = sleeve(look.trousers, look.skin, look.shin_cover, 0.225, 0, knee_light)
         shoe = _shoe(look)
         add(f"{side}_upper_arm", at["shoulder"], at["elbow"], (0.037, 0.002, 0.027), upper)
         add(f"{side}_forearm", at["elbow"], at["wrist"], (0.027, 0.005, 0.018), fore)
@@ -151,7 +158,8 @@ def _limbs(person: Person) -> list[tuple[float, tuple]]:
 
 def _shoe(look: Look):
     def paint(t, around):
-        return mix(look.shoes, look.soles, 0.8 * unit(12 * (np.abs(around) - 0.62)) + 0 * t)
+        rim, heel = 0.8 * unit(12 * (np.abs(around) - 0.62)), unit(12 * (0.12 - t))
+        return mix(look.shoes, look.soles, np.maximum(rim, heel))
 
     return paint
 
@@ -226,5 +234,9 @@ def _clothes(look: Look, t: np.ndarray, side: np.ndarray, front: np.ndarray) -> 
     if look.backpack:
         strap = unit(20 * (0.09 - np.abs(width - 0.55))) * (t > 0.4)
         colour = mix(colour, look.chest_colour * np.float32(0.6), ahead * strap)
-    trousers = look.trousers.at(t * np.float32(0.28), side)
+    trousers = look.trousers.at(t * np.float32(0.28), side) + 0 * t
+    pockets = unit(12 * np.minimum(0.2 - np.abs(width - 0.45), -front)) * unit(20 * (0.06 - t))
+    trousers = trousers * (1 - 0.45 * pockets)
+    buckle = unit(25 * (0.12 - width)) * unit(60 * (0.035 - np.abs(t - 0.07)))
+    trousers = mix(trousers, look.chest_colour, ahead * buckle)
     return mix(colour, trousers, unit(40 * (0.10 - t)))

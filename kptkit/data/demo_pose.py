@@ -50,7 +50,7 @@ class Pose:
 
     Attributes:
         points: (3,) per joint; besides COCO's limb joints "hips", "neck", "head" (the centre of
-            the skull), and per side "hand" (fingertips), "heel" and "toe".
+            the skull), and per side "hand" (fingertips), "heel" and "toe", "kneecap".
         trunk, skull: (3, 3), whose columns are the part's left, up and forward.
         shoulder_width, hip_width: half the distance between the joints.
         girth: thickness of the limbs relative to the average.
@@ -119,7 +119,7 @@ def _view(rng: np.random.Generator) -> np.ndarray:
         yaw = 180 + rng.uniform(-35, 35)
     else:
         yaw = rng.choice([-1, 1]) * rng.uniform(32, 145)
-    roll = rng.normal(0, 5) if rng.random() < 0.85 else rng.uniform(-60, 60)
+    roll = rng.normal(0, 5) if rng.random() < 0.88 else rng.uniform(-50, 50)
     return rotation(2, roll) @ rotation(0, rng.normal(6, 7)) @ rotation(1, yaw)
 
 
@@ -163,5 +163,8 @@ def _leg(
     ankle = knee - 0.225 * shin[:, 1]
     heel = ankle - 0.026 * foot[:, 1] - 0.025 * foot[:, 2]
     toe = ankle - 0.034 * foot[:, 1] + 0.085 * foot[:, 2]
-    names = ("hip", "knee", "ankle", "heel", "toe")
-    return {f"{side}_{n}": p for n, p in zip(names, (hip, knee, ankle, heel, toe), strict=True)}
+    forward = thigh[:, 2] + shin[:, 2]
+    kneecap = knee + 0.03 * forward / np.linalg.norm(forward)
+    names = ("hip", "knee", "ankle", "heel", "toe", "kneecap")
+    places = (hip, knee, ankle, heel, toe, kneecap)
+    return {f"{side}_{name}": place for name, place in zip(names, places, strict=True)}

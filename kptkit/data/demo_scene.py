@@ -102,7 +102,7 @@ def _place_people(rng: np.random.Generator, size_wh: tuple[int, int]) -> list[Pe
     count = 1 + pick(rng, (0.34, 0.30, 0.19, 0.11, 0.06))
     tallest = min(300, (1.05 if count < 3 else 0.8) * height)
     scales = np.exp(rng.uniform(np.log(75), np.log(tallest), count))
-    if count < 3 and rng.random() < 0.1:
+    if count < 3 and rng.random() < 0.07:
         scales[0] = rng.uniform(1.2, 2.2) * height
     people, boxes = [], []
     for number, scale in enumerate(np.sort(scales)):
@@ -128,8 +128,8 @@ def _stand(
     corner = rng.random(2) * room
     if room[1] < 0:
         corner[1] *= 0.35  # of somebody too large for the picture, rather the head than the feet
-    if rng.random() < 0.2:
-        corner += rng.uniform(-0.25, 0.25, 2) * (high - low)
+    if rng.random() < 0.15:
+        corner += rng.uniform(-0.22, 0.22, 2) * (high - low)
     return corner - low, np.concatenate([corner, corner + high - low])
 
 

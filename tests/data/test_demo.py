@@ -153,8 +153,8 @@ def test_visibility_in_front_of_and_behind_another_person(seed):
     hides = near_alone.owner != NOBODY
     for keypoint in expected:
         column, row = np.floor(keypoint[:2] + 0.5).astype(int)
-        if keypoint[2] == 2 and hides[row, column]:
-            keypoint[2] = 1
+        if hides[row, column]:
+            keypoint[2] = min(keypoint[2], 1)
     assert (before[:, 2] == 2).sum() > 8
     assert (expected != before).any()
     np.testing.assert_array_equal(visible_keypoints(both, far), expected)
@@ -177,16 +177,16 @@ def test_visibility_with_an_object(z, seen):
     np.testing.assert_array_equal(after[:, :2], before[:, :2])
     assert (after[:, 2] == 2).any() == seen
     if not seen:
-        assert (after[:, 2] == 1).all()
+        np.testing.assert_array_equal(after[:, 2], np.minimum(before[:, 2], 1))
 
 
 def test_keypoints_outside_are_zero():
     person = make_person(0, 4, 319, 4000)
     canvas = make_canvas()
     draw_person(canvas, person)
-    truth, keypoints = person.keypoints_xyz(), visible_keypoints(canvas, person)
+    truth, keypoints = person.keypoints_xyz()[5:], visible_keypoints(canvas, person)[5:]
     outside = truth[:, 0] >= 319.5
-    assert 0 < outside.sum() < 17
+    assert 0 < outside.sum() < 12
     assert (keypoints[outside] == 0).all()
     np.testing.assert_allclose(keypoints[~outside, :2], truth[~outside, :2])
 
@@ -201,7 +201,8 @@ def test_anything_just_in_front_hides():
         dot = np.array([x, y, surface + 1])
         canvas.limb(dot, dot, (2, 0, 2), plain(np.full((3, 1, 1), 9.0)), NOBODY)
     assert (before[:, 2] == 2).sum() > 8
-    assert (visible_keypoints(canvas, person)[:, 2] == 1).all()
+    after = visible_keypoints(canvas, person)
+    np.testing.assert_array_equal(after[:, 2], np.minimum(before[:, 2], 1))
 
 
 @pytest.mark.parametrize(
@@ -229,7 +230,8 @@ def test_bodies_hide_their_far_side(degrees, hidden, shown):
     canvas = make_canvas()
     draw_person(canvas, person)
     visibility = dict(zip(COCO_17.names, visible_keypoints(canvas, person)[:, 2], strict=True))
-    assert {name: visibility[name] for name in hidden} == dict.fromkeys(hidden, 1)
+    for name in hidden:  # what the head itself hides is unlabelled
+        assert visibility[name] == (0 if name in COCO_17.names[:5] else 1), name
     assert {name: visibility[name] for name in shown} == dict.fromkeys(shown, 2)
 
 
