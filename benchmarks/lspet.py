@@ -21,10 +21,10 @@ from typing import Annotated
 
 import numpy as np
 import tyro
+from mean_pose import mean_pose, place
 
 from kptkit import boxes, files, images
 from kptkit.data.pose_data import DataConfig, load_held_out, load_pose_data
-from kptkit.data.samples import KeypointSamples
 from kptkit.evaluate import evaluate_pose
 from kptkit.metrics import pck
 from kptkit.pose import PoseEstimator
@@ -112,12 +112,8 @@ def judge(folder: Path) -> None:
     evaluation = evaluate_pose(estimator, held_out.source, held_out.truth)
     samples = evaluation.samples
     mean = mean_pose(load_pose_data(config).train.source.samples)
-    low, size = (
-        samples.boxes_xyxy[:, None, :2],
-        np.diff(samples.boxes_xyxy.reshape(-1, 2, 2), axis=1),
-    )
     for name, predicted in (
-        ("mean pose", low + mean * size),
+        ("mean pose", place(mean, samples)),
         (str(folder), evaluation.keypoints[..., :2]),
     ):
         torso = pck.torso_sizes(samples.keypoints, NAMES.index("left_shoulder"), 2)
@@ -126,17 +122,6 @@ def judge(folder: Path) -> None:
         mean_share = pck.mean_pck(shares, counts)
         joints = ", ".join(f"{n} {s:.2f}" for n, s in zip(NAMES, shares[0], strict=True))
         print(f"{name}: PCK@0.2 {mean_share[0]:.3f} of {int(counts.sum())} joints ({joints})")
-
-
-def mean_pose(samples: KeypointSamples) -> np.ndarray:
-    """The mean of every labelled joint (K, 2) in units of its person's box."""
-    low, size = (
-        samples.boxes_xyxy[:, None, :2],
-        np.diff(samples.boxes_xyxy.reshape(-1, 2, 2), axis=1),
-    )
-    relative = (samples.keypoints[..., :2] - low) / size
-    labelled = samples.keypoints[..., 2:] > 0
-    return np.where(labelled, relative, 0).sum(axis=0) / labelled.sum(axis=0)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,24 @@
+"""The pose that knows nothing of the picture: what a benchmark must be far above to mean much."""
+
+import numpy as np
+
+from kptkit.data.samples import KeypointSamples
+
+
+def mean_pose(samples: KeypointSamples) -> np.ndarray:
+    """The mean of every labelled keypoint (K, 2) in units of its person's box."""
+    low, size = _corner_and_size(samples)
+    relative = (samples.keypoints[..., :2] - low) / size
+    labelled = samples.keypoints[..., 2:] > 0
+    return np.where(labelled, relative, 0).sum(axis=0) / labelled.sum(axis=0)
+
+
+def place(pose: np.ndarray, samples: KeypointSamples) -> np.ndarray:
+    """A pose (K, 2) in the box of every person: (N, K, 2) in image pixels."""
+    low, size = _corner_and_size(samples)
+    return low + pose * size
+
+
+def _corner_and_size(samples: KeypointSamples) -> tuple[np.ndarray, np.ndarray]:
+    corners = samples.boxes_xyxy.reshape(-1, 2, 2)
+    return corners[:, :1], corners[:, 1:] - corners[:, :1]
