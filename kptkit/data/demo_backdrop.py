@@ -32,8 +32,8 @@ def sample_camera(rng: np.random.Generator) -> Camera:
         brightness=np.exp(rng.normal(0, 0.17)),
         contrast=np.exp(rng.normal(-0.05, 0.18)),
         tint=np.exp(rng.normal(0, 0.05, 3)),
-        blur=max(rng.normal(0, 0.5), 0.0),
-        noise=max(rng.normal(2, 3.5), 0.0),
+        blur=max(rng.normal(0, 0.45), 0.0),
+        noise=max(rng.normal(1.5, 3), 0.0),
     )
 
 

@@ -147,7 +147,7 @@ def _near(rng: np.random.Generator, colour: np.ndarray, spread: float) -> np.nda
     return varied.astype(np.float32).reshape(3, 1, 1)
 
 
-def sample_cloth(rng: np.random.Generator, plain: float = 0.5) -> Cloth:
+def sample_cloth(rng: np.random.Generator, plain: float = 0.6) -> Cloth:
     """Of any colours, patterned unless `plain` happens, a probability."""
     pattern = PLAIN if rng.random() < plain else int(rng.integers(1, 5))
     return Cloth(

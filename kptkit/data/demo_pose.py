@@ -20,27 +20,27 @@ _BODY_TO_CAMERA = np.diag([1.0, -1.0, -1.0])
 
 # (probability, then mean and spread of: flexion, abduction, twist, elbow flexion)
 _ARMS = (
-    (0.24, (5, 12), (9, 6), (0, 20), (18, 14)),  # hanging
-    (0.12, (0, 32), (7, 5), (0, 15), (35, 25)),  # swinging
-    (0.14, (32, 16), (10, 9), (20, 25), (88, 24)),  # bent in front
-    (0.10, (-12, 8), (44, 9), (80, 12), (88, 12)),  # hand on the hip
-    (0.08, (0, 15), (84, 15), (0, 40), (22, 20)),  # spread
-    (0.09, (158, 18), (12, 12), (0, 25), (24, 22)),  # above the head
-    (0.09, (10, 18), (76, 18), (-82, 20), (85, 28)),  # waving
-    (0.08, (78, 22), (4, 16), (0, 30), (28, 24)),  # reaching
-    (0.06, (50, 45), (40, 35), (0, 45), (60, 40)),  # anything
+    (0.28, (5, 12), (10, 6), (0, 20), (18, 14)),  # hanging
+    (0.12, (0, 30), (8, 5), (0, 15), (35, 25)),  # swinging
+    (0.13, (32, 16), (12, 9), (20, 25), (85, 22)),  # bent in front
+    (0.11, (-12, 8), (44, 9), (80, 12), (88, 12)),  # hand on the hip
+    (0.10, (0, 15), (84, 15), (0, 35), (22, 18)),  # spread
+    (0.09, (160, 15), (14, 10), (0, 25), (22, 18)),  # above the head
+    (0.09, (8, 16), (76, 16), (-82, 20), (85, 25)),  # waving
+    (0.05, (75, 22), (8, 14), (0, 30), (28, 22)),  # reaching
+    (0.03, (50, 45), (40, 35), (0, 45), (60, 40)),  # anything
 )
 
 # (probability, forward lean, then per leg mean and spread of: flexion, abduction, knee flexion)
 _LEGS = (
-    (0.36, (2, 4), ((1, 6), (5, 4), (6, 6)), ((1, 6), (5, 4), (6, 6))),  # standing
-    (0.19, (4, 5), ((25, 9), (3, 3), (12, 9)), ((-14, 8), (3, 3), (28, 18))),  # walking
-    (0.09, (12, 8), ((62, 16), (3, 5), (82, 22)), ((-12, 10), (3, 5), (42, 25))),  # running
-    (0.12, (6, 12), ((88, 10), (12, 9), (88, 18)), ((88, 10), (12, 9), (88, 18))),  # sitting
-    (0.07, (28, 14), ((98, 16), (14, 10), (108, 18)), ((98, 16), (14, 10), (108, 18))),  # squat
-    (0.07, (5, 10), ((68, 14), (6, 8), (76, 14)), ((-14, 10), (6, 6), (34, 20))),  # lunge
-    (0.05, (-2, 8), ((62, 26), (10, 14), (22, 20)), ((-2, 6), (3, 3), (8, 7))),  # kick
-    (0.05, (8, 12), ((6, 12), (27, 8), (12, 12)), ((6, 12), (27, 8), (12, 12))),  # straddle
+    (0.38, (2, 4), ((1, 6), (6, 4), (6, 6)), ((1, 6), (6, 4), (6, 6))),  # standing
+    (0.20, (4, 5), ((25, 9), (4, 3), (12, 9)), ((-14, 8), (4, 3), (28, 16))),  # walking
+    (0.09, (10, 7), ((60, 14), (4, 5), (80, 20)), ((-12, 10), (4, 5), (42, 22))),  # running
+    (0.10, (5, 10), ((86, 10), (14, 8), (88, 15)), ((86, 10), (14, 8), (88, 15))),  # sitting
+    (0.05, (22, 10), ((95, 14), (16, 8), (105, 16)), ((95, 14), (16, 8), (105, 16))),  # squat
+    (0.06, (5, 8), ((68, 12), (8, 8), (76, 14)), ((-14, 10), (8, 6), (34, 18))),  # lunge
+    (0.04, (-2, 6), ((58, 22), (12, 12), (22, 18)), ((-2, 6), (4, 3), (8, 7))),  # kick
+    (0.08, (6, 8), ((5, 10), (24, 7), (10, 10)), ((5, 10), (24, 7), (10, 10))),  # straddle
 )
 
 
@@ -96,7 +96,7 @@ def sample_pose(rng: np.random.Generator) -> Pose:
         @ rotation(2, rng.normal(0, 8))
     )
     shoulder_width, hip_width = rng.uniform(0.105, 0.13), rng.uniform(0.062, 0.078)
-    head_size = rng.uniform(0.93, 1.1)
+    head_size = rng.uniform(0.98, 1.15)
     radii = head_size * np.array([0.063, 0.084, 0.074])
     neck = trunk @ [0, rng.uniform(0.27, 0.295), 0]
     points = {"hips": np.zeros(3), "neck": neck}
@@ -106,20 +106,20 @@ def sample_pose(rng: np.random.Generator) -> Pose:
         leg = legs[2 if swapped == (sign > 0) else 3]
         points |= _arm(rng, side, sign, trunk, neck + trunk @ [sign * shoulder_width, -0.02, 0])
         points |= _leg(rng, side, sign, leg, pelvis, pelvis @ [sign * hip_width, 0, 0])
-    girth = rng.uniform(0.88, 1.2)
+    girth = rng.uniform(0.92, 1.25)
     return Pose(points, trunk, skull, shoulder_width, hip_width, girth, radii)
 
 
 def _view(rng: np.random.Generator) -> np.ndarray:
     """(3, 3): from the body's axes to those of a body that faces the camera upright."""
     kind = rng.random()
-    if kind < 0.45:
-        yaw = rng.uniform(-32, 32)
-    elif kind < 0.70:
-        yaw = 180 + rng.uniform(-35, 35)
+    if kind < 0.47:
+        yaw = rng.uniform(-30, 30)
+    elif kind < 0.72:
+        yaw = 180 + rng.uniform(-30, 30)
     else:
-        yaw = rng.choice([-1, 1]) * rng.uniform(32, 145)
-    roll = rng.normal(0, 5) if rng.random() < 0.88 else rng.uniform(-50, 50)
+        yaw = rng.choice([-1, 1]) * rng.uniform(30, 105)
+    roll = rng.normal(0, 5) if rng.random() < 0.9 else rng.uniform(-45, 45)
     return rotation(2, roll) @ rotation(0, rng.normal(6, 7)) @ rotation(1, yaw)
 
 

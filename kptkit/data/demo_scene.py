@@ -88,7 +88,7 @@ def draw_scene(rng: np.random.Generator) -> Scene:
     people = _place_people(rng, size_wh)
     for person in people:
         draw_person(canvas, person)
-        if rng.random() < 0.12:
+        if rng.random() < 0.10:
             draw_occluder(rng, canvas, person.place[2] - _LAYER / 2)
     camera = sample_camera(rng)
     image = photograph(canvas.colour, camera, rng)
@@ -99,16 +99,16 @@ def draw_scene(rng: np.random.Generator) -> Scene:
 def _place_people(rng: np.random.Generator, size_wh: tuple[int, int]) -> list[Person]:
     """People from the farthest (smallest) to the nearest, seldom much in each other's way."""
     height = size_wh[1]
-    count = 1 + pick(rng, (0.34, 0.30, 0.19, 0.11, 0.06))
+    count = 1 + pick(rng, (0.38, 0.31, 0.18, 0.09, 0.04))
     tallest = min(300, (1.05 if count < 3 else 0.8) * height)
-    scales = np.exp(rng.uniform(np.log(75), np.log(tallest), count))
+    scales = np.exp(rng.uniform(np.log(85), np.log(tallest), count))
     if count < 3 and rng.random() < 0.07:
         scales[0] = rng.uniform(1.2, 2.2) * height
     people, boxes = [], []
     for number, scale in enumerate(np.sort(scales)):
         pose, look = sample_pose(rng), sample_look(rng)
         tries = []
-        while len(tries) < 6 and (not tries or tries[-1][0] > 0.2):
+        while len(tries) < 8 and (not tries or tries[-1][0] > 0.15):
             place, box = _stand(rng, pose, scale, size_wh)
             tries.append((max([_overlap(box, b) for b in boxes], default=0), place, box))
         _, place, box = min(tries, key=lambda attempt: attempt[0])
@@ -128,7 +128,7 @@ def _stand(
     corner = rng.random(2) * room
     if room[1] < 0:
         corner[1] *= 0.35  # of somebody too large for the picture, rather the head than the feet
-    if rng.random() < 0.15:
+    if rng.random() < 0.12:
         corner += rng.uniform(-0.22, 0.22, 2) * (high - low)
     return corner - low, np.concatenate([corner, corner + high - low])
 
