@@ -20,10 +20,11 @@ Tensor = Any
 
 def _keypoint_mse(true: Tensor, predicted: Tensor, weights: Tensor) -> Tensor:
     """Half the mean squared error of each heatmap, times its weight: (B, K)."""
-    weights = ops.cast(weights, "float32")
+    used = weights > 0
     difference = ops.cast(predicted, "float32") - ops.cast(true, "float32")
-    difference = ops.where(weights[:, None, None, :] > 0, difference, 0.0)
-    return 0.5 * ops.maximum(weights, 0.0) * ops.mean(ops.square(difference), axis=(1, 2))
+    difference = ops.where(used[:, None, None, :], difference, 0.0)
+    weights = ops.where(used, ops.cast(weights, "float32"), 0.0)
+    return 0.5 * weights * ops.mean(ops.square(difference), axis=(1, 2))
 
 
 def heatmap_mse(true: Tensor, predicted: Tensor, weights: Tensor) -> Tensor:

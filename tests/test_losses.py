@@ -1,0 +1,173 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kptkit.encode import encode, heatmap_sigma
+from kptkit.losses import HeatmapLoss, heatmap_mse, heatmap_ohkm, spatial_cross_entropy
+
+LOSSES = [heatmap_mse, heatmap_ohkm, spatial_cross_entropy]
+NAMES = ["mse", "ohkm", "cross_entropy"]
+
+
+def random_maps(samples=3, num_keypoints=11, seed=0):
+    """True heatmaps of one shape, predictions of another, and weights with zeros among them."""
+    rng = np.random.default_rng(seed)
+    shape = (samples, 8, 6, num_keypoints)
+    true, predicted = rng.random(shape), rng.normal(0, 1, shape)
+    weights = rng.choice([0, 0.5, 1, 1.5], (samples, num_keypoints))
+    return [array.astype(np.float32) for array in (true, predicted, weights)]
+
+
+def keypoint_losses_by_loop(loss, true, predicted, weights):
+    """(B, K): the weighted loss of each map, by the formula of its paper."""
+    losses = np.zeros(weights.shape)
+    for b, k in zip(*np.nonzero(weights), strict=True):
+        t, p = true[b, :, :, k].astype(float), predicted[b, :, :, k].astype(float)
+        if loss is spatial_cross_entropy:
+            losses[b, k] = -np.sum(t / t.sum() * np.log(np.exp(p) / np.exp(p).sum()))
+        else:
+            losses[b, k] = 0.5 * np.mean((p - t) ** 2)
+    return losses * weights
+
+
+def by_loop(loss, true, predicted, weights):
+    losses = keypoint_losses_by_loop(loss, true, predicted, weights)
+    if loss is heatmap_ohkm:
+        return [sum(sorted(sample, reverse=True)[:8]) / 8 for sample in losses]
+    return losses.mean(axis=1)
+
+
+def with_gradient(loss):
+    """The loss and its gradient to the predictions."""
+
+    def value_and_gradient(true, predicted, weights):
+        predicted = tf.convert_to_tensor(predicted)
+        with tf.GradientTape() as tape:
+            tape.watch(predicted)
+            value = loss(true, predicted, weights)
+        return value, tape.gradient(value, predicted)
+
+    return value_and_gradient
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_nothing_labelled_gives_0_and_no_gradient(compiled, loss):
+    true, predicted, weights = random_maps()
+    function = compiled(with_gradient(loss))
+    for prediction in (predicted, np.full_like(predicted, np.nan)):
+        value, gradient = function(true, prediction, 0 * weights)
+        np.testing.assert_array_equal(value, [0, 0, 0])
+        np.testing.assert_array_equal(gradient, 0 * true)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_losses_equal_the_loop(compiled, loss):
+    arrays = random_maps()
+    value = compiled(loss)(*arrays)
+    np.testing.assert_allclose(value, by_loop(loss, *arrays), rtol=1e-5)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_gradients_equal_differences_of_the_loop(compiled, loss):
+    true, predicted, weights = random_maps()
+    _, gradient = compiled(with_gradient(loss))(true, predicted, weights)
+    rng = np.random.default_rng(1)
+    for b, y, x, k in rng.integers(0, true.shape, (20, 4)):
+        moved = np.zeros(true.shape)
+        moved[b, y, x, k] = 1e-4
+        losses = [by_loop(loss, true, predicted + sign * moved, weights)[b] for sign in (1, -1)]
+        expected = (losses[0] - losses[1]) / 2e-4
+        np.testing.assert_allclose(gradient[b, y, x, k], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_nan_behind_a_mask_stays_there(compiled, loss):
+    true, predicted, weights = random_maps()
+    function = compiled(with_gradient(loss))
+    expected = function(true, predicted, weights)
+    for array in (true, predicted):
+        array[np.broadcast_to(weights[:, None, None] == 0, array.shape)] = np.nan
+    weights.flat[np.flatnonzero(weights == 0)[:2]] = np.nan, -1
+    results = function(true, predicted, weights)
+    for result, value in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(result, value)
+
+
+def test_ohkm_with_few_keypoints_is_mse():
+    arrays = random_maps(num_keypoints=5)
+    np.testing.assert_allclose(heatmap_ohkm(*arrays), heatmap_mse(*arrays), rtol=1e-6)
+
+
+def test_cross_entropy_is_least_for_the_logarithm_of_the_target():
+    true, predicted, weights = random_maps()
+    least = spatial_cross_entropy(true, np.log(true), weights)
+    assert np.all(least < spatial_cross_entropy(true, predicted, weights))
+    shifted = spatial_cross_entropy(true, np.log(true) + 50, weights)
+    np.testing.assert_allclose(shifted, least, rtol=1e-5)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_half_precision_is_summed_in_float32(loss):
+    true, predicted, weights = random_maps()
+    predicted = predicted.astype(np.float16).astype(np.float32)
+    halves = [tf.cast(array, "float16") for array in (predicted, weights)]
+    value = loss(true, *halves)
+    assert value.dtype == "float32"
+    np.testing.assert_allclose(value, loss(true, predicted, weights), rtol=1e-6)
+
+
+@given(st.lists(st.sampled_from([0.0, 1.0, 1.5]), min_size=4, max_size=4), st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_any_mask_gives_finite_losses_and_gradients(weights, seed):
+    true, predicted, _ = random_maps(samples=2, num_keypoints=2, seed=seed)
+    weights = np.reshape(weights, (2, 2)).astype(np.float32)
+    for loss in LOSSES:
+        value, gradient = with_gradient(loss)(true, 100 * predicted, weights)
+        assert np.isfinite(value).all()
+        assert np.isfinite(gradient).all()
+        np.testing.assert_array_equal(value == 0, weights.sum(axis=1) == 0)
+
+
+def crop_keypoints(samples=2, num_keypoints=5):
+    rng = np.random.default_rng(0)
+    keypoints = np.ones((samples, num_keypoints, 3), np.float32)
+    keypoints[..., :2] = rng.uniform(0, 60, (samples, num_keypoints, 2))
+    keypoints[0, 0] = np.nan
+    keypoints[:, 1, 2] = 0
+    return keypoints
+
+
+@pytest.mark.parametrize("convention", ["official", "udp"])
+@pytest.mark.parametrize("target", ["msra", "unbiased"])
+@pytest.mark.parametrize(("name", "loss"), list(zip(NAMES, LOSSES, strict=True)))
+def test_heatmap_loss_encodes_crop_pixels(name, loss, target, convention):
+    keypoints = crop_keypoints()
+    predicted = np.random.default_rng(1).normal(0, 1, (2, 16, 12, 5)).astype(np.float32)
+    factor = [11 / 47, 15 / 63, 1] if convention == "udp" else [1 / 4, 1 / 4, 1]
+    sigma = heatmap_sigma((12, 16))
+    true, weights = encode(keypoints * np.float32(factor), (12, 16), sigma, target)
+    heatmap_loss = HeatmapLoss((48, 64), name, target, convention)
+    losses = heatmap_loss.call(keypoints, predicted)
+    np.testing.assert_allclose(losses, loss(true, predicted, weights), rtol=1e-6)
+    np.testing.assert_allclose(heatmap_loss(keypoints, predicted), np.mean(losses), rtol=1e-6)
+
+
+def test_heatmap_loss_comes_back_from_its_config():
+    loss = HeatmapLoss((48, 64), "ohkm", "msra", "udp", name="other", reduction="sum")
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
+    assert again.get_config() == loss.get_config()
+    keypoints, predicted = crop_keypoints(), np.zeros((2, 16, 12, 5), np.float32)
+    assert again(keypoints, predicted) == loss(keypoints, predicted)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_compile_and_fit_learn(name):
+    keras.utils.set_random_seed(0)
+    crops = np.random.default_rng(0).random((2, 64, 48, 3)).astype(np.float32)
+    model = keras.Sequential([keras.Input((64, 48, 3)), keras.layers.Conv2D(5, 4, strides=4)])
+    model.compile(keras.optimizers.Adam(0.01), HeatmapLoss((48, 64), name))
+    history = model.fit(crops, crop_keypoints(), batch_size=2, epochs=5, verbose=0).history["loss"]
+    assert history[-1] < history[0]
