@@ -16,8 +16,13 @@ _NORMAL = np.array([NormalDist().inv_cdf((byte + 0.5) / 256) for byte in range(2
 
 @dataclass(frozen=True)
 class Camera:
-    """One picture's faults; brightness and contrast are factors, blur and noise in pixels and
-    grey values."""
+    """How a picture is taken.
+
+    Attributes:
+        brightness, contrast: factors.
+        tint: (3,) factors of red, green and blue.
+        blur, noise: standard deviations in pixels and in grey values.
+    """
 
     brightness: float
     contrast: float

@@ -96,11 +96,10 @@ def _ellipsoid(
     sphere = flat + z * away
     coverage = unit((1 - np.sqrt(np.maximum(1 - rest / a, 0))) * np.float32(reach[:2].mean()) + 0.5)
     # The normal is inverse.T @ sphere; its length needs only the half axes, 1 / |inverse's rows|.
-    towards_light = (sphere * (inverse @ canvas.light).astype(np.float32)[:, None, None]).sum(
-        axis=0
-    )
+    light = (inverse @ canvas.light).astype(np.float32)[:, None, None]
     curvature = (inverse * inverse).sum(axis=1)[:, None, None]
-    shade = canvas.shade(towards_light / np.sqrt((sphere * sphere * curvature).sum(axis=0)))
+    steepness = np.sqrt((sphere * sphere * curvature).sum(axis=0))
+    shade = canvas.shade((sphere * light).sum(axis=0) / steepness)
     if is_hair:
         colour, cover = _hair(sphere, look)
         colour, coverage = colour * shade, coverage * cover
@@ -151,8 +150,8 @@ def _draw_face(patch: np.ndarray, centre_xy: np.ndarray, matrix: np.ndarray, loo
     places, colours = zip(*_features(look), strict=True)
     places = np.array(places)[:, None]
     points = places[..., :2] + places[..., 2:] * _CIRCLE
-    depth = np.sqrt(np.maximum(1 - (points**2).sum(axis=-1, keepdims=True), 0.05))
-    sphere = np.concatenate([points, depth], axis=-1)
+    forward = np.sqrt(np.maximum(1 - (points**2).sum(axis=-1, keepdims=True), 0.05))
+    sphere = np.concatenate([points, forward], axis=-1)
     outlines = np.round((centre_xy + sphere @ matrix[:2].T) * 2**_SHIFT).astype(np.int32)
     towards_camera = -(sphere.mean(axis=1) @ np.linalg.inv(matrix))[:, 2] * np.linalg.norm(matrix)
     for outline, colour, towards in zip(outlines, colours, towards_camera, strict=True):

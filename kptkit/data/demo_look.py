@@ -115,12 +115,22 @@ def sleeve(
         if cover <= 0:
             colour = skin
         else:
-            colour = cloth.at(t * np.float32(length), around)
+            colour = cloth.at(t * length, around)
             if cover < 1:
-                worn = unit((np.float32(cover) - t) * np.float32(200 * length) + 0.5)
+                worn = unit((cover - t) * (200 * length) + 0.5)
                 colour = mix(skin, colour, worn)
         joint = np.maximum(1 - 7 * np.abs(t - joint_t), 0) * (1 - 0.6 * around * around)
         return colour * (1 + joint_light * joint)
+
+    return paint
+
+
+def shoe(colour: np.ndarray, sole: np.ndarray) -> Paint:
+    """Paints a foot from heel to toe: the sole's colour at its rim and heel."""
+
+    def paint(t: np.ndarray, around: np.ndarray) -> np.ndarray:
+        rim, heel = 0.8 * unit(12 * (np.abs(around) - 0.62)), unit(12 * (0.12 - t))
+        return mix(colour, sole, np.maximum(rim, heel))
 
     return paint
 

@@ -1,23 +1,17 @@
 """One demo person on the canvas: limbs, clothes and head, and which keypoints are seen."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from kptkit.data import demo_head
-from kptkit.data.demo_canvas import Canvas, unit
-from kptkit.data.demo_look import (
-    BARE_CHEST,
-    BUTTONS,
-    JACKET,
-    PRINT,
-    TIE,
-    Look,
-    mix,
-    plain,
-    sleeve,
-)
-from kptkit.data.demo_pose import SIDES, Pose
+from kptkit.data.demo_canvas import Canvas, Paint
+from kptkit.data.demo_look import Look, plain, shoe, sleeve
+from kptkit.data.demo_pose import FOREARM, SHIN, SIDES, THIGH, UPPER_ARM, Pose
+from kptkit.data.demo_trunk import draw_trunk
 from kptkit.skeletons import COCO_17
 
 _LIMBS = ("upper_arm", "forearm", "hand", "thigh", "shin", "foot")
@@ -48,11 +42,6 @@ _SHOWN_BY = np.zeros((len(_SIDED), len(PARTS) + 1), bool)
 for _row, (_side, _, _joint) in enumerate(_SIDED):
     for _part in _JOINTS[_joint][0]:
         _SHOWN_BY[_row, _INDEX.get(_part, _INDEX.get(f"{_side}_{_part}"))] = True
-
-# Heights up the trunk (0 at the hips, 1 at the neck) and the half depths there, in statures.
-_TRUNK_T = (-0.16, -0.04, 0.10, 0.45, 0.80, 0.92, 0.99, 1.06)
-_LEVELS = 128
-_TRUNK_DEPTH = (0.045, 0.068, 0.070, 0.062, 0.074, 0.060, 0.045, 0.034)
 
 
 @dataclass(frozen=True)
@@ -87,15 +76,16 @@ class Person:
 
 def draw_person(canvas: Canvas, person: Person) -> None:
     """Draws the parts from the farthest to the nearest."""
-    steps = [*_limbs(person), (person.at("neck")[2], lambda: _trunk(canvas, person))]
-    head, matrix = person.at("head"), person.skull_matrix()
+    hips, neck, head = person.at("hips"), person.at("neck"), person.at("head")
+    scale, pose, look = person.scale, person.pose, person.look
+    trunk = partial(draw_trunk, canvas, hips, neck, scale, pose, look, person.owner("trunk"))
     owners = person.owner("head"), person.owner("hair")
-    steps.append((head[2], lambda: demo_head.draw_head(canvas, head, matrix, person.look, owners)))
-    for _, step in sorted(steps, key=lambda pair: -pair[0]):
-        if callable(step):
-            step()
-        else:
-            canvas.limb(*step)
+    skull = partial(demo_head.draw_head, canvas, head, person.skull_matrix(), look, owners)
+    steps = [(neck[2], trunk), (head[2], skull)]
+    for limb in [*_arms_and_legs(person), *_neck_hips_and_pack(person)]:
+        steps.append(((limb.start[2] + limb.end[2]) / 2, partial(canvas.limb, *limb)))
+    for _, draw in sorted(steps, key=lambda step: -step[0]):
+        draw()
 
 
 def visible_keypoints(canvas: Canvas, person: Person) -> np.ndarray:
@@ -117,126 +107,61 @@ def visible_keypoints(canvas: Canvas, person: Person) -> np.ndarray:
     return np.stack([x, y, 1 + seen], axis=1) * labelled[:, None]
 
 
-def _limbs(person: Person) -> list[tuple[float, tuple]]:
-    """(z, arguments of Canvas.limb) of arms, legs, neck and luggage."""
-    look, pose = person.look, person.pose
-    size = person.scale * pose.girth
-    steps = []
+class _Limb(NamedTuple):
+    """The arguments of `Canvas.limb`."""
 
-    def add(part, start, end, radii, paint):
-        arguments = (start, end, tuple(r * size for r in radii), paint, person.owner(part))
-        steps.append(((start[2] + end[2]) / 2, arguments))
+    start: np.ndarray
+    end: np.ndarray
+    radii: tuple[float, ...]
+    paint: Paint
+    owner: int
 
+
+def _limb(
+    person: Person,
+    part: str,
+    start: np.ndarray,
+    end: np.ndarray,
+    radii: tuple[float, float, float],
+    paint: Paint,
+) -> _Limb:
+    """A limb whose radii are given in statures of somebody of average girth."""
+    size = person.scale * person.pose.girth
+    return _Limb(start, end, tuple(size * r for r in radii), paint, person.owner(part))
+
+
+def _arms_and_legs(person: Person) -> Iterator[_Limb]:
+    look, points = person.look, person.pose.points
+    cloth, skin = look.shirt, look.skin
+    upper_arm = sleeve(cloth, skin, look.upper_arm_cover, UPPER_ARM, 1)
+    forearm = sleeve(cloth, skin, look.forearm_cover, FOREARM, 0)
     for side, _ in SIDES:
-        at = {n: person.at(f"{side}_{n}") for n in ("shoulder", "elbow", "wrist", "hand")}
-        at |= {n: person.at(f"{side}_{n}") for n in ("hip", "knee", "ankle", "heel", "toe")}
-        upper = sleeve(look.shirt, look.skin, look.upper_arm_cover, 0.165, 1)
-        fore = sleeve(look.shirt, look.skin, look.forearm_cover, 0.14, 0)
         # Kneecaps catch the light, the backs of the knees are creased.
-        turned = person.pose.points[f"{side}_knee"] - person.pose.points[f"{side}_kneecap"]
-        knee_light = 0.3 if turned[2] > 0 else -0.45
-        thigh = sleeve(look.trousers, look.skin, look.thigh_cover, 0.235, 1, knee_light)
-        shin = sleeve(look.trousers, look.skin, look.shin_cover, 0.225, 0, knee_light)
-        shoe = _shoe(look)
-        add(f"{side}_upper_arm", at["shoulder"], at["elbow"], (0.037, 0.002, 0.027), upper)
-        add(f"{side}_forearm", at["elbow"], at["wrist"], (0.027, 0.005, 0.018), fore)
-        add(f"{side}_hand", at["wrist"], at["hand"], (0.017, 0.008, 0.012), plain(look.skin))
-        add(f"{side}_thigh", at["hip"], at["knee"], (0.060, 0.002, 0.038), thigh)
-        add(f"{side}_shin", at["knee"], at["ankle"], (0.037, 0.008, 0.024), shin)
-        add(f"{side}_foot", at["heel"], at["toe"], (0.028, 0.002, 0.022), shoe)
-    trousers = sleeve(look.trousers, look.skin, 2.0, 0.14, joint_t=2.0)
-    add("trunk", person.at("left_hip"), person.at("right_hip"), (0.058, 0.0, 0.058), trousers)
-    base = person.at("neck") - 0.02 * person.scale * pose.trunk[:, 1]
-    add("trunk", base, person.at("head"), (0.036, 0, 0.034), plain(look.skin * np.float32(0.9)))
+        shows_kneecap = points[f"{side}_kneecap"][2] < points[f"{side}_knee"][2]
+        light = 0.3 if shows_kneecap else -0.45
+        thigh = sleeve(look.trousers, skin, look.thigh_cover, THIGH, 1, light)
+        shin = sleeve(look.trousers, skin, look.shin_cover, SHIN, 0, light)
+        for part, start, end, radii, paint in (
+            ("upper_arm", "shoulder", "elbow", (0.037, 0.002, 0.027), upper_arm),
+            ("forearm", "elbow", "wrist", (0.027, 0.005, 0.018), forearm),
+            ("hand", "wrist", "hand", (0.017, 0.008, 0.012), plain(skin)),
+            ("thigh", "hip", "knee", (0.060, 0.002, 0.038), thigh),
+            ("shin", "knee", "ankle", (0.037, 0.008, 0.024), shin),
+            ("foot", "heel", "toe", (0.028, 0.002, 0.022), shoe(look.shoes, look.soles)),
+        ):
+            ends = person.at(f"{side}_{start}"), person.at(f"{side}_{end}")
+            yield _limb(person, f"{side}_{part}", *ends, radii, paint)
+
+
+def _neck_hips_and_pack(person: Person) -> Iterator[_Limb]:
+    look, neck = person.look, person.at("neck")
+    up, forward = person.scale * person.pose.trunk[:, 1], person.scale * person.pose.trunk[:, 2]
+    throat = plain(look.skin * np.float32(0.9))
+    yield _limb(person, "trunk", neck - 0.02 * up, person.at("head"), (0.036, 0, 0.034), throat)
+    hips = person.at("left_hip"), person.at("right_hip")
+    seat = sleeve(look.trousers, look.skin, cover=2, length=0.14, joint_t=2)
+    yield _limb(person, "trunk", *hips, (0.058, 0, 0.058), seat)
     if look.backpack:
-        forward, up = person.scale * pose.trunk[:, 2], person.scale * pose.trunk[:, 1]
-        high = person.at("neck") - 0.10 * forward - 0.06 * up
+        high = neck - 0.10 * forward - 0.06 * up
         pack = plain(look.chest_colour * np.float32(0.8))
-        add("pack", high, high - 0.15 * up, (0.075, 0.01, 0.085), pack)
-    return steps
-
-
-def _shoe(look: Look):
-    def paint(t, around):
-        rim, heel = 0.8 * unit(12 * (np.abs(around) - 0.62)), unit(12 * (0.12 - t))
-        return mix(look.shoes, look.soles, np.maximum(rim, heel))
-
-    return paint
-
-
-def _trunk(canvas: Canvas, person: Person) -> None:
-    """The trunk: elliptical cross-sections around the line from the hips to the neck."""
-    pose, scale = person.pose, person.scale
-    hips, neck = person.at("hips").tolist(), person.at("neck").tolist()
-    reach = 0.14 * scale
-    window = canvas.window(
-        [min(a, b) - reach for a, b in zip(hips, neck, strict=True)],
-        [max(a, b) + reach for a, b in zip(hips, neck, strict=True)],
-    )
-    if window is None:
-        return
-    rows, columns, x, y = window
-    x, y = x - hips[0], y - hips[1]
-    ax, ay, az = (b - a for a, b in zip(hips, neck, strict=True))
-    length = max((ax * ax + ay * ay) ** 0.5, 0.1 * scale)
-    t = x * (ax / length**2) + y * (ay / length**2)
-    # The normal of the axis in the image, and how much of the body's axes lies along it.
-    nx, ny = -ay / length, ax / length
-    left, forward = pose.trunk[:, 0].tolist(), pose.trunk[:, 2].tolist()
-    left_n, forward_n = nx * left[0] + ny * left[1], nx * forward[0] + ny * forward[1]
-    half_width, half_depth = _trunk_profile(pose)
-    level = (unit((t - _TRUNK_T[0]) / (_TRUNK_T[-1] - _TRUNK_T[0])) * (_LEVELS - 1)).astype(np.intp)
-    silhouette = (scale * np.hypot(half_width * left_n, half_depth * forward_n))[level]
-    bulge = (scale * np.hypot(half_width * left[2], half_depth * forward[2]))[level]
-    across = x * nx + y * ny
-    coverage = unit(silhouette - np.abs(across) + 0.5)
-    coverage *= unit((t + 0.14) * length) * unit((1.06 - t) * length)
-    sine = np.minimum(np.maximum(across / silhouette, -1), 1)
-    cosine = np.sqrt(1 - sine * sine)
-    side = sine * left_n - cosine * left[2]
-    front = sine * forward_n - cosine * forward[2]
-    light_n = nx * canvas.light[0] + ny * canvas.light[1]
-    shade = canvas.shade(sine * light_n - cosine * canvas.light[2])
-    colour = _clothes(person.look, t, side, front) * shade
-    depth = hips[2] + t * az - bulge * cosine
-    canvas.paint(rows, columns, colour, coverage, depth, person.owner("trunk"))
-
-
-def _trunk_profile(pose: Pose) -> tuple[np.ndarray, np.ndarray]:
-    """Half widths and half depths in statures, at _LEVELS heights from _TRUNK_T's first to last."""
-    hip, shoulder = pose.hip_width + 0.045, pose.shoulder_width
-    widths = [0.5 * hip, hip, hip, 0.72 * shoulder, 0.98 * shoulder, 0.9 * shoulder]
-    widths += [0.55 * shoulder, 0.035]
-    heights = np.linspace(_TRUNK_T[0], _TRUNK_T[-1], _LEVELS, dtype=np.float32)
-    width = np.interp(heights, _TRUNK_T, widths).astype(np.float32)
-    return width, pose.girth * np.interp(heights, _TRUNK_T, _TRUNK_DEPTH).astype(np.float32)
-
-
-def _clothes(look: Look, t: np.ndarray, side: np.ndarray, front: np.ndarray) -> np.ndarray:
-    """Colours (3, h, w) up the trunk (t) and around it (cosines with the body's left, forward)."""
-    colour = look.shirt.at(t * np.float32(0.28), side) + 0 * t
-    ahead = unit(12 * front)
-    width = np.abs(side)
-    if look.chest == BUTTONS:
-        line = 0.6 * unit(30 * (0.06 - width)) + (width < 0.06) * (np.sin(40 * t) > 0.6)
-        colour = mix(colour, look.chest_colour, ahead * unit(line))
-    elif look.chest == PRINT:
-        patch = np.minimum(0.5 - width, 4 * np.minimum(t - 0.52, 0.82 - t))
-        colour = mix(colour, look.chest_colour, ahead * unit(14 * patch))
-    elif look.chest == JACKET:
-        colour = mix(colour, look.chest_colour, ahead * unit(16 * (0.30 - width)))
-    elif look.chest == TIE:
-        tie = unit(20 * (0.05 + 0.10 * (0.95 - t) - width)) * (t > 0.35)
-        colour = mix(colour, look.chest_colour, ahead * tie)
-    neckline = np.where(look.chest == BARE_CHEST, 0.78, 0.88) + 0.3 * width
-    bare = np.maximum(np.minimum(t - neckline, front), t - 1.0)
-    colour = mix(colour, look.skin, unit(25 * bare))
-    if look.backpack:
-        strap = unit(20 * (0.09 - np.abs(width - 0.55))) * (t > 0.4)
-        colour = mix(colour, look.chest_colour * np.float32(0.6), ahead * strap)
-    trousers = look.trousers.at(t * np.float32(0.28), side) + 0 * t
-    pockets = unit(12 * np.minimum(0.2 - np.abs(width - 0.45), -front)) * unit(20 * (0.06 - t))
-    trousers = trousers * (1 - 0.45 * pockets)
-    buckle = unit(25 * (0.12 - width)) * unit(60 * (0.035 - np.abs(t - 0.07)))
-    trousers = mix(trousers, look.chest_colour, ahead * buckle)
-    return mix(colour, trousers, unit(40 * (0.10 - t)))
+        yield _limb(person, "pack", high, high - 0.15 * up, (0.075, 0.01, 0.085), pack)

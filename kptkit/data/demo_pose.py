@@ -15,6 +15,10 @@ from kptkit.data.demo_random import bounded_normal, pick
 
 SIDES = (("left", 1.0), ("right", -1.0))
 
+# Lengths in statures, from joint to joint.
+UPPER_ARM, FOREARM, HAND = 0.165, 0.14, 0.07
+THIGH, SHIN = 0.235, 0.225
+
 # Body axes (left, up, forward) of a person who faces the camera, in camera axes.
 _BODY_TO_CAMERA = np.diag([1.0, -1.0, -1.0])
 
@@ -134,9 +138,9 @@ def _arm(
         @ rotation(1, -sign * rng.normal(*twist))
     )
     fore = upper @ rotation(0, -bounded_normal(rng, *elbow_flexion, 0, 142))
-    elbow = shoulder - 0.165 * upper[:, 1]
-    wrist = elbow - 0.14 * fore[:, 1]
-    hand = wrist - 0.07 * (fore @ rotation(0, rng.normal(-8, 18)))[:, 1]
+    elbow = shoulder - UPPER_ARM * upper[:, 1]
+    wrist = elbow - FOREARM * fore[:, 1]
+    hand = wrist - HAND * (fore @ rotation(0, rng.normal(-8, 18)))[:, 1]
     names = ("shoulder", "elbow", "wrist", "hand")
     return {f"{side}_{n}": p for n, p in zip(names, (shoulder, elbow, wrist, hand), strict=True)}
 
@@ -159,8 +163,8 @@ def _leg(
     )
     shin = thigh @ rotation(0, knee_flexion)
     foot = shin @ rotation(0, bounded_normal(rng, 4 + 0.15 * knee_flexion, 8, -15, 40))
-    knee = hip - 0.235 * thigh[:, 1]
-    ankle = knee - 0.225 * shin[:, 1]
+    knee = hip - THIGH * thigh[:, 1]
+    ankle = knee - SHIN * shin[:, 1]
     heel = ankle - 0.026 * foot[:, 1] - 0.025 * foot[:, 2]
     toe = ankle - 0.034 * foot[:, 1] + 0.085 * foot[:, 2]
     forward = thigh[:, 2] + shin[:, 2]
