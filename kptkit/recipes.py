@@ -49,6 +49,8 @@ class PoseRecipe:
     warmup_steps: int = 0
     batch_size: int = 128
     epochs: int = 210
+    evaluate_every: int = 1
+    """Epochs between evaluations; the last epoch is always judged."""
     ema_decay: float = 0.0
     """Decay of the moving average of the weights that is judged and exported; 0: none."""
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
@@ -89,6 +91,7 @@ RECIPES: dict[str, PoseRecipe] = {
         warmup_steps=100,
         batch_size=32,
         epochs=60,
+        evaluate_every=5,
         ema_decay=0.998,
     ),
     # Ours: learns the demo set on two CPU cores within minutes.
@@ -103,6 +106,7 @@ RECIPES: dict[str, PoseRecipe] = {
         warmup_steps=50,
         batch_size=32,
         epochs=16,
+        evaluate_every=4,
         ema_decay=0.995,
     ),
 }

@@ -8,7 +8,7 @@ import math
 import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -26,7 +26,7 @@ from kptkit.data.pose_data import (
     first_persons,
     load_pose_data,
 )
-from kptkit.data.pose_pipeline import evaluation_batches, training_batches
+from kptkit.data.pose_pipeline import clear_errors, evaluation_batches, training_batches
 from kptkit.data.samples import KeypointSamples
 from kptkit.data.sources import ImageSource
 from kptkit.errors import InputError
@@ -52,6 +52,7 @@ from kptkit.weights import initialise
 SHEET_PERSONS = 8
 # With --overfit, an epoch is this many steps over the same persons.
 OVERFIT_STEPS = 50
+DRY_RUN_SCENES = {"train_images": 20, "val_images": 10}
 NO_AUGMENTATION = AugmentConfig(
     scale=0.0, rotation_probability=0.0, flip_probability=0.0, half_body_probability=0.0
 )
@@ -74,8 +75,6 @@ class TrainOptions:
     """On a GPU, ask for ops that repeat to the bit (slower); a CPU always does."""
     xla: Literal["auto", "on", "off"] = "auto"
     """Compile the training step by XLA; auto does so on a GPU."""
-    evaluate_every: int = 1
-    """Epochs between evaluations."""
     checkpoint_seconds: float = 300
     """Time between checkpoints inside an epoch; each epoch ends with one anyway."""
     overfit: int = 0
@@ -132,7 +131,8 @@ def train_pose(config: TrainConfig) -> None:
 def _train_in(root: Path, config: TrainConfig) -> None:
     data_config = config.data
     if data_config.train is None:
-        data_config = demo_data(root / "data/demo")
+        scenes = DRY_RUN_SCENES if config.options.dry_run else {}
+        data_config = demo_data(root / "data/demo", **scenes)
     data = load_pose_data(data_config)
     for line in [*data.notices, describe_flip_pairs(data.schema)]:
         print(line)
@@ -147,14 +147,27 @@ def _train_in(root: Path, config: TrainConfig) -> None:
         data=asdict(data_config.absolute()),
     )
     with files.locked(run.folder):
-        run.write({"recipe": config.recipe, **asdict(config.options)})
+        run.write(identity(config.options, Path(data_config.train)))
         held_out = fit(run, data, config.options)
         report(run, held_out)
 
 
-def demo_data(folder: Path) -> DataConfig:
+def identity(options: TrainOptions, train_data: Path) -> dict[str, Any]:
+    """What must be the same, beside recipe and data flags, for a run to go on as itself."""
+    if train_data.is_dir():
+        train_data = train_data / "manifest.json"
+    return {
+        "seed": options.seed,
+        "init": options.init,
+        "overfit": options.overfit,
+        "synchronized_batch_norm": options.synchronized_batch_norm,
+        "train_sha256": files.sha256(train_data),
+    }
+
+
+def demo_data(folder: Path, **scenes: int) -> DataConfig:
     """The demo set, drawn into `folder` unless it stands there already."""
-    write_demo_data(folder)
+    write_demo_data(folder, **scenes)
     return DataConfig(
         train=str(folder / "annotations/person_keypoints_train.json"),
         val=str(folder / "annotations/person_keypoints_val.json"),
@@ -210,10 +223,11 @@ def fit(run: PoseRun, data: PoseData, options: TrainOptions) -> PoseSet:
         steps_per_epoch=steps_per_epoch,
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
-        evaluate_every=options.evaluate_every,
+        evaluate_every=recipe.evaluate_every,
         checkpoint_seconds=options.checkpoint_seconds,
     )
-    train.train(step, batches, evaluate, run.folder, loop)
+    with clear_errors(ledger):
+        train.train(step, batches, evaluate, run.folder, loop)
     if len(ledger):
         print(f"{len(ledger)} pictures could not be used: {ledger.counts()}; see skipped.json")
         ledger.write(run.folder / "skipped.json")
@@ -222,14 +236,18 @@ def fit(run: PoseRun, data: PoseData, options: TrainOptions) -> PoseSet:
 
 def report(run: PoseRun, held_out: PoseSet) -> None:
     """Judges the best weights, draws what they predict, exports them, and names what is next."""
+    picture = run.folder / "predictions.jpg"
+    if picture.exists():
+        print(f"{run.folder}: finished already; another --out or --seed starts a new run")
+        return
     estimator = PoseEstimator.from_run(run.folder)
     evaluation = evaluate_pose(estimator, held_out.source, held_out.truth)
     print(oks.format_table(evaluation.metrics))
-    picture = run.folder / "predictions.jpg"
-    write_image(picture, draw_predictions(evaluation.samples, evaluation.keypoints))
-    print(f"picture of predictions: {picture}")
     exported = export_pose(run.folder)
     print(f"exported SavedModel: {exported}")
+    # The picture is written last: where it stands, the run is finished.
+    write_image(picture, draw_predictions(evaluation.samples, evaluation.keypoints))
+    print(f"picture of predictions: {picture}")
     print(f"next: python scripts/predict.py PHOTO.jpg --run {run.folder}")
 
 

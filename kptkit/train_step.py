@@ -14,6 +14,12 @@ import numpy as np
 import tensorflow as tf
 
 Batch = dict[str, tf.Tensor]
+XLA_REFUSALS = (
+    tf.errors.InvalidArgumentError,
+    tf.errors.UnimplementedError,
+    tf.errors.NotFoundError,
+    tf.errors.InternalError,
+)
 # (batch, the model's output) to one loss a sample, (B,).
 SampleLoss = Callable[[Batch, Any], tf.Tensor]
 
@@ -54,7 +60,7 @@ class TrainStep:
         if self.jit and not self.optimizer.iterations.numpy():
             try:
                 return self._step(batch)
-            except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
+            except XLA_REFUSALS as error:
                 print(f"XLA refuses this step, going on without it: {str(error).splitlines()[0]}")
                 self.jit = False
                 self._compile()
