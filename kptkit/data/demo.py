@@ -47,7 +47,7 @@ def write_demo_data(
     """Draws the demo set into `folder`, unless it stands there already.
 
     The same arguments give the same bytes, whatever the number of `workers` (processes; none: one
-    per core). The folder appears when it is finished.
+    per core, at most 16). The folder appears when it is finished.
 
     Raises:
         InputError: `folder` holds something else, or a demo set made from other arguments.
@@ -62,19 +62,23 @@ def write_demo_data(
         if count < 0:
             raise InputError(f"{split}_images: {count}; expected 0 or more")
     if workers is None:
-        workers = len(os.sched_getaffinity(0))
+        workers = min(os.cpu_count() or 1, 16)
     if workers < 1:
         raise InputError(f"workers: {workers}; expected 1 or more")
-    with publish_folder(folder) as unfinished:
-        for split in SPLITS:
-            (unfinished / "images" / split).mkdir(parents=True)
-        (unfinished / "annotations").mkdir()
-        scenes = _draw_scenes(unfinished, counts, seed, workers)
-        persons = {}
-        for split in SPLITS:
-            own = [s for s in scenes if s["image"]["file_name"].startswith(split + "/")]
-            persons[split] = _write_annotations(unfinished / "annotations", split, own)
-        write_json(unfinished / "manifest.json", manifest | {"persons": persons})
+    try:
+        with publish_folder(folder) as unfinished:
+            for split in SPLITS:
+                (unfinished / "images" / split).mkdir(parents=True)
+            (unfinished / "annotations").mkdir()
+            scenes = _draw_scenes(unfinished, counts, seed, workers)
+            persons = {}
+            for split in SPLITS:
+                own = [s for s in scenes if s["image"]["file_name"].startswith(split + "/")]
+                persons[split] = _write_annotations(unfinished / "annotations", split, own)
+            write_json(unfinished / "manifest.json", manifest | {"persons": persons})
+    except OSError:
+        if not _stands(folder, manifest):  # else another process drew the same set meanwhile
+            raise
     return folder
 
 
@@ -108,8 +112,9 @@ def _draw_scenes(
         processes = []
         for first in range(workers):
             share = [*command, str(first), str(workers)]
-            processes.append(subprocess.Popen(share, stdout=subprocess.PIPE))
-            stack.enter_context(processes[-1])
+            # In a group of their own an interrupt does not reach them: they end when nobody reads.
+            process = subprocess.Popen(share, stdout=subprocess.PIPE, process_group=0)
+            processes.append(stack.enter_context(process))
         for index in tqdm(range(sum(counts.values())), desc="drawing scenes", unit="scene"):
             line = processes[index % workers].stdout.readline()
             if not line:

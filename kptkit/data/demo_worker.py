@@ -7,6 +7,7 @@ and with it TensorFlow, once more. It writes FOLDER/images and prints a line of 
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -67,9 +68,9 @@ def _rounded(values: Any) -> list[float]:
 
 
 if __name__ == "__main__":
+    folder, *numbers = sys.argv[1:]
+    seed, train_images, val_images, first, step = map(int, numbers)
     try:
-        folder, *numbers = sys.argv[1:]
-        seed, train_images, val_images, first, step = map(int, numbers)
         main(folder, seed, (train_images, val_images), first, step)
-    except (KeyboardInterrupt, BrokenPipeError):
-        sys.exit(130)
+    except BrokenPipeError:  # who started this has gone; nobody shall be told at exit either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

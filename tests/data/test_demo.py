@@ -2,6 +2,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from kptkit.data import demo
 from kptkit.data.coco import load_coco
 from kptkit.data.demo import draw_scene, write_demo_data
 from kptkit.data.demo_canvas import NOBODY, Canvas
@@ -263,6 +265,19 @@ def test_finished_set_is_left_alone(folder):
 def test_other_set_is_refused(folder, arguments, message):
     with pytest.raises(InputError, match=message):
         write_demo_data(folder, **arguments)
+
+
+def test_two_processes_draw_the_same_set(folder, tmp_path, monkeypatch):
+    draw_scenes = demo._draw_scenes
+
+    def be_overtaken(*arguments):
+        scenes = draw_scenes(*arguments)
+        shutil.copytree(folder, tmp_path / "set")
+        return scenes
+
+    monkeypatch.setattr(demo, "_draw_scenes", be_overtaken)
+    assert write_demo_data(tmp_path / "set", TRAIN, VAL, seed=3) == tmp_path / "set"
+    assert [p.name for p in tmp_path.iterdir()] == ["set"]
 
 
 def test_unusable_arguments(tmp_path):
