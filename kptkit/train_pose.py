@@ -3,16 +3,14 @@
 Every script that trains a pose network calls `train_pose` with its own default recipe.
 """
 
-import difflib
 import math
 import tempfile
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tyro
 
 from kptkit import files, train, visualize
 from kptkit.data.augment import AugmentConfig
@@ -42,9 +40,10 @@ from kptkit.pose import (
     crops_to_heatmaps,
     heatmaps_to_crop,
 )
-from kptkit.recipes import RECIPES, PoseRecipe
+from kptkit.recipes import PoseRecipe
 from kptkit.run import PoseRun
 from kptkit.skeletons import COCO_17, COCO_17_KEYPOINT_WEIGHTS, KeypointSchema
+from kptkit.train_config import TrainConfig, TrainOptions
 from kptkit.train_step import TrainStep
 from kptkit.weights import initialise
 
@@ -56,63 +55,6 @@ DRY_RUN_SCENES = {"train_images": 20, "val_images": 10}
 NO_AUGMENTATION = AugmentConfig(
     scale=0.0, rotation_probability=0.0, flip_probability=0.0, half_body_probability=0.0
 )
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """How a run is carried out; nothing here changes what a recipe is."""
-
-    seed: int = 0
-    """Of the initial weights, the data order and the augmentation."""
-    init: str | None = None
-    """Weights to start from: a weights file or a run folder. The head is renewed where its
-    keypoints differ."""
-    strategy: Literal["one", "mirrored"] = "one"
-    """One device, or all GPUs of this machine."""
-    synchronized_batch_norm: bool = False
-    """With --strategy mirrored: batch statistics over all GPUs instead of each alone."""
-    deterministic: bool = False
-    """On a GPU, ask for ops that repeat to the bit (slower); a CPU always does."""
-    xla: Literal["auto", "on", "off"] = "auto"
-    """Compile the training step by XLA; auto does so on a GPU."""
-    checkpoint_seconds: float = 300
-    """Time between checkpoints inside an epoch; each epoch ends with one anyway."""
-    overfit: int = 0
-    """Learn this many persons by heart and be judged on them: a check of data and loss."""
-    dry_run: bool = False
-    """Train two steps, be judged on a few persons, and leave nothing behind."""
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """What to train, on what, and where to."""
-
-    recipe: str
-    """Where the constants start from; none: the demo's, or finetune with --data.train."""
-    constants: Annotated[PoseRecipe, tyro.conf.arg(name="")]
-    data: DataConfig = DataConfig()
-    options: Annotated[TrainOptions, tyro.conf.arg(name="")] = TrainOptions()
-    out: str | None = None
-    """Run folder; none: runs/RECIPE."""
-
-
-def default_config(arguments: list[str]) -> TrainConfig:
-    """The configuration that flags override: that of `--recipe`.
-
-    Raises:
-        InputError: there is no such recipe.
-    """
-    name = "finetune" if any(a.startswith("--data.train") for a in arguments) else "demo"
-    for place, argument in enumerate(arguments):
-        if argument.startswith("--recipe="):
-            name = argument.removeprefix("--recipe=")
-        elif argument == "--recipe" and place + 1 < len(arguments):
-            name = arguments[place + 1]
-    if name not in RECIPES:
-        near = difflib.get_close_matches(name, RECIPES, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise InputError(f"--recipe {name}: expected one of {', '.join(RECIPES)}{hint}")
-    return TrainConfig(recipe=name, constants=RECIPES[name])
 
 
 def train_pose(config: TrainConfig) -> None:
@@ -130,7 +72,7 @@ def train_pose(config: TrainConfig) -> None:
 
 def _train_in(root: Path, config: TrainConfig) -> None:
     data_config = config.data
-    if data_config.train is None:
+    if data_config == DataConfig():
         scenes = DRY_RUN_SCENES if config.options.dry_run else {}
         data_config = demo_data(root / "data/demo", **scenes)
     data = load_pose_data(data_config)
@@ -238,7 +180,7 @@ def report(run: PoseRun, held_out: PoseSet) -> None:
     """Judges the best weights, draws what they predict, exports them, and names what is next."""
     picture = run.folder / "predictions.jpg"
     if picture.exists():
-        print(f"{run.folder}: finished already; another --out or --seed starts a new run")
+        print(f"{run.folder}: finished already; another --out starts a new run")
         return
     estimator = PoseEstimator.from_run(run.folder)
     evaluation = evaluate_pose(estimator, held_out.source, held_out.truth)

@@ -14,7 +14,8 @@ from kptkit import commands
 
 commands.import_tensorflow_quietly()
 
-from kptkit.train_pose import TrainConfig, default_config, train_pose
+from kptkit.train_config import TrainConfig, default_config
+from kptkit.train_pose import train_pose
 
 if __name__ == "__main__":
     commands.run(train_pose, TrainConfig, default_config)

@@ -17,7 +17,7 @@ LAYERS = [
     ("work", ["recipes", "run", "weights", "checkpoint", "optimizer", "train_step", "train"]),
     ("estimators", ["pose_network", "pose", "evaluate"]),
     ("doors", ["export", "serving"]),
-    ("commands", ["train_pose", "commands"]),
+    ("commands", ["train_config", "train_pose", "commands"]),
 ]
 FILES = sorted((ROOT / "kptkit").rglob("*.py"))
 COMMANDS = [p for f in ("scripts", "data_prep", "benchmarks") for p in (ROOT / f).glob("*.py")]

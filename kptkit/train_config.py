@@ -1,0 +1,72 @@
+"""The flags of the training scripts: a recipe's constants, the data, how the run is carried out."""
+
+import difflib
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import tyro
+
+from kptkit.data.pose_data import DataConfig
+from kptkit.errors import InputError
+from kptkit.recipes import RECIPES, PoseRecipe
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How a run is carried out; nothing here changes what a recipe is."""
+
+    seed: int = 0
+    """Of the initial weights, the data order and the augmentation."""
+    init: str | None = None
+    """Weights to start from: a weights file or a run folder. The head is renewed where its
+    keypoints differ."""
+    strategy: Literal["one", "mirrored"] = "one"
+    """One device, or all GPUs of this machine."""
+    synchronized_batch_norm: bool = False
+    """With --strategy mirrored: batch statistics over all GPUs instead of each alone."""
+    deterministic: bool = False
+    """On a GPU, ask for ops that repeat to the bit (slower); a CPU always does."""
+    xla: Literal["auto", "on", "off"] = "auto"
+    """Compile the training step by XLA; auto does so on a GPU."""
+    checkpoint_seconds: float = 300
+    """Time between checkpoints inside an epoch; each epoch ends with one anyway."""
+    overfit: int = 0
+    """Learn this many persons by heart and be judged on them: a check of data and loss."""
+    dry_run: bool = False
+    """Train two steps, be judged on a few persons, and leave nothing behind."""
+
+    def __post_init__(self) -> None:
+        if self.overfit < 0:
+            raise InputError(f"overfit: {self.overfit}; expected 0 or more persons")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What to train, on what, and where to."""
+
+    recipe: str
+    """Where the constants start from; none: the demo's, or finetune with --data.train."""
+    constants: Annotated[PoseRecipe, tyro.conf.arg(name="")]
+    data: DataConfig = DataConfig()
+    options: Annotated[TrainOptions, tyro.conf.arg(name="")] = TrainOptions()
+    out: str | None = None
+    """Run folder; none: runs/RECIPE."""
+
+
+def default_config(arguments: list[str]) -> TrainConfig:
+    """The configuration that flags override: that of `--recipe`.
+
+    Raises:
+        InputError: there is no such recipe.
+    """
+    name = "finetune" if any(a.startswith("--data.train") for a in arguments) else "demo"
+    for place, argument in enumerate(arguments):
+        if argument.startswith("--recipe="):
+            name = argument.removeprefix("--recipe=")
+        elif argument == "--recipe" and place + 1 < len(arguments):
+            name = arguments[place + 1]
+    if name not in RECIPES:
+        near = difflib.get_close_matches(name, RECIPES, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise InputError(f"--recipe {name}: expected one of {', '.join(RECIPES)}{hint}")
+    return TrainConfig(recipe=name, constants=RECIPES[name])
