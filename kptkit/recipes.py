@@ -4,6 +4,7 @@ Keras's defaults are not PyTorch's, so nothing is left to a default elsewhere: w
 stands here and in the run's `config.json`. The flags of `scripts/train_hrnet.py` are these fields.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,6 +12,7 @@ from kptkit.affine import Convention
 from kptkit.data.augment import AugmentConfig
 from kptkit.decode import Alignment, Method
 from kptkit.encode import Target, heatmap_sigma
+from kptkit.errors import InputError
 from kptkit.losses import HeatmapLossName
 from kptkit.models.hrnet import STRIDE, Variant
 
@@ -54,6 +56,17 @@ class PoseRecipe:
     ema_decay: float = 0.0
     """Decay of the moving average of the weights that is judged and exported; 0: none."""
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "epochs", "evaluate_every"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}: {getattr(self, name)}; expected 1 or more")
+        if any(side < 32 or side % 32 for side in self.input_size_wh):
+            raise InputError(f"input_size_wh: {self.input_size_wh}; expected multiples of 32")
+        if not 0 < self.learning_rate < math.inf:
+            raise InputError(f"learning_rate: {self.learning_rate}; expected a number above 0")
+        if not 0 <= self.ema_decay < 1:
+            raise InputError(f"ema_decay: {self.ema_decay}; expected 0 to below 1")
 
     @property
     def heatmap_wh(self) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kptkit.data.json_files import read_json
 from kptkit.errors import InputError
 from kptkit.files import write_json
 from kptkit.recipes import PoseRecipe
@@ -41,6 +42,8 @@ class PoseRun:
     def write(self, options: dict[str, Any]) -> None:
         """Publishes `config.json`; a run that goes on must have been the same run so far.
 
+        One that has not learned anything yet may change its settings.
+
         Raises:
             InputError: the folder holds a run with another configuration; the difference is shown.
         """
@@ -53,10 +56,11 @@ class PoseRun:
         }
         config = json.loads(json.dumps(config))
         path = self.folder / "config.json"
-        if not path.exists():
+        learned = [*self.folder.glob("*.npz"), *self.folder.glob("checkpoints/step-*")]
+        if not (path.exists() and learned):
             write_json(path, config)
             return
-        difference = _difference(json.loads(path.read_text()), config)
+        difference = _difference(read_json(path), config)
         if difference:
             raise InputError(
                 f"{self.folder}: holds a run with other settings: {'; '.join(difference[:5])}; "

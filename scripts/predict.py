@@ -11,6 +11,7 @@ from kptkit import commands
 commands.import_tensorflow_quietly()
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +20,10 @@ import tyro
 from tqdm import tqdm
 
 from kptkit import boxes, files, visualize
+from kptkit.data.coco_faults import is_numbers
 from kptkit.data.json_files import read_json
 from kptkit.errors import InputError
-from kptkit.images import read_image, write_image
+from kptkit.images import printable, read_image, write_image
 from kptkit.metrics.oks import coco_results
 from kptkit.pose import PoseEstimator
 
@@ -46,10 +48,14 @@ def main(config: Config) -> None:
     """Pictures in; skeletons on pictures and a json out."""
     if not config.images:
         raise InputError("no pictures; give one or more paths")
+    if config.box and config.boxes:
+        raise InputError("--box and --boxes: both are given; expected one of them")
+    targets = drawing_paths(config.images, config.out)
     by_name = boxes_by_name(config.boxes) if config.boxes else {}
     estimator = PoseEstimator.from_run(config.run)
     results = []
-    for number, path in enumerate(tqdm(config.images, disable=len(config.images) < 3), start=1):
+    bar = tqdm(list(zip(config.images, targets, strict=True)), disable=len(targets) < 3)
+    for number, (path, target) in enumerate(bar, start=1):
         image = read_image(path, orientation="exif")
         boxes_xyxy = None if config.box is None else np.array([config.box])
         if config.boxes:
@@ -58,13 +64,30 @@ def main(config: Config) -> None:
         drawn = visualize.draw_skeleton(image, persons.keypoints, estimator.schema)
         if boxes_xyxy is not None:
             drawn = visualize.draw_boxes(drawn, persons.boxes_xyxy)
-        name = f"{Path(path).stem}.jpg"
-        write_image(config.out / name, drawn)
+        write_image(target, drawn)
         found = coco_results([number] * len(persons.scores), 1, persons.keypoints, persons.scores)
         results += [{"file_name": os.path.basename(path), **person} for person in found]
-        tqdm.write(f"{path}: {len(found)} person(s), written {config.out / name}")
+        tqdm.write(f"{printable(path)}: {len(found)} person(s), written {printable(target)}")
     files.write_json(config.out / "keypoints.json", results)
     print(f"written: {config.out / 'keypoints.json'}")
+
+
+def drawing_paths(paths: Sequence[str], folder: Path) -> list[Path]:
+    """Where each picture is drawn, so that none takes the place of another or of an original.
+
+    Raises:
+        InputError: one would.
+    """
+    targets = [folder / f"{Path(path).stem}.jpg" for path in paths]
+    taken = {os.path.realpath(path) for path in paths}
+    for path, target in zip(paths, targets, strict=True):
+        if os.path.realpath(target) in taken:
+            raise InputError(
+                f"{printable(path)}: {printable(target)} would replace another picture; give "
+                "another --out, or pictures of different names"
+            )
+        taken.add(os.path.realpath(target))
+    return targets
 
 
 def boxes_by_name(path: Path) -> dict[str, np.ndarray]:
@@ -74,19 +97,21 @@ def boxes_by_name(path: Path) -> dict[str, np.ndarray]:
         InputError: the file is neither a COCO file nor a list of boxes with file names.
     """
     content = read_json(path)
-    if isinstance(content, dict):
-        names = {image["id"]: image["file_name"] for image in content.get("images", [])}
-        content = [
-            {"file_name": names.get(person.get("image_id")), "bbox": person.get("bbox")}
-            for person in content.get("annotations", [])
-        ]
+    try:
+        if isinstance(content, dict):
+            names = {image["id"]: image["file_name"] for image in content["images"]}
+            content = [a | {"file_name": names[a["image_id"]]} for a in content["annotations"]]
+        persons = [(person["file_name"], person["bbox"]) for person in content]
+    except (TypeError, KeyError) as error:
+        raise InputError(
+            f"{path}: {error!r}; expected a COCO file, or a list of objects with file_name and bbox"
+        ) from None
     found: dict[str, list] = {}
-    for index, person in enumerate(content):
-        name, bbox = person.get("file_name"), person.get("bbox")
-        if not isinstance(name, str) or not isinstance(bbox, list) or len(bbox) != 4:
+    for index, (name, bbox) in enumerate(persons):
+        if not (isinstance(name, str) and is_numbers(bbox, 4) and min(bbox[2:]) > 0):
             raise InputError(
                 f"{path}: [{index}]: file_name {name!r}, bbox {bbox!r}; expected a name and "
-                "[x, y, width, height]"
+                "[x, y, width, height], the last two above 0"
             )
         found.setdefault(os.path.basename(name), []).append(bbox)
     return {name: boxes.from_xywh(rows) for name, rows in found.items()}
