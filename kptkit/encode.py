@@ -5,9 +5,11 @@ sample costs K * (W + H) exponentials and one multiplication per pixel, cheap en
 the device, inside the compiled loss.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from keras import ops
+
+from kptkit.errors import InputError
 
 Target = Literal["msra", "unbiased"]
 Tensor = Any
@@ -48,6 +50,8 @@ def encode(
     Returns:
         heatmaps (B, H, W, K) float32, all zero where the weight is 0, and weights (B, K) float32.
     """
+    if target not in get_args(Target):
+        raise InputError(f"encode: target: found {target!r}, expected msra or unbiased")
     keypoints = ops.cast(keypoints, "float32")
     labelled = ops.all(ops.isfinite(keypoints), axis=-1) & (keypoints[..., 2] > 0)
     keypoints = ops.where(labelled[..., None], keypoints, 0.0)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from kptkit.encode import encode, heatmap_sigma
+from kptkit.errors import InputError
 
 SIZES = [((48, 64), 2.0), ((72, 96), 3.0), ((32, 32), 1.0), ((40, 24), 1.5)]
 
@@ -36,6 +37,11 @@ def test_no_samples():
     heatmaps, weights = encode(np.zeros((0, 17, 3)), (48, 64), 2.0)
     assert heatmaps.shape == (0, 64, 48, 17)
     assert weights.shape == (0, 17)
+
+
+def test_unknown_target():
+    with pytest.raises(InputError, match="expected msra or unbiased"):
+        encode(np.zeros((1, 17, 3)), (48, 64), 2.0, "MSRA")
 
 
 @pytest.mark.parametrize(
