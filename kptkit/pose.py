@@ -45,6 +45,7 @@ class PoseEstimator:
         self._predict = tf.function(
             self._crops_to_keypoints,
             input_signature=[tf.TensorSpec((None, height, width, 3), tf.uint8)],
+            autograph=False,
         )
 
     @classmethod
