@@ -72,6 +72,18 @@ def exif_orientation(data: bytes) -> int:
     return value if value in range(1, 9) else 1
 
 
+def is_plain_jpeg(data: bytes) -> bool:
+    """Whether these are the bytes of a JPEG of one or three channels, not CMYK.
+
+    Args:
+        data: of a picture that `image_size_wh` accepts.
+    """
+    if not data.startswith(b"\xff\xd8\xff"):
+        return False
+    frame = next(start for marker, start, _ in _jpeg_segments(data) if marker in _JPEG_FRAME)
+    return data[frame + 5] in (1, 3)
+
+
 def _check_pixels(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise ImageError(

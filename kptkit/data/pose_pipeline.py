@@ -27,7 +27,7 @@ from kptkit.data.augment import (
     window_matrices,
 )
 from kptkit.data.ledger import SkipLedger
-from kptkit.data.sources import SampleSource
+from kptkit.data.sources import PixelBox, SampleSource
 from kptkit.errors import InputError
 
 # The sample id of rows that only fill up a batch, or whose picture cannot be read.
@@ -68,12 +68,8 @@ def training_batches(
     if not len(samples):
         raise InputError("training data: no samples; expected at least one annotated person")
     weights = np.asarray(keypoint_weights or np.ones(schema.num_keypoints), np.float32)
-
-    def place(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        epoch, offset = position // len(samples), position % len(samples)
-        order = tf.stack([tf.constant(seed, tf.int64), epoch])
-        last = tf.constant(len(samples) - 1, tf.int64)
-        return epoch, tf.random.experimental.index_shuffle(offset, order, last)
+    if augment.photometric:
+        from kptkit.data.photometric import change_colours
 
     def crops(epochs: np.ndarray, indices: np.ndarray) -> Crops:
         keypoints, sample_ids = samples.keypoints[indices], samples.sample_ids[indices]
@@ -85,13 +81,16 @@ def training_batches(
         crops, matrices, readable = read_crops(
             source, indices, wanted, windows, size_wh, convention, ledger
         )
+        if augment.photometric:
+            for row in np.flatnonzero(readable):
+                crops[row] = change_colours(crops[row], seed=int(draws[row, -1] * 2**32))
         keypoints = crop_keypoints(keypoints, matrices, windows.mirrored, schema)
         labelled = (keypoints[..., 2] > 0) & readable[:, None]
         keypoints[..., 2] = np.where(labelled, weights, 0)
         return crops, keypoints, sample_ids, matrices.astype(np.float32)
 
-    positions = tf.data.Dataset.range(start_step * batch_size, stop_step * batch_size)
-    groups = positions.map(place).batch(_group_size(batch_size), drop_remainder=True)
+    places = _shuffled(start_step * batch_size, stop_step * batch_size, len(samples), seed)
+    groups = places.batch(_group_size(batch_size), drop_remainder=True)
     return _batches(groups, crops, schema.num_keypoints, size_wh, batch_size)
 
 
@@ -154,18 +153,17 @@ def read_crops(
     crops = np.zeros((len(indices), size_wh[1], size_wh[0], 3), np.uint8)
     readable = wanted.copy()
     for row in np.flatnonzero(wanted):
-        index = int(indices[row])
+        index, box = int(indices[row]), tuple(boxes_xyxy[row].tolist())
         try:
-            pixels = source.read(index, tuple(boxes_xyxy[row].tolist()))
+            # The decoded picture is let go at once: in memory used before, the next is cheaper.
+            _warp(source.read(index, box), box, matrices[row], out=crops[row])
         except images.ImageError as error:
             ledger.record(samples.image_paths[samples.image_index[index]], error.reason)
             ledger.check()
             readable[row] = False
-            continue
         except InputError as error:
             ledger.stop(error)
             raise
-        crops[row] = _warp(pixels, boxes_xyxy[row], matrices[row], size_wh)
     return crops, matrices, readable
 
 
@@ -200,15 +198,26 @@ def seen_pixels(matrices: np.ndarray, size_wh: tuple[int, int], image_wh: np.nda
     return np.concatenate([low, high], axis=1).astype(np.int64)
 
 
-def _warp(
-    pixels: np.ndarray, box_xyxy: np.ndarray, matrix: np.ndarray, size_wh: tuple[int, int]
-) -> np.ndarray:
-    """The crop of an image of which `pixels` are those within `box_xyxy`."""
-    pixels_to_image = np.array([[1.0, 0.0, box_xyxy[0]], [0.0, 1.0, box_xyxy[1]]])
+def _warp(pixels: np.ndarray, box: PixelBox, matrix: np.ndarray, out: np.ndarray) -> None:
+    """Fills `out` (H, W, 3) with the crop of an image of which `pixels` are those within `box`."""
+    pixels_to_image = np.array([[1.0, 0.0, box[0]], [0.0, 1.0, box[1]]])
     # OpenCV 5 resamples four channels twice as fast as three.
     four = cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA)
+    size_wh = (out.shape[1], out.shape[0])
     crop = affine.warp(four, affine.compose(matrix, pixels_to_image), size_wh)
-    return cv2.cvtColor(crop, cv2.COLOR_RGBA2RGB)
+    cv2.cvtColor(crop, cv2.COLOR_RGBA2RGB, dst=out)
+
+
+def _shuffled(start: int, stop: int, num_samples: int, seed: int) -> tf.data.Dataset:
+    """The epoch and the sample at each position of the endless stream from start to stop."""
+
+    def place(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        epoch, offset = position // num_samples, position % num_samples
+        order = tf.stack([tf.constant(seed, tf.int64), epoch])
+        last = tf.constant(num_samples - 1, tf.int64)
+        return epoch, tf.random.experimental.index_shuffle(offset, order, last)
+
+    return tf.data.Dataset.range(start, stop).map(place)
 
 
 def _group_size(batch_size: int) -> int:

@@ -3,9 +3,11 @@
 from typing import Protocol
 
 import numpy as np
+import tensorflow as tf
 
 from kptkit import images
-from kptkit.data.samples import KeypointSamples
+from kptkit.data.samples import KeypointSamples, Orientation
+from kptkit.image_headers import is_plain_jpeg
 
 PixelBox = tuple[int, int, int, int]  # left, top, right, bottom; the last two are excluded
 
@@ -34,9 +36,13 @@ class ImageSource:
 
     def read(self, index: int, box: PixelBox) -> np.ndarray:
         """See `SampleSource.read`."""
-        left, top, right, bottom = box
-        image = read_picture(self.samples, int(self.samples.image_index[index]))
-        return image[top:bottom, left:right]
+        samples, place = self.samples, int(self.samples.image_index[index])
+        data = images.read_bytes(samples.image_paths[place])
+        pixels = decode_jpeg_box(data, box, tuple(samples.image_wh[place]), samples.orientation)
+        if pixels is None:
+            left, top, right, bottom = box
+            pixels = read_picture(samples, place)[top:bottom, left:right]
+        return pixels
 
 
 def read_picture(samples: KeypointSamples, place: int) -> np.ndarray:
@@ -53,6 +59,30 @@ def read_picture(samples: KeypointSamples, place: int) -> np.ndarray:
         raise images.ImageError(
             f"{images.printable(path)}: width and height are {found_wh}, but its annotations say "
             f"{expected_wh}",
-            "other size than annotated",
+            "other size",
         )
     return image
+
+
+def decode_jpeg_box(
+    data: bytes, box: PixelBox, image_wh: tuple[int, int], orientation: Orientation
+) -> np.ndarray | None:
+    """The pixels within a box of a JPEG, without decoding the rest; about a third faster.
+
+    Returns:
+        uint8 (h, w, 3) RGB, equal to the bit to those of `images.decode_image`; None for all that
+        needs that function's verdict: pictures of other formats, sizes or orientations, or broken.
+    """
+    try:
+        turned = orientation == "exif" and images.exif_orientation(data) != 1
+        if turned or images.image_size_wh(data) != image_wh or not is_plain_jpeg(data):
+            return None
+        # Chroma is interpolated from the next pixel on every side.
+        left, top = max(box[0] - 1, 0), max(box[1] - 1, 0)
+        right, bottom = min(box[2] + 1, image_wh[0]), min(box[3] + 1, image_wh[1])
+        pixels = tf.io.decode_and_crop_jpeg(
+            data, [top, left, bottom - top, right - left], 3, dct_method="INTEGER_ACCURATE"
+        ).numpy()
+    except (images.ImageError, tf.errors.InvalidArgumentError):
+        return None
+    return pixels[box[1] - top : box[3] - top, box[0] - left : box[2] - left]

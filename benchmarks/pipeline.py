@@ -1,0 +1,123 @@
+"""Training samples per second and core: kptkit's pipelines against the official loader.
+
+    python benchmarks/pipeline.py
+
+Three minutes on 2 cores. Reads COCO persons from $KPTKIT_DATA/coco, or else draws the demo set. All
+three augment fully and are measured in turn, several times over; a figure is the median of samples
+per second of CPU time, of all threads together. Required: records 3 times, pictures 1.3 times.
+"""
+
+from kptkit import commands
+
+commands.import_tensorflow_quietly()
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from official_loader import SIZE_WH, OfficialLoader
+
+from kptkit.data.augment import HRNET_COCO
+from kptkit.data.coco import coco_samples, load_coco
+from kptkit.data.demo import write_demo_data
+from kptkit.data.ledger import SkipLedger
+from kptkit.data.pose_pipeline import training_batches
+from kptkit.data.record_writer import CutConfig, write_records
+from kptkit.data.records import RecordSource
+from kptkit.data.samples import KeypointSamples
+from kptkit.data.sources import ImageSource, SampleSource
+
+BATCH_SIZE = 32
+OFFICIAL_STEPS = 32
+STEPS = 128  # enough for the second that tf.data takes to start not to count
+REPEATS = 5
+
+
+def main() -> None:
+    cv2.setNumThreads(1)
+    samples, images_folder = load_samples()
+    with tempfile.TemporaryDirectory() as folder:
+        workers = os.cpu_count() or 1
+        write_records(samples, folder, CutConfig(SIZE_WH), images_folder, {}, workers)
+        official = OfficialLoader(samples)
+        contestants: dict[str, Callable[[int], int]] = {
+            "official loader": lambda seed: run_official(official, seed),
+            "pictures": lambda seed: run_pipeline(ImageSource(samples), seed),
+            "records": lambda seed: run_pipeline(RecordSource(folder), seed),
+        }
+        per_core, per_second = measure(contestants)
+    made = (REPEATS + 1) * OFFICIAL_STEPS * BATCH_SIZE
+    print("official loader, ms per sample: ", end="")
+    print(", ".join(f"{step} {s / made * 1e3:.2f}" for step, s in official.seconds.items()))
+    print(f"{'':18}{'samples/s/core':>15}{'ratio':>8}{'samples/s':>12}")
+    for name in contestants:
+        ratio = statistics.median(
+            ours / theirs
+            for ours, theirs in zip(per_core[name], per_core["official loader"], strict=True)
+        )
+        print(
+            f"{name:18}{statistics.median(per_core[name]):15.0f}{ratio:8.2f}"
+            f"{statistics.median(per_second[name]):12.0f}"
+        )
+
+
+def load_samples() -> tuple[KeypointSamples, Path]:
+    """Persons and the folder of their pictures."""
+    data = os.environ.get("KPTKIT_DATA")
+    if data:
+        annotations = Path(data, "coco/annotations/person_keypoints_train.json")
+        images = Path(data, "coco/images")
+    else:
+        demo = write_demo_data("data/demo")
+        annotations, images = demo / "annotations/person_keypoints_train.json", demo / "images"
+    return coco_samples(load_coco(annotations), images), images
+
+
+def measure(
+    contestants: dict[str, Callable[[int], int]],
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Samples per second of CPU time, and of wall time, of each contestant in each repeat."""
+    per_core: dict[str, list[float]] = {name: [] for name in contestants}
+    per_second: dict[str, list[float]] = {name: [] for name in contestants}
+    for repeat in range(-1, REPEATS):  # the first warms up
+        for name, run in contestants.items():
+            cpu, wall = time.process_time(), time.perf_counter()
+            count = run(repeat + 1)
+            cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+            if repeat >= 0:
+                per_core[name].append(count / cpu)
+                per_second[name].append(count / wall)
+    return per_core, per_second
+
+
+def run_official(loader: OfficialLoader, seed: int) -> int:
+    """Loads samples; returns how many."""
+    rng = np.random.default_rng(seed)
+    count = BATCH_SIZE * OFFICIAL_STEPS
+    for index in rng.integers(len(loader.samples), size=count):
+        loader.load(int(index), rng)
+    return count
+
+
+def run_pipeline(source: SampleSource, seed: int) -> int:
+    """Reads batches, from the making of the dataset on; returns how many samples."""
+    batches = training_batches(
+        source,
+        size_wh=SIZE_WH,
+        batch_size=BATCH_SIZE,
+        augment=HRNET_COCO,
+        seed=seed,
+        start_step=0,
+        stop_step=STEPS,
+        ledger=SkipLedger(len(source.samples)),
+    )
+    return sum(len(batch["sample_id"]) for batch in batches)
+
+
+if __name__ == "__main__":
+    main()

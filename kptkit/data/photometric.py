@@ -1,0 +1,38 @@
+"""Random colours and blur for crops, through albumentations.
+
+The operations and their strengths are those that mmpose adds to its recipes (photometric
+distortion, blur). None of them moves a pixel, so keypoints stay as they are.
+"""
+
+import os
+import threading
+
+import numpy as np
+
+# Without it albumentations asks the package index for a newer version when it is imported.
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+import albumentations
+
+_thread = threading.local()
+
+
+def change_colours(image: np.ndarray, seed: int) -> np.ndarray:
+    """A changed copy of a crop (H, W, 3) uint8 RGB; the same seed gives the same change."""
+    if not hasattr(_thread, "transform"):
+        # Each thread has its own: one shared between threads would mix up their random numbers.
+        _thread.transform = albumentations.Compose(
+            [
+                albumentations.ColorJitter(
+                    brightness=(0.875, 1.125),
+                    contrast=(0.5, 1.5),
+                    saturation=(0.5, 1.5),
+                    hue=(-0.05, 0.05),
+                    p=0.5,
+                ),
+                albumentations.Blur(blur_limit=(3, 7), p=0.1),
+                albumentations.MedianBlur(blur_limit=(3, 7), p=0.1),
+            ]
+        )
+    _thread.transform.set_random_seed(seed)
+    return _thread.transform(image=image)["image"]
