@@ -50,8 +50,8 @@ def draw_head(
         canvas.limb(top, bottom, (0.16 * size, 0, 0.10 * size), paint, head)
     _ellipsoid(canvas, centre, matrix, look, head, is_hair=False)
     bridge, tip = centre + matrix @ [0, 0.1, 0.93], centre + matrix @ (NOSE_TIP - [0, 0, 0.1])
-    nose = plain(look.skin * np.float32(1.04))
-    canvas.limb(bridge, tip, (0.06 * size, 0, 0.12 * size), nose, head)
+    nose = plain(look.skin * np.float32(1.12))
+    canvas.limb(bridge, tip, (0.06 * size, 0, 0.13 * size), nose, head)
     if look.hair_style != BALD:
         _ellipsoid(canvas, centre, 1.08 * matrix, look, hair, is_hair=True)
     if look.hair_style == LONG:
@@ -138,7 +138,7 @@ def _features(look: Look) -> list[tuple[tuple[float, float, float, float], np.nd
         spots.append(((x, 0.10, 0.19, 0.105), _EYEBALL))
         spots.append(((x, 0.10, 0.095, 0.105), look.iris))
         spots.append(((x, 0.32, 0.22, 0.05), look.hair * 0.6))
-        spots.append(((0.27 * x, -0.24, 0.07, 0.045), look.skin * 0.45))
+        spots.append(((0.35 * x, -0.22, 0.09, 0.07), look.skin * 0.5))
     spots.append(((0, -0.47, 0.30, 0.075 + look.mouth_open), look.skin * _LIPS))
     if look.mouth_open > 0.03:
         spots.append(((0, -0.47, 0.22, look.mouth_open), _THROAT))

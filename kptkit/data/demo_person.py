@@ -144,7 +144,7 @@ def _arms_and_legs(person: Person) -> Iterator[_Limb]:
         for part, start, end, radii, paint in (
             ("upper_arm", "shoulder", "elbow", (0.037, 0.002, 0.027), upper_arm),
             ("forearm", "elbow", "wrist", (0.027, 0.005, 0.018), forearm),
-            ("hand", "wrist", "hand", (0.017, 0.008, 0.012), plain(skin)),
+            ("hand", "wrist", "hand", (0.018, 0.010, 0.014), plain(skin)),
             ("thigh", "hip", "knee", (0.060, 0.002, 0.038), thigh),
             ("shin", "knee", "ankle", (0.037, 0.008, 0.024), shin),
             ("foot", "heel", "toe", (0.028, 0.002, 0.022), shoe(look.shoes, look.soles)),

@@ -16,7 +16,7 @@ from kptkit.data.demo_random import bounded_normal, pick
 SIDES = (("left", 1.0), ("right", -1.0))
 
 # Lengths in statures, from joint to joint.
-UPPER_ARM, FOREARM, HAND = 0.165, 0.14, 0.07
+UPPER_ARM, FOREARM, HAND = 0.165, 0.14, 0.075
 THIGH, SHIN = 0.235, 0.225
 
 # Body axes (left, up, forward) of a person who faces the camera, in camera axes.
@@ -117,12 +117,12 @@ def sample_pose(rng: np.random.Generator) -> Pose:
 def _view(rng: np.random.Generator) -> np.ndarray:
     """(3, 3): from the body's axes to those of a body that faces the camera upright."""
     kind = rng.random()
-    if kind < 0.47:
-        yaw = rng.uniform(-30, 30)
-    elif kind < 0.72:
-        yaw = 180 + rng.uniform(-30, 30)
+    if kind < 0.49:
+        yaw = rng.uniform(-32, 32)
+    elif kind < 0.75:
+        yaw = 180 + rng.uniform(-32, 32)
     else:
-        yaw = rng.choice([-1, 1]) * rng.uniform(30, 105)
+        yaw = rng.choice([-1, 1]) * rng.uniform(32, 95)
     roll = rng.normal(0, 5) if rng.random() < 0.9 else rng.uniform(-45, 45)
     return rotation(2, roll) @ rotation(0, rng.normal(6, 7)) @ rotation(1, yaw)
 

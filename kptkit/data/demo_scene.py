@@ -82,7 +82,7 @@ def draw_scene(rng: np.random.Generator) -> Scene:
     size_wh = SIZES_WH[rng.integers(len(SIZES_WH))]
     light = np.array([rng.normal(0, 0.5), rng.normal(-0.5, 0.3), -1.0])
     canvas = Canvas(
-        draw_backdrop(rng, size_wh), light / np.linalg.norm(light), rng.uniform(0.35, 0.75)
+        draw_backdrop(rng, size_wh), light / np.linalg.norm(light), rng.uniform(0.3, 0.6)
     )
     draw_distractors(rng, canvas)
     people = _place_people(rng, size_wh)
