@@ -114,10 +114,10 @@ def person_windows(boxes_xyxy: np.ndarray, size_wh: tuple[int, int]) -> Windows:
 
 def uniform_draws(seed: int, epochs: np.ndarray, sample_ids: np.ndarray) -> np.ndarray:
     """The numbers in [0, 1) that decide on B crops: (B, NUM_DRAWS)."""
-    keys = zip(epochs.tolist(), sample_ids.tolist(), strict=True)
-    return np.array(
-        [np.random.default_rng([seed, epoch, key]).random(NUM_DRAWS) for epoch, key in keys]
-    )
+    draws = np.empty((len(epochs), NUM_DRAWS))
+    for row, (epoch, sample_id) in enumerate(zip(epochs, sample_ids, strict=True)):
+        np.random.default_rng([seed, epoch, sample_id]).random(out=draws[row])
+    return draws
 
 
 def draw_windows(
