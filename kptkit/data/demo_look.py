@@ -140,6 +140,11 @@ def plain(colour: np.ndarray) -> Paint:
     return lambda _t, _around: colour
 
 
+def in_shadow(paint: Paint, shadow: float) -> Paint:
+    """The same paint with less light: `shadow` is the share that is missing."""
+    return lambda t, around: paint(t, around) * (1 - shadow)
+
+
 def mix(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:
     """(3, h, w): from the first colours to the second by their share (h, w)."""
     return first + share * (second - first)

@@ -9,7 +9,7 @@ import numpy as np
 
 from kptkit.data import demo_head
 from kptkit.data.demo_canvas import Canvas, Paint
-from kptkit.data.demo_look import Look, plain, shoe, sleeve
+from kptkit.data.demo_look import Look, in_shadow, plain, shoe, sleeve
 from kptkit.data.demo_pose import FOREARM, SHIN, SIDES, THIGH, UPPER_ARM, Pose
 from kptkit.data.demo_trunk import draw_trunk
 from kptkit.skeletons import COCO_17
@@ -135,7 +135,7 @@ def _arms_and_legs(person: Person) -> Iterator[_Limb]:
     cloth, skin = look.shirt, look.skin
     upper_arm = sleeve(cloth, skin, look.upper_arm_cover, UPPER_ARM, 1)
     forearm = sleeve(cloth, skin, look.forearm_cover, FOREARM, 0)
-    for side, _ in SIDES:
+    for side, other in (("left", "right"), ("right", "left")):
         # Kneecaps catch the light, the backs of the knees are creased.
         shows_kneecap = points[f"{side}_kneecap"][2] < points[f"{side}_knee"][2]
         light = 0.3 if shows_kneecap else -0.45
@@ -149,8 +149,13 @@ def _arms_and_legs(person: Person) -> Iterator[_Limb]:
             ("shin", "knee", "ankle", (0.037, 0.008, 0.024), shin),
             ("foot", "heel", "toe", (0.028, 0.002, 0.022), shoe(look.shoes, look.soles)),
         ):
+            # The farther limb of a pair lies in the body's shadow.
+            deeper = (
+                sum(points[f"{side}_{n}"] - points[f"{other}_{n}"] for n in (start, end))[2] / 2
+            )
+            shadowed = in_shadow(paint, 0.4 * min(max(deeper / 0.15, 0), 1))
             ends = person.at(f"{side}_{start}"), person.at(f"{side}_{end}")
-            yield _limb(person, f"{side}_{part}", *ends, radii, paint)
+            yield _limb(person, f"{side}_{part}", *ends, radii, shadowed)
 
 
 def _neck_hips_and_pack(person: Person) -> Iterator[_Limb]:

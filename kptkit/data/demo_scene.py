@@ -102,7 +102,7 @@ def _place_people(rng: np.random.Generator, size_wh: tuple[int, int]) -> list[Pe
     count = 1 + pick(rng, (0.38, 0.31, 0.18, 0.09, 0.04))
     tallest = min(300, (1.05 if count < 3 else 0.8) * height)
     scales = np.exp(rng.uniform(np.log(85), np.log(tallest), count))
-    if count < 3 and rng.random() < 0.07:
+    if count < 3 and rng.random() < 0.05:
         scales[0] = rng.uniform(1.2, 2.2) * height
     people, boxes = [], []
     for number, scale in enumerate(np.sort(scales)):
