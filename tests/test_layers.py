@@ -16,7 +16,7 @@ LAYERS = [
     ("judges", ["metrics.", "visualize"]),
     ("work", ["recipes", "run", "weights", "checkpoint", "optimizer", "train_step", "train"]),
     ("estimators", ["pose_network", "pose", "evaluate"]),
-    ("doors", ["export", "serving"]),
+    ("doors", ["image_graph", "pose_program", "export", "serving"]),
     ("commands", ["train_config", "train_pose", "commands"]),
 ]
 FILES = sorted((ROOT / "kptkit").rglob("*.py"))

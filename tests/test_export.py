@@ -1,0 +1,153 @@
+"""Exports of runs: whole or absent, described, and equal to the estimator they were made of."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from kptkit import export
+from kptkit.errors import InputError
+from kptkit.files import sha256
+from kptkit.pose import PosePrediction
+from kptkit.pose_network import build_model
+from kptkit.recipes import RECIPES
+from kptkit.run import PoseRun
+from kptkit.skeletons import COCO_17
+from kptkit.weights import save_weights
+
+SIGNATURES = {"serving_default", "image_bytes", "images", "whole_images", "crops"}
+
+# An export that is killed while its files are written.
+KILLED = """
+import os, signal, sys
+from kptkit import export
+
+def save(program, folder):
+    (folder / "saved_model.pb").write_bytes(b"half a prog")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+export.PoseProgram.save = save
+export.export_pose(sys.argv[1])
+"""
+
+
+def randomise(model):
+    """Weights as far from their start as training takes them, batch statistics included."""
+    rng = np.random.default_rng(0)
+    for variable in model.variables:
+        if variable.path.endswith("kernel"):
+            spread = np.sqrt(2 / np.prod(variable.shape[:-1]))
+            if variable.path.startswith("final_layer"):
+                spread /= 10  # as undecided as a trained network is, not more
+            variable.assign(rng.normal(0, spread, variable.shape))
+        else:
+            low = 0.5 if variable.path.endswith(("gamma", "moving_variance")) else -0.1
+            variable.assign(rng.uniform(low, low + 0.2, variable.shape))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run folder of a small network that was trained in mixed precision."""
+    recipe = replace(RECIPES["demo"], input_size_wh=(64, 64), precision="mixed_bfloat16")
+    run = PoseRun(tmp_path_factory.mktemp("run"), recipe, COCO_17, {})
+    run.write({})
+    model = build_model(recipe, COCO_17.num_keypoints)
+    randomise(model)
+    save_weights(model, run.best)
+    return run
+
+
+@pytest.fixture(scope="module")
+def exported(run):
+    """The export of a run whose first export was killed."""
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-c", KILLED, str(run.folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert done.returncode == -9, done.stderr[-2000:]
+    left = [path for path in (run.folder / "export").iterdir() if path.is_dir()]
+    assert [len(list(path.iterdir())) for path in left] == [1]
+    assert not any(path.name.isdecimal() for path in left)
+    return export.export_pose(run.folder)
+
+
+def test_a_kill_leaves_nothing_behind(run, exported):
+    assert exported == run.folder / "export" / "1"
+    assert sorted(path.name for path in exported.parent.iterdir()) == [".lock", "1"]
+
+
+def test_the_manifest_tells_a_stranger_everything(exported):
+    manifest = json.loads((exported / export.MANIFEST).read_text())
+    assert manifest["schema"] == COCO_17.to_json()
+    assert manifest["recipe"]["decoder"] == "dark"
+    assert manifest["recipe"]["precision"] == "float32"
+    assert set(manifest["signatures"]) == SIGNATURES
+    for signature in manifest["signatures"].values():
+        for tensor in (signature["inputs"] | signature["outputs"]).values():
+            assert tensor["shape"][0] is None
+            assert tensor["meaning"]
+        assert {tensor["dtype"] for tensor in signature["outputs"].values()} == {"float32"}
+    boxes = manifest["signatures"]["serving_default"]["inputs"]["boxes"]
+    assert (boxes["dtype"], boxes["shape"]) == ("float32", [None, None, 4])
+    files = {str(p.relative_to(exported)): p for p in exported.rglob("*") if p.is_file()}
+    del files[str(export.MANIFEST)]
+    assert manifest["sha256"] == {name: sha256(path) for name, path in files.items()}
+    difference = manifest["largest_difference"]
+    assert difference["keypoints_px"] < 0.05
+    assert difference["scores"] < 1e-3
+    # Of the 34 keypoints of two persons; a random network is undecided about some.
+    assert difference["keypoints_compared"] > 17
+
+
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [(1, "1: exists already"), (0, "version: 0, expected a whole number"), (-1, "version: -1")],
+)
+def test_versions_that_are_refused(run, exported, version, message):
+    before = sorted(exported.rglob("*"))
+    with pytest.raises(InputError, match=message):
+        export.export_pose(run.folder, version=version)
+    assert sorted(exported.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("changed", "by", "message"),
+    [
+        (np.s_[0, 0, 0, 0], 0.0, None),
+        (np.s_[0, 0, 0, 0], 0.04, None),
+        (np.s_[0, 1, 0, 1], 0.06, "differ by"),
+        (np.s_[0, 0, 0, 2], 0.002, "differ by"),
+        (np.s_[0, 0, 0, 2], np.nan, "differ by"),
+        (np.s_[0, 2, 0, 0], 1.0, "padded box"),
+        # The last keypoint is undecided: whatever is served proves nothing.
+        (np.s_[0, 0, -1, 0], 9.0, None),
+    ],
+)
+def test_other_answers_are_told_apart(changed, by, message):
+    class Estimator:
+        def predict(self, _, boxes):
+            keypoints = np.tile(np.float32([5, 7, 0.5]), (2, 4, 1))
+            keypoints[:, -1, 0] += np.sign(boxes[:, 0] - np.round(boxes[:, 0]))
+            return PosePrediction(keypoints, keypoints[..., 2].mean(axis=1), boxes)
+
+    def served(image_bytes, boxes):
+        assert (image_bytes.shape, boxes.shape) == ((1,), (1, 3, 4))
+        answer = np.zeros((1, 3, 4, 3), np.float32)
+        answer[0, :2] = [5, 7, 0.5]
+        answer[changed] += by
+        return {"keypoints": answer[..., :2], "keypoint_scores": answer[..., 2]}
+
+    if message:
+        with pytest.raises(RuntimeError, match=message):
+            export.compare(served, Estimator())
+    else:
+        assert export.compare(served, Estimator())["keypoints_compared"] == 6
+
+
+def test_a_run_that_cannot_be_read(tmp_path):
+    with pytest.raises(InputError, match="no run folder"):
+        export.export_pose(tmp_path)
+    assert list(tmp_path.iterdir()) == []
