@@ -46,7 +46,6 @@ class PoseEstimator:
             self._crops_to_keypoints,
             input_signature=[tf.TensorSpec((None, height, width, 3), tf.uint8)],
             autograph=False,
-            autograph=False,
         )
 
     @classmethod
