@@ -53,8 +53,9 @@ def decode(heatmaps: Tensor, method: Method = "dark", heatmap_sigma: float = 2.0
 def _peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Column, row and value of the highest pixel, and whether the map shows anything: (B, K)."""
     width = heatmaps.shape[2]
-    # A pool over whole rows is their maximum, at twice the speed of a reduction in a TF graph.
-    row_peaks = ops.max_pool(heatmaps, (1, width), data_format="channels_last")
+    # A pool over whole rows is their maximum, at twice the speed of a reduction in a TF graph. The
+    # strides are its own anyway, but left out they break Keras's JAX backend.
+    row_peaks = ops.max_pool(heatmaps, (1, width), (1, width), data_format="channels_last")
     row_peaks = ops.swapaxes(row_peaks[:, :, 0], 1, 2)
     y = ops.top_k(row_peaks, 1)[1]
     row = _gather(heatmaps, y, np.arange(width, dtype="int32"))[..., 0, :]
