@@ -81,9 +81,11 @@ def load_pose_data(config: DataConfig) -> PoseData:
     if Path(config.train).is_dir():
         if _is_share(config.val):
             raise InputError("--data.val: records cannot be split; expected a COCO json")
-        train = PoseSet(RecordSource(config.train), truth={})
+        records = RecordSource(config.train)
+        schema = with_flip_pairs(records.samples.schema, config.flip_pairs)
+        records.samples = replace(records.samples, schema=schema)
+        train = PoseSet(records, truth={})
         held_out = load_held_out(config, notices)
-        schema = with_flip_pairs(train.source.samples.schema, config.flip_pairs)
     else:
         coco = load_coco(config.train, category=config.category)
         notices += coco.notices

@@ -27,7 +27,7 @@ from kptkit.data.augment import (
     window_matrices,
 )
 from kptkit.data.ledger import SkipLedger
-from kptkit.data.sources import PixelBox, SampleSource
+from kptkit.data.sources import SampleSource
 from kptkit.errors import InputError
 
 # The sample id of rows that only fill up a batch, or whose picture cannot be read.
@@ -150,13 +150,16 @@ def read_crops(
     image_wh = samples.image_wh[samples.image_index[indices]]
     matrices = window_matrices(windows, image_wh[:, 0], size_wh, convention)
     boxes_xyxy = seen_pixels(matrices, size_wh, image_wh)
+    pixels_to_image = np.tile(np.eye(2, 3), (len(indices), 1, 1))
+    pixels_to_image[:, :, 2] = boxes_xyxy[:, :2]
+    pixel_matrices = affine.compose(matrices, pixels_to_image)
     crops = np.zeros((len(indices), size_wh[1], size_wh[0], 3), np.uint8)
     readable = wanted.copy()
     for row in np.flatnonzero(wanted):
         index, box = int(indices[row]), tuple(boxes_xyxy[row].tolist())
         try:
             # The decoded picture is let go at once: in memory used before, the next is cheaper.
-            _warp(source.read(index, box), box, matrices[row], out=crops[row])
+            _warp(source.read(index, box), pixel_matrices[row], out=crops[row])
         except images.ImageError as error:
             ledger.record(samples.image_paths[samples.image_index[index]], error.reason)
             ledger.check()
@@ -198,13 +201,11 @@ def seen_pixels(matrices: np.ndarray, size_wh: tuple[int, int], image_wh: np.nda
     return np.concatenate([low, high], axis=1).astype(np.int64)
 
 
-def _warp(pixels: np.ndarray, box: PixelBox, matrix: np.ndarray, out: np.ndarray) -> None:
-    """Fills `out` (H, W, 3) with the crop of an image of which `pixels` are those within `box`."""
-    pixels_to_image = np.array([[1.0, 0.0, box[0]], [0.0, 1.0, box[1]]])
+def _warp(pixels: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> None:
+    """Fills `out` (H, W, 3) with the crop that `matrix` (2, 3) makes of `pixels`."""
     # OpenCV 5 resamples four channels twice as fast as three.
     four = cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA)
-    size_wh = (out.shape[1], out.shape[0])
-    crop = affine.warp(four, affine.compose(matrix, pixels_to_image), size_wh)
+    crop = affine.warp(four, matrix, (out.shape[1], out.shape[0]))
     cv2.cvtColor(crop, cv2.COLOR_RGBA2RGB, dst=out)
 
 

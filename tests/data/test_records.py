@@ -260,6 +260,20 @@ def test_stronger_augmentation_than_cut_for_is_refused(persons, tmp_path):
         train(source, MMPOSE, steps=20)
 
 
+@pytest.mark.parametrize("side", range(4), ids=["left", "top", "right", "bottom"])
+def test_a_box_beyond_the_window_is_refused_on_each_side(persons, tmp_path, side):
+    inner = replace(CUT, augment=AugmentConfig(scale=0.0, half_body_probability=0.0))
+    write(persons, tmp_path / "records", inner)
+    windows = cut_windows(persons, inner)
+    outer = [0, 0, *persons.image_wh[0]]
+    index = int(np.flatnonzero(windows[:, side] != outer[side])[0])
+    box, source = windows[index].copy(), RecordSource(tmp_path / "records")
+    source.read(index, tuple(box.tolist()))
+    box[side] = outer[side]
+    with pytest.raises(InputError, match=f"sample {persons.sample_ids[index]}"):
+        source.read(index, tuple(box.tolist()))
+
+
 def test_broken_pictures_keep_their_places(persons, tmp_path):
     Path(persons.image_paths[2]).write_bytes(b"<html>")
     manifest = write(persons, tmp_path / "records")
