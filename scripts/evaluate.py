@@ -24,10 +24,11 @@ from kptkit.data.coco import detection_samples, load_coco
 from kptkit.data.pose_data import DataConfig, PoseSet, load_held_out
 from kptkit.data.sources import ImageSource
 from kptkit.decode import Alignment, Method
+from kptkit.errors import InputError
 from kptkit.evaluate import PoseEvaluation, evaluate_pose
 from kptkit.metrics import oks
 from kptkit.pose import PoseEstimator
-from kptkit.run import load_run
+from kptkit.run import PoseRun, load_run
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Config:
 def main(config: Config) -> None:
     """Run, data, prediction, tables."""
     run = load_run(config.run)
+    held_out = held_out_data(run, config)
     chosen = {
         name: value
         for name in ("flip_test", "flip_alignment", "decoder")
@@ -64,7 +66,6 @@ def main(config: Config) -> None:
     }
     estimator = PoseEstimator.from_run(config.run, config.weights)
     estimator = PoseEstimator(estimator.model, replace(run.recipe, **chosen), run.schema)
-    held_out = held_out_data(DataConfig(**run.data), config)
     threshold = config.oks_nms if config.detections else None
     evaluation = evaluate_pose(
         estimator, held_out.source, held_out.truth, oks_nms_threshold=threshold
@@ -77,8 +78,12 @@ def main(config: Config) -> None:
     print(f"written: {out}/results.json, {out}/metrics.json")
 
 
-def held_out_data(own: DataConfig, config: Config) -> PoseSet:
-    """The persons to be judged on: the run's own data with the command's flags laid over them."""
+def held_out_data(run: PoseRun, config: Config) -> PoseSet:
+    """The persons to be judged on: the run's own data with the command's flags laid over them.
+
+    Raises:
+        InputError: a file is unusable, or has other keypoints than the run.
+    """
     given = {
         field.name: value
         for field in fields(DataConfig)
@@ -86,12 +91,17 @@ def held_out_data(own: DataConfig, config: Config) -> PoseSet:
     }
     if "images" in given:
         given.setdefault("val_images", None)
-    data = replace(own, **given)
+    data = replace(DataConfig(**run.data), **given)
     notices: list[str] = []
     held_out = load_held_out(data, notices)
     for notice in notices:
         print(notice)
     samples = held_out.source.samples
+    if samples.schema.names != run.schema.names:
+        raise InputError(
+            f"{data.val}: keypoints {', '.join(samples.schema.names)}; expected those that "
+            f"{config.run} learned: {', '.join(run.schema.names)}"
+        )
     if config.detections:
         coco = load_coco(data.val, category=data.category)
         folder = data.val_images or data.images
