@@ -52,9 +52,6 @@ SHEET_PERSONS = 8
 # With --overfit, an epoch is this many steps over the same persons.
 OVERFIT_STEPS = 50
 DRY_RUN_SCENES = {"train_images": 20, "val_images": 10}
-NO_AUGMENTATION = AugmentConfig(
-    scale=0.0, rotation_probability=0.0, flip_probability=0.0, half_body_probability=0.0
-)
 
 
 def train_pose(config: TrainConfig) -> None:
@@ -84,7 +81,7 @@ def _train_in(root: Path, config: TrainConfig) -> None:
     )
     run = PoseRun(
         folder=root / (config.out or f"runs/{config.recipe}"),
-        recipe=config.constants,
+        recipe=by_heart(config.constants) if config.options.overfit else config.constants,
         schema=data.schema,
         data=asdict(data_config.absolute()),
     )
@@ -92,6 +89,20 @@ def _train_in(root: Path, config: TrainConfig) -> None:
         run.write(identity(config.options, Path(data_config.train)))
         held_out = fit(run, data, config.options)
         report(run, held_out)
+
+
+def by_heart(recipe: PoseRecipe) -> PoseRecipe:
+    """The recipe for learning a few crops by heart: no crop is varied, and none seen mirrored."""
+    still = replace(
+        recipe.augment,
+        scale=0.0,
+        rotation_probability=0.0,
+        flip_probability=0.0,
+        half_body_probability=0.0,
+        shift_probability=0.0,
+        photometric=False,
+    )
+    return replace(recipe, augment=still, flip_test=False)
 
 
 def identity(options: TrainOptions, train_data: Path) -> dict[str, Any]:
@@ -127,7 +138,6 @@ def fit(run: PoseRun, data: PoseData, options: TrainOptions) -> PoseSet:
     recipe, train_set, held_out = run.recipe, data.train, data.held_out
     if options.overfit:
         train_set = held_out = first_persons(train_set, options.overfit)
-        recipe = replace(recipe, augment=NO_AUGMENTATION)
     if options.dry_run:
         recipe, held_out = replace(recipe, epochs=1), first_persons(held_out, SHEET_PERSONS)
     source = train_set.source
