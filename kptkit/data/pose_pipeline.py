@@ -89,9 +89,11 @@ def training_batches(
         keypoints[..., 2] = np.where(labelled, weights, 0)
         return crops, keypoints, sample_ids, matrices.astype(np.float32)
 
-    places = _shuffled(start_step * batch_size, stop_step * batch_size, len(samples), seed)
-    groups = places.batch(_group_size(batch_size), drop_remainder=True)
-    return _batches(groups, crops, schema.num_keypoints, size_wh, batch_size)
+    def places(positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return shuffled(positions, len(samples), seed)
+
+    steps = range(start_step, stop_step)
+    return _batches(steps, places, crops, schema.num_keypoints, size_wh, batch_size)
 
 
 def evaluation_batches(
@@ -121,10 +123,11 @@ def evaluation_batches(
         sample_ids = np.where(readable, samples.sample_ids[indices], NO_SAMPLE)
         return crops, keypoints, sample_ids, matrices.astype(np.float32)
 
-    steps = -(-len(samples) // batch_size)
-    places = tf.data.Dataset.range(steps * batch_size)
-    groups = places.batch(_group_size(batch_size), drop_remainder=True)
-    return _batches(groups, crops, schema.num_keypoints, size_wh, batch_size)
+    def places(positions: tf.Tensor) -> tuple[tf.Tensor]:
+        return (positions,)
+
+    steps = range(-(-len(samples) // batch_size))
+    return _batches(steps, places, crops, schema.num_keypoints, size_wh, batch_size)
 
 
 def read_crops(
@@ -209,16 +212,14 @@ def _warp(pixels: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> None:
     cv2.cvtColor(crop, cv2.COLOR_RGBA2RGB, dst=out)
 
 
-def _shuffled(start: int, stop: int, num_samples: int, seed: int) -> tf.data.Dataset:
-    """The epoch and the sample at each position of the endless stream from start to stop."""
-
-    def place(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        epoch, offset = position // num_samples, position % num_samples
-        order = tf.stack([tf.constant(seed, tf.int64), epoch])
-        last = tf.constant(num_samples - 1, tf.int64)
-        return epoch, tf.random.experimental.index_shuffle(offset, order, last)
-
-    return tf.data.Dataset.range(start, stop).map(place)
+def shuffled(positions: tf.Tensor, num_samples: int, seed: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """The epochs (B,) and the samples (B,) at positions of the endless stream of a seed."""
+    epochs, offsets = positions // num_samples, positions % num_samples
+    keys = tf.stack([tf.zeros_like(epochs), tf.zeros_like(epochs) + seed, epochs], axis=1)
+    last = tf.constant(num_samples - 1, tf.int64)
+    # What tf.random.experimental.index_shuffle calls; that one cannot take a seed for each row.
+    indices = tf.raw_ops.RandomIndexShuffle(index=offsets, seed=keys, max_index=last, rounds=4)
+    return epochs, indices
 
 
 def _group_size(batch_size: int) -> int:
@@ -227,28 +228,40 @@ def _group_size(batch_size: int) -> int:
 
 
 def _batches(
-    groups: tf.data.Dataset,
+    steps: range,
+    places: Callable[[tf.Tensor], tuple[tf.Tensor, ...]],
     crops: Callable[..., Crops],
     num_keypoints: int,
     size_wh: tuple[int, int],
     batch_size: int,
 ) -> tf.data.Dataset:
-    """Batches of what `crops` makes of each group, in their order and of static shapes."""
-    shapes = {
-        "image": ((None, size_wh[1], size_wh[0], 3), tf.uint8),
-        "keypoints": ((None, num_keypoints, 3), tf.float32),
-        "sample_id": ((None,), tf.int64),
-        "image_to_crop": ((None, 2, 3), tf.float32),
-    }
+    """Batches of the rows that `crops` makes of `places` in the stream, in order.
 
-    def load(*group: tf.Tensor) -> dict[str, tf.Tensor]:
-        rows = tf.numpy_function(crops, group, [dtype for _, dtype in shapes.values()])
+    Args:
+        steps: which batches of the stream.
+        places: what a group of int64 positions in the stream stands for, as tensors of its length.
+        crops: makes arrays of rows from those, read as NumPy arrays.
+    """
+    shapes = {
+        "image": ((size_wh[1], size_wh[0], 3), tf.uint8),
+        "keypoints": ((num_keypoints, 3), tf.float32),
+        "sample_id": ((), tf.int64),
+        "image_to_crop": ((2, 3), tf.float32),
+    }
+    group_size = _group_size(batch_size)
+    parts = batch_size // group_size
+
+    def load(group: tf.Tensor) -> dict[str, tf.Tensor]:
+        positions = group * group_size + tf.range(group_size, dtype=tf.int64)
+        dtypes = [dtype for _, dtype in shapes.values()]
+        rows = tf.numpy_function(crops, places(positions), dtypes)
         return {
-            name: tf.ensure_shape(value, shape)
+            name: tf.ensure_shape(value, (group_size, *shape))
             for (name, (shape, _)), value in zip(shapes.items(), rows, strict=True)
         }
 
     # Groups are what runs in parallel; OpenCV's own threads would only get in their way.
     cv2.setNumThreads(1)
+    groups = tf.data.Dataset.range(steps.start * parts, steps.stop * parts)
     loaded = groups.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return loaded.rebatch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
