@@ -39,6 +39,8 @@ class RecordsConfig:
     """Persons per shard."""
     workers: int | None = None
     """Threads; none: one per core."""
+    verify: bool = False
+    """Compare every byte of what is there with the manifest, too."""
 
 
 def main(config: RecordsConfig) -> None:
@@ -46,6 +48,7 @@ def main(config: RecordsConfig) -> None:
     from kptkit import files
     from kptkit.data.coco import coco_samples, load_coco
     from kptkit.data.record_writer import CutConfig, write_records
+    from kptkit.data.records import RecordSource
 
     coco = load_coco(config.annotations, config.category)
     for notice in coco.notices:
@@ -59,6 +62,8 @@ def main(config: RecordsConfig) -> None:
     }
     workers = config.workers or os.cpu_count() or 1
     manifest = write_records(samples, config.out, cut, config.images, made_from, workers)
+    if config.verify:
+        RecordSource(config.out, verify=True)
     gigabytes = sum(shard["bytes"] for shard in manifest["shards"]) / 1e9
     print(
         f"{config.out}: {manifest['persons']} persons in {len(manifest['shards'])} shards, "

@@ -89,22 +89,34 @@ def write_records(
         "orientation": samples.orientation,
         "cut": _as_json(asdict(cut)),
     }
-    with files.locked(folder):
-        files.remove_unfinished(folder)
-        if (folder / records.MANIFEST).exists():
-            manifest = records.read_manifest(folder)
-            _check_plan(folder / records.MANIFEST, manifest["plan"], plan)
-            records.check_files(folder, manifest, verify=False)
+    try:
+        with files.locked(folder):
+            files.remove_unfinished(folder)
+            manifest = _finished(folder, plan)
+            if manifest is None:
+                files.write_json(folder / PLAN, plan)
+                manifest = _fill(samples, folder, cut, plan, images_folder, workers)
             return manifest
-        if (folder / PLAN).exists():
-            _check_plan(folder / PLAN, read_json(folder / PLAN), plan)
-        elif any(path.name != ".lock" for path in folder.iterdir()):
-            raise InputError(f"{folder}: holds other files; expected a new or an empty folder")
-        try:
-            files.write_json(folder / PLAN, plan)
-            return _fill(samples, folder, cut, plan, images_folder, workers)
-        except OSError as error:
-            raise InputError(f"{folder}: {error.strerror}; nothing half-written is left") from None
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror}; nothing half-written is left") from None
+
+
+def _finished(folder: Path, plan: dict[str, Any]) -> dict[str, Any] | None:
+    """The manifest of a folder that is finished, None of one that can be filled by this plan.
+
+    Raises:
+        InputError: it holds something else.
+    """
+    if (folder / records.MANIFEST).exists():
+        manifest = records.read_manifest(folder)
+        _check_plan(folder / records.MANIFEST, manifest["plan"], plan)
+        records.check_files(folder, manifest, verify=False)
+        return manifest
+    if (folder / PLAN).exists():
+        _check_plan(folder / PLAN, read_json(folder / PLAN), plan)
+    elif any(path.name != ".lock" for path in folder.iterdir()):
+        raise InputError(f"{folder}: holds other files; expected a new or an empty folder")
+    return None
 
 
 def _fill(

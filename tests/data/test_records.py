@@ -1,5 +1,6 @@
 """Records give the batches of the pictures, survive kills, and notice every damage."""
 
+import errno
 import importlib.util
 import json
 import os
@@ -295,6 +296,26 @@ def test_too_many_broken_pictures_leave_no_manifest(persons, tmp_path, monkeypat
     assert not list((tmp_path / "records").glob(files.UNFINISHED_PREFIX + "*"))
 
 
+def test_a_full_disk_leaves_nothing_half_written(persons, tmp_path, monkeypatch):
+    synced = []
+
+    def fail_at_the_third(path):
+        synced.append(path)
+        if "tfrecord" in str(path) and len(synced) > 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "_sync", fail_at_the_third)
+        with pytest.raises(InputError, match="records: No space left on device"):
+            write(persons, tmp_path / "records")
+    names = {path.name for path in (tmp_path / "records").iterdir()}
+    assert "manifest.json" not in names
+    assert not any(name.startswith(files.UNFINISHED_PREFIX) for name in names)
+    write(persons, tmp_path / "records")
+    write(persons, tmp_path / "whole")
+    assert content(tmp_path / "records") == content(tmp_path / "whole")
+
+
 def test_records_can_be_evaluated(records):
     source, ledger = RecordSource(records), SkipLedger(11)
     batches = evaluation_batches(source, size_wh=SIZE_WH, batch_size=4, ledger=ledger)
@@ -333,7 +354,7 @@ def command(tmp_path, out):
     return [
         *(sys.executable, str(SCRIPT), "--annotations", str(tmp_path / "some.json")),
         *("--images", str(tmp_path / "images"), "--out", str(tmp_path / out)),
-        *("--shard-size", "1", "--size-wh", "48", "64"),
+        *("--shard-size", "1", "--size-wh", "48", "64", "--verify"),
     ]
 
 
