@@ -89,10 +89,9 @@ def train(
     progress = Progress(**saved)
     for warning in warnings:
         print(f"warning: {warning}")
-    total = config.steps_per_epoch * config.epochs
-    if done:
-        print(f"going on after step {done} of {total}")
     if len(progress.history) < config.epochs:
+        if done:
+            print(f"going on after step {done} of {config.steps_per_epoch * config.epochs}")
         _Loop(step, evaluate, folder, config, checkpoints, progress, done).run(batches)
     with step.averaged():
         save_weights(step.model, folder / "last.npz")
