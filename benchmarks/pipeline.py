@@ -2,7 +2,7 @@
 
     python benchmarks/pipeline.py
 
-Three minutes on 2 cores. Persons come from $KPTKIT_DATA/coco, or else from a small demo set. All
+Five minutes on 2 cores. Persons come from $KPTKIT_DATA/coco, or else from a small demo set. All
 augment fully, on one thread like the official function, and are measured in turn, several times
 over; a figure is the median of samples per second of CPU time. Required: records 3 times, pictures
 1.3 times the official loader. The last lines show how the pipelines scale to all cores, in samples
@@ -37,7 +37,7 @@ from kptkit.data.sources import ImageSource, SampleSource
 
 BATCH_SIZE = 32
 OFFICIAL_STEPS = 32
-STEPS = 64
+STEPS = 128
 REPEATS = 5
 DEMO_IMAGES = 200
 

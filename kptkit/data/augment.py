@@ -38,7 +38,7 @@ class AugmentConfig:
             N(0, rotation_degrees) cut at twice that (official). ``truncated``: normal within one
             standard deviation (mmpose). ``uniform``: within +- scale and rotation_degrees.
         scale: how much larger or smaller a window may be than the person's.
-        rotation_degrees: degrees.
+        rotation_degrees: how far crops are turned.
         rotation_probability: share of the crops that are turned at all.
         flip_probability: share that are mirrored; none where a schema has no flip pairs.
         half_body_probability: share that show the upper or lower half of a person, where at least
