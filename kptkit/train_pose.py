@@ -13,7 +13,6 @@ import numpy as np
 import tensorflow as tf
 
 from kptkit import files, train, visualize
-from kptkit.data.augment import AugmentConfig
 from kptkit.data.demo import write_demo_data
 from kptkit.data.ledger import SkipLedger
 from kptkit.data.pose_data import (
@@ -154,7 +153,7 @@ def fit(run: PoseRun, data: PoseData, options: TrainOptions) -> PoseSet:
             source,
             size_wh=recipe.input_size_wh,
             batch_size=recipe.batch_size,
-            augment=schema_augment(recipe.augment, data.schema),
+            augment=recipe.augment,
             seed=options.seed,
             start_step=start_step,
             stop_step=steps_per_epoch * recipe.epochs,
@@ -249,11 +248,6 @@ def build_step(
         recipe.ema_decay,
         jit,
     )
-
-
-def schema_augment(augment: AugmentConfig, schema: KeypointSchema) -> AugmentConfig:
-    """Without flip pairs a mirrored person would teach wrong sides, so nothing is mirrored."""
-    return augment if schema.flip_pairs else replace(augment, flip_probability=0.0)
 
 
 def keypoint_weights(recipe: PoseRecipe, schema: KeypointSchema) -> tuple[float, ...] | None:

@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 
-from kptkit.data.augment import AugmentConfig
 from kptkit.data.pose_data import DataConfig
 from kptkit.errors import InputError
 from kptkit.losses import HeatmapLoss
@@ -13,7 +12,7 @@ from kptkit.optimizer import Adam
 from kptkit.recipes import RECIPES, PoseRecipe
 from kptkit.skeletons import COCO_17, KeypointSchema
 from kptkit.train_config import TrainOptions, default_config
-from kptkit.train_pose import identity, keypoint_weights, schema_augment
+from kptkit.train_pose import identity, keypoint_weights
 
 SIZE_WH = (64, 64)
 FIVE = KeypointSchema(tuple("abcde"), (), (), (0.05,) * 5)
@@ -80,11 +79,6 @@ def test_which_recipe_a_command_starts_from(arguments, name):
 def test_an_unknown_recipe_is_an_error_with_a_suggestion():
     with pytest.raises(InputError, match=r"did you mean w32-256x192\?"):
         default_config(["--recipe", "w32-256x193"])
-
-
-def test_nothing_is_mirrored_without_pairs():
-    assert schema_augment(AugmentConfig(), FIVE).flip_probability == 0
-    assert schema_augment(AugmentConfig(), COCO_17).flip_probability == 0.5
 
 
 def test_limb_weights_are_for_coco_only():
