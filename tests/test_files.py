@@ -27,9 +27,14 @@ def test_publish_file_appears_whole(tmp_path):
 def test_a_failed_writer_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(RuntimeError), files.publish_file(path) as unfinished:
-        unfinished.write_text("new")
-        raise RuntimeError
+
+    def write_half():
+        with files.publish_file(path) as unfinished:
+            unfinished.write_text("new")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
 
