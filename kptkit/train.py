@@ -162,6 +162,7 @@ class _Loop:
                 last_saved = time.monotonic()
         if pending is not None:
             self._record(*pending)
+        bar.refresh()  # quick last steps are not drawn by themselves
         bar.close()
         self._end_epoch(epoch, self._figures(self.done - first, waited, elapsed))
 
