@@ -11,29 +11,39 @@ class Adam(keras.optimizers.Adam):
 
     Keras writes a dozen small ops for every variable: HRNet-W32 then takes more than a minute to
     trace. Keras also adds epsilon to the biased root, PyTorch to the unbiased one; here epsilon
-    carries the factor that makes both forms equal.
+    carries the factor that makes both forms equal. Variables are float32, as under every policy.
     """
 
-    def update_step(
-        self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor
+    def _backend_update_step(
+        self, grads: list, trainable_variables: list, learning_rate: tf.Tensor
     ) -> None:
-        """Updates one variable and its two moments in place."""
+        # What all variables share is computed once and travels with the learning rate.
+        step = tf.cast(self.iterations.value + 1, tf.float32)
+        powers = tf.pow([self.beta_1, self.beta_2], step)
+        epsilon = self.epsilon * tf.sqrt(1 - powers[1])
+        rate = tf.convert_to_tensor(learning_rate)
+        scalars = tf.stack([rate, powers[0], powers[1], epsilon])
+        super()._backend_update_step(grads, trainable_variables, scalars)
+
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable, scalars: tf.Tensor) -> None:
+        """Updates one variable and its two moments in place.
+
+        Args:
+            scalars: (4,) learning rate, the powers of both betas, and epsilon.
+        """
         index = self._get_variable_index(variable)
-        dtype = variable.dtype
-        step = tf.cast(self.iterations.value + 1, dtype)
-        beta_1_power = tf.pow(tf.cast(self.beta_1, dtype), step)
-        beta_2_power = tf.pow(tf.cast(self.beta_2, dtype), step)
+        learning_rate, beta_1_power, beta_2_power, epsilon = tf.unstack(scalars)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
             v=self._velocities[index].value.handle,
             beta1_power=beta_1_power,
             beta2_power=beta_2_power,
-            lr=tf.cast(learning_rate, dtype),
-            beta1=tf.cast(self.beta_1, dtype),
-            beta2=tf.cast(self.beta_2, dtype),
-            epsilon=tf.cast(self.epsilon, dtype) * tf.sqrt(1 - beta_2_power),
-            grad=tf.cast(gradient, dtype),
+            lr=learning_rate,
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=epsilon,
+            grad=gradient,
         )
 
 

@@ -5,6 +5,7 @@ part of it that we need. Gradients are compiled (by XLA on a GPU), the update st
 variables of several devices may be written.
 """
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -57,14 +58,24 @@ class TrainStep:
 
     def __call__(self, batch: Batch) -> tf.Tensor:
         """Trains on one global batch; the mean loss () float32."""
-        if self.jit and not self.optimizer.iterations.numpy():
-            try:
-                return self._step(batch)
-            except XLA_REFUSALS as error:
-                print(f"XLA refuses this step, going on without it: {str(error).splitlines()[0]}")
-                self.jit = False
-                self._compile()
-        return self._step(batch)
+        return self._step(batch) if self._traced else self._first_step(batch)
+
+    def _first_step(self, batch: Batch) -> tf.Tensor:
+        # The collector would walk the growing graph's objects over and over: 6 of W32's 36 seconds.
+        gc.disable()
+        try:
+            loss = self._step(batch)
+        except XLA_REFUSALS as error:
+            if not self.jit:
+                raise
+            print(f"XLA refuses this step, going on without it: {str(error).splitlines()[0]}")
+            self.jit = False
+            self._compile()
+            loss = self._step(batch)
+        finally:
+            gc.enable()
+        self._traced = True
+        return loss
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -98,7 +109,7 @@ class TrainStep:
                 self._update_averages()
             return self.strategy.reduce("SUM", losses, axis=None)
 
-        self._step = step
+        self._step, self._traced = step, False
 
     def _gradients(self, batch: Batch) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """This replica's share of the mean loss, and its gradients; both sum over the replicas."""
