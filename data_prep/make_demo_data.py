@@ -19,7 +19,7 @@ class DemoDataConfig:
 
     out: Path = Path("data/demo")
     """Folder to write; must not hold anything else."""
-    train_images: int = 2000
+    train_images: int = 2600
     val_images: int = 400
     seed: int = 0
     workers: int | None = None

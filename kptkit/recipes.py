@@ -118,8 +118,8 @@ RECIPES: dict[str, PoseRecipe] = {
         schedule="cosine",
         warmup_steps=100,
         batch_size=16,
-        epochs=12,
-        evaluate_every=4,
+        epochs=9,
+        evaluate_every=3,
         ema_decay=0.995,
     ),
 }

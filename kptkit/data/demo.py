@@ -39,7 +39,7 @@ _FIRST_ID = {"train": 1, "val": 1_000_001}
 
 def write_demo_data(
     folder: str | os.PathLike,
-    train_images: int = 2000,
+    train_images: int = 2600,
     val_images: int = 400,
     seed: int = 0,
     workers: int | None = None,
