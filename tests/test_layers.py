@@ -9,7 +9,8 @@ ROOT = Path(__file__).parent.parent
 
 # Each layer may import itself and what stands above it in this list.
 LAYERS = [
-    ("ground", ["errors", "files", "skeletons", "boxes", "affine", "image_headers", "images"]),
+    ("ground", ["errors", "files", "skeletons", "boxes", "affine", "face_geometry"]),
+    ("pictures", ["image_headers", "images"]),
     ("maths", ["encode", "decode", "losses"]),
     ("networks", ["models."]),
     ("data", ["data."]),
