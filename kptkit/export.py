@@ -6,7 +6,8 @@ What is written is loaded again and compared with the estimator before it appear
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
+from kptkit import pose_program
 from kptkit.errors import InputError
 from kptkit.files import locked, publish_folder, remove_unfinished, sha256, write_json
 from kptkit.image_headers import MAX_PIXELS
 from kptkit.images import MAX_FILE_BYTES, decode_image, encode_jpeg
 from kptkit.pose import PoseEstimator
 from kptkit.pose_network import build_model
-from kptkit.pose_program import MAX_PERSONS, MEANINGS, PoseProgram
+from kptkit.pose_program import PoseProgram
+from kptkit.program import MAX_PICTURES
 from kptkit.run import load_run
 from kptkit.weights import load_weights
 
@@ -32,6 +35,12 @@ _NUDGES = (-1e-3, 1e-3)
 Signature = Callable[..., dict[str, tf.Tensor]]
 
 MANIFEST = Path("assets.extra", "export.json")
+
+PICTURE_LIMITS = {
+    "pictures_in_a_request": MAX_PICTURES,
+    "pixels_in_a_picture": MAX_PIXELS,
+    "bytes_in_a_file": MAX_FILE_BYTES,
+}
 
 
 def export_pose(
@@ -56,66 +65,80 @@ def export_pose(
         InputError: the run cannot be read, or the version exists.
         RuntimeError: the written program answers something else than the estimator.
     """
-    if version is not None and version < 1:
-        raise InputError(f"version: {version}, expected a whole number from 1")
     run = load_run(run_folder)
     recipe = dataclasses.replace(run.recipe, precision="float32")
     if flip_test is not None:
         recipe = dataclasses.replace(recipe, flip_test=flip_test)
     out = run.folder / "export" if out is None else Path(out)
-    with locked(out):
+    with _new_version(out, version) as (path, folder):
+        model = build_model(recipe, run.schema.num_keypoints)
+        load_weights(model, run.best)
+        estimator = PoseEstimator(model, recipe, run.schema)
+        signatures = PoseProgram(estimator).save(folder)
+        description = {
+            "task": "pose",
+            "recipe": dataclasses.asdict(recipe),
+            "schema": run.schema.to_json(),
+            "signatures": _described(signatures, pose_program.MEANINGS),
+            "limits": {"persons_in_a_request": pose_program.MAX_PERSONS} | PICTURE_LIMITS,
+            "largest_difference": compare_pose(_reloaded(folder), estimator),
+        }
+        _write_manifest(folder, description)
+    return path
+
+
+@contextmanager
+def _new_version(out: str | os.PathLike, version: int | None) -> Iterator[tuple[Path, Path]]:
+    """Yields a version's final path, and an empty folder that gets that name once it is filled."""
+    if version is not None and version < 1:
+        raise InputError(f"version: {version}, expected a whole number from 1")
+    with locked(out) as out:
         remove_unfinished(out)
         path = out / str(_next_version(out) if version is None else version)
         with publish_folder(path) as folder:
-            model = build_model(recipe, run.schema.num_keypoints)
-            load_weights(model, run.best)
-            estimator = PoseEstimator(model, recipe, run.schema)
-            signatures = PoseProgram(estimator).save(folder)
-            manifest = {
-                "task": "pose",
-                "recipe": dataclasses.asdict(recipe),
-                "schema": run.schema.to_json(),
-                "signatures": {name: _described(f) for name, f in signatures.items()},
-                "limits": {
-                    "persons_in_a_request": MAX_PERSONS,
-                    "pixels_in_a_picture": MAX_PIXELS,
-                    "bytes_in_a_file": MAX_FILE_BYTES,
-                },
-                "largest_difference": compare(
-                    tf.saved_model.load(folder).signatures["serving_default"], estimator
-                ),
-                "sha256": {
-                    str(file.relative_to(folder)): sha256(file)
-                    for file in sorted(folder.rglob("*"))
-                    if file.is_file()
-                },
-            }
-            write_json(folder / MANIFEST, manifest)
-    return path
+            yield path, folder
 
 
 def _next_version(out: Path) -> int:
     return 1 + max((int(p.name) for p in out.iterdir() if p.name.isdecimal()), default=0)
 
 
-def _described(function: Any) -> dict[str, Any]:
-    """Type, shape and meaning of the inputs and outputs of a signature."""
+def _reloaded(folder: Path) -> Signature:
+    return tf.saved_model.load(folder).signatures["serving_default"]
+
+
+def _write_manifest(folder: Path, description: dict[str, Any]) -> None:
+    hashes = {
+        str(file.relative_to(folder)): sha256(file)
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
+    write_json(folder / MANIFEST, description | {"sha256": hashes})
+
+
+def _described(signatures: dict[str, Any], meanings: dict[str, str]) -> dict[str, Any]:
+    """Type, shape and meaning of the inputs and outputs of every signature."""
 
     def tensors(specs: dict[str, Any]) -> dict[str, Any]:
         return {
             name: {
                 "dtype": spec.dtype.name,
                 "shape": spec.shape.as_list(),
-                "meaning": MEANINGS[name],
+                "meaning": meanings[name],
             }
             for name, spec in specs.items()
         }
 
-    inputs = {spec.name: spec for spec in function.structured_input_signature[0]}
-    return {"inputs": tensors(inputs), "outputs": tensors(function.structured_outputs)}
+    return {
+        name: {
+            "inputs": tensors({spec.name: spec for spec in f.structured_input_signature[0]}),
+            "outputs": tensors(f.structured_outputs),
+        }
+        for name, f in signatures.items()
+    }
 
 
-def compare(served: Signature, estimator: PoseEstimator) -> dict[str, float]:
+def compare_pose(served: Signature, estimator: PoseEstimator) -> dict[str, float]:
     """The largest differences between a program's answers and those of the estimator it came from.
 
     A keypoint that leaps when its box moves by a thousandth of a pixel lies where two places of the

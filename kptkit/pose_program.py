@@ -8,8 +8,7 @@ Signatures by name; every input has the batch N first, as TF Serving's batching 
     whole_images     images [N, H, W, 3]                      the picture is the one box, M = 1
     crops            crops [N, h, w, 3]
 
-Whatever a request holds, it gets an answer or InvalidArgumentError; the process lives on. XLA is
-not asked for: TF Serving answers models compiled by it badly.
+Whatever a request holds, it gets an answer or InvalidArgumentError; the process lives on.
 """
 
 import os
@@ -19,23 +18,27 @@ import tensorflow as tf
 from keras import ops
 
 from kptkit import affine
-from kptkit.image_graph import decode_upright, require
-from kptkit.image_headers import MAX_PIXELS
+from kptkit.image_graph import require
 from kptkit.pose import PoseEstimator
 from kptkit.pose_network import crops_to_heatmaps, heatmaps_to_crop
+from kptkit.program import (
+    IMAGE_BYTES,
+    IMAGES,
+    PICTURE_MEANINGS,
+    PICTURES_AT_ONCE,
+    Tensors,
+    checked,
+    checked_pictures,
+    pixels,
+    save_program,
+)
 
 # A request of more persons (N * M boxes, or N crops) is refused: its feature maps take gigabytes.
 MAX_PERSONS = 128
 
-# Pictures of one request that are decoded side by side: each may take a few hundred megabytes.
-_PICTURES_AT_ONCE = 4
-
-Tensors = dict[str, tf.Tensor]
-
 # What the tensors of the signatures are, for whoever holds a program without its source.
 MEANINGS = {
-    "image_bytes": "the bytes of JPEG, PNG, BMP or WebP files; EXIF orientation is applied",
-    "images": "upright pictures, RGB",
+    **PICTURE_MEANINGS,
     "boxes": "x1 y1 x2 y2 of persons in pixels of the upright picture; without area: padding",
     "crops": "persons cut out as the network sees them, RGB",
     "heatmaps": "one map for each keypoint, at a quarter of the crop's resolution",
@@ -59,7 +62,7 @@ class PoseProgram:
         self._num_keypoints = estimator.schema.num_keypoints
         self._convention = estimator.recipe.convention
         self._crop_spec = tf.TensorSpec((None, height, width, 3), tf.uint8, "crops")
-        self._weights = [variable.value for variable in estimator.model.variables]
+        self._variables = estimator.model.variables
 
         # Functions of their own, so that all signatures and the flip test share one network.
         network = tf.function(estimator.model, autograph=False)
@@ -73,36 +76,24 @@ class PoseProgram:
 
     def save(self, folder: str | os.PathLike) -> dict[str, Any]:
         """Writes the program and its weights as a SavedModel; returns the signatures by name."""
-        keeper = tf.Module()
-        keeper.weights = self._weights
-        signatures = self._signatures()
-        tf.saved_model.save(keeper, folder, signatures=signatures)
-        return signatures
-
-    def _signatures(self) -> dict[str, Any]:
-        image_bytes = tf.TensorSpec((None,), tf.string, "image_bytes")
-        images = tf.TensorSpec((None, None, None, 3), tf.uint8, "images")
         boxes = tf.TensorSpec((None, None, 4), tf.float32, "boxes")
         inputs = {
-            "serving_default": (self._persons, image_bytes, boxes),
-            "image_bytes": (self._whole_pictures, image_bytes),
-            "images": (self._persons, images, boxes),
-            "whole_images": (self._whole_pictures, images),
+            "serving_default": (self._persons, IMAGE_BYTES, boxes),
+            "image_bytes": (self._whole_pictures, IMAGE_BYTES),
+            "images": (self._persons, IMAGES, boxes),
+            "whole_images": (self._whole_pictures, IMAGES),
             "crops": (self._crops, self._crop_spec),
         }
-        return {
-            name: tf.function(function, autograph=False).get_concrete_function(*specs)
-            for name, (function, *specs) in inputs.items()
-        }
+        return save_program(folder, inputs, self._variables)
 
     def _crops(self, crops: tf.Tensor) -> Tensors:
-        crops = _checked(crops, (None, *self._crop_spec.shape[1:]), persons_of=1)
+        crops = _persons_checked(crops, (None, *self._crop_spec.shape[1:]), sides=1)
         heatmaps, keypoints = self._read(crops)
         return {"heatmaps": heatmaps, **_named(keypoints)}
 
     def _persons(self, pictures: tf.Tensor, boxes: tf.Tensor) -> Tensors:
-        pictures = _checked_pictures(pictures)
-        boxes = _checked(boxes, (None, None, 4), persons_of=2)
+        pictures = checked_pictures(pictures)
+        boxes = _persons_checked(boxes, (None, None, 4), sides=2)
         same = tf.shape(boxes)[0] == tf.shape(pictures)[0]
         boxes = require(same, "boxes: not one row of boxes for each picture", boxes)
         boxes = tf.debugging.check_numerics(boxes, "boxes")
@@ -111,15 +102,15 @@ class PoseProgram:
 
         def cut(picture_and_boxes: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
             picture, boxes = picture_and_boxes
-            return self._cut(_pixels(picture), boxes)
+            return self._cut(pixels(picture), boxes)
 
         return self._answer(*self._mapped(cut, (pictures, boxes)), real)
 
     def _whole_pictures(self, pictures: tf.Tensor) -> Tensors:
-        pictures = _checked_pictures(pictures)
+        pictures = checked_pictures(pictures)
 
         def cut(picture: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            image = _pixels(picture)
+            image = pixels(picture)
             size_wh = tf.cast(tf.shape(image)[1::-1], tf.float32)
             return self._cut(image, tf.concat([[0.0, 0.0], size_wh], axis=0)[None])
 
@@ -134,7 +125,7 @@ class PoseProgram:
             cut,
             pictures,
             fn_output_signature=(crops, crop_to_image),
-            parallel_iterations=_PICTURES_AT_ONCE,
+            parallel_iterations=PICTURES_AT_ONCE,
         )
 
     def _cut(self, image: tf.Tensor, boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -166,10 +157,6 @@ class PoseProgram:
         return _named(tf.scatter_nd(places, keypoints, tf.cast(shape, tf.int64)))
 
 
-def _pixels(picture: tf.Tensor) -> tf.Tensor:
-    return decode_upright(picture) if picture.dtype == tf.string else picture
-
-
 def _named(keypoints: tf.Tensor) -> Tensors:
     """The outputs that keypoints (..., K, 3) make."""
     return {
@@ -179,22 +166,6 @@ def _named(keypoints: tf.Tensor) -> Tensors:
     }
 
 
-def _checked(tensor: tf.Tensor, shape: tuple[int | None, ...], persons_of: int) -> tf.Tensor:
-    """An input of that shape, with a batch, whose first `persons_of` sides count the persons.
-
-    The check of the shape looks idle beside a signature that states it, but only this one is made
-    when a request comes in: without it a tensor of another rank aborts the process in some kernels.
-    """
-    tensor = tf.ensure_shape(tensor, shape)
-    sides = tf.shape(tensor, tf.int64)
-    fits = (sides[0] >= 1) & (tf.reduce_prod(sides[:persons_of]) <= MAX_PERSONS)
-    return require(fits, f"no batch, or more than {MAX_PERSONS} persons in a request", tensor)
-
-
-def _checked_pictures(pictures: tf.Tensor) -> tf.Tensor:
-    if pictures.dtype == tf.string:
-        return _checked(pictures, (None,), persons_of=1)
-    pictures = _checked(pictures, (None, None, None, 3), persons_of=1)
-    pixels = tf.reduce_prod(tf.shape(pictures, tf.int64)[1:3])
-    fits = (pixels >= 1) & (pixels <= MAX_PIXELS)
-    return require(fits, f"images: no pixels, or more than {MAX_PIXELS:,} in a picture", pictures)
+def _persons_checked(tensor: tf.Tensor, shape: tuple[int | None, ...], sides: int) -> tf.Tensor:
+    """An input of that shape, whose first `sides` sides count the persons."""
+    return checked(tensor, shape, sides=sides, most=MAX_PERSONS, of="persons")

@@ -142,9 +142,9 @@ def test_other_answers_are_told_apart(changed, by, message):
 
     if message:
         with pytest.raises(RuntimeError, match=message):
-            export.compare(served, Estimator())
+            export.compare_pose(served, Estimator())
     else:
-        assert export.compare(served, Estimator())["keypoints_compared"] == 6
+        assert export.compare_pose(served, Estimator())["keypoints_compared"] == 6
 
 
 def test_a_run_that_cannot_be_read(tmp_path):

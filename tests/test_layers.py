@@ -17,7 +17,7 @@ LAYERS = [
     ("judges", ["metrics.", "visualize"]),
     ("work", ["recipes", "run", "weights", "checkpoint", "optimizer", "train_step", "train"]),
     ("estimators", ["pose_network", "pose", "evaluate"]),
-    ("doors", ["image_graph", "pose_program", "export", "serving"]),
+    ("doors", ["image_graph", "program", "pose_program", "export", "serving"]),
     ("commands", ["train_config", "train_pose", "commands"]),
 ]
 FILES = sorted((ROOT / "kptkit").rglob("*.py"))
@@ -87,7 +87,8 @@ def test_nothing_that_executes_foreign_content(path):
 
 
 @pytest.mark.parametrize(
-    "name", ["encode", "decode", "losses", "models/hrnet", "models/blocks", "pose_network"]
+    "name",
+    ["encode", "decode", "losses", "models/hrnet", "models/mtcnn", "models/blocks", "pose_network"],
 )
 def test_maths_and_models_run_on_any_backend(name):
     found = {n.split(".")[0] for n in imports_of(ROOT / "kptkit" / f"{name}.py")}
