@@ -2,6 +2,7 @@
 
 Keras's defaults are not PyTorch's, so nothing is left to a default elsewhere: what decides a result
 stands here and in the run's `config.json`. The flags of `scripts/train_hrnet.py` are these fields.
+Those of MTCNN stand in `kptkit.face_recipes`.
 """
 
 import math
@@ -18,7 +19,35 @@ from kptkit.models.hrnet import STRIDE, Variant
 
 
 @dataclass(frozen=True)
-class PoseRecipe:
+class Learning:
+    """How a network learns; what it is and what it learns from, recipes add."""
+
+    learning_rate: float = 1e-3
+    """Peak learning rate; Adam has betas 0.9 and 0.999 and epsilon 1e-8, as PyTorch."""
+    schedule: Literal["step", "cosine"] = "step"
+    learning_rate_drops: tuple[float, ...] = (170, 200)
+    """For the step schedule: epochs after which the rate is a tenth of what it was."""
+    warmup_steps: int = 0
+    batch_size: int = 128
+    epochs: int = 210
+    evaluate_every: int = 1
+    """Epochs between evaluations; the last epoch is always judged."""
+    ema_decay: float = 0.0
+    """Decay of the moving average of the weights that is judged and exported; 0: none."""
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "epochs", "evaluate_every"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}: {getattr(self, name)}; expected 1 or more")
+        if not 0 < self.learning_rate < math.inf:
+            raise InputError(f"learning_rate: {self.learning_rate}; expected a number above 0")
+        if not 0 <= self.ema_decay < 1:
+            raise InputError(f"ema_decay: {self.ema_decay}; expected 0 to below 1")
+
+
+@dataclass(frozen=True)
+class PoseRecipe(Learning):
     """What a top-down heatmap network is, how it learns and how its maps are read."""
 
     variant: Variant = "w32"
@@ -43,30 +72,11 @@ class PoseRecipe:
     """How the mirrored map is moved back: by 3/4 px, by the papers' whole pixel, or not."""
 
     augment: AugmentConfig = AugmentConfig()
-    learning_rate: float = 1e-3
-    """Peak rate of Adam (betas 0.9 and 0.999, epsilon 1e-8, as PyTorch)."""
-    schedule: Literal["step", "cosine"] = "step"
-    learning_rate_drops: tuple[float, ...] = (170, 200)
-    """For the step schedule: epochs after which the rate is a tenth of what it was."""
-    warmup_steps: int = 0
-    batch_size: int = 128
-    epochs: int = 210
-    evaluate_every: int = 1
-    """Epochs between evaluations; the last epoch is always judged."""
-    ema_decay: float = 0.0
-    """Decay of the moving average of the weights that is judged and exported; 0: none."""
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "epochs", "evaluate_every"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}: {getattr(self, name)}; expected 1 or more")
+        super().__post_init__()
         if any(side < 32 or side % 32 for side in self.input_size_wh):
             raise InputError(f"input_size_wh: {self.input_size_wh}; expected multiples of 32")
-        if not 0 < self.learning_rate < math.inf:
-            raise InputError(f"learning_rate: {self.learning_rate}; expected a number above 0")
-        if not 0 <= self.ema_decay < 1:
-            raise InputError(f"ema_decay: {self.ema_decay}; expected 0 to below 1")
 
     @property
     def heatmap_wh(self) -> tuple[int, int]:
@@ -118,8 +128,8 @@ RECIPES: dict[str, PoseRecipe] = {
         schedule="cosine",
         warmup_steps=100,
         batch_size=16,
-        epochs=9,
-        evaluate_every=3,
+        epochs=10,
+        evaluate_every=5,
         ema_decay=0.995,
     ),
 }
