@@ -47,3 +47,50 @@ class KeypointSamples:
         indices = np.asarray(indices, dtype=np.int64)
         fields = ("image_index", "sample_ids", "boxes_xyxy", "keypoints", "box_scores")
         return replace(self, **{field: getattr(self, field)[indices] for field in fields})
+
+
+@dataclass(frozen=True)
+class FaceSamples:
+    """N faces on M images; images without faces count too.
+
+    Boxes are edges (0 0 W H is the whole image), landmarks are points (the centre of the top-left
+    pixel is (0, 0)), image left first: eye, eye, nose, mouth corner, mouth corner.
+
+    Attributes:
+        image_paths: M paths, as `os.fsdecode` gives them (they may hold surrogates).
+        image_index: (N,) int64, the image of each face.
+        boxes_xyxy: (N, 4) float32 pixels.
+        ignored: (N,) bool: neither a face to learn nor background (flagged invalid, a crowd).
+        landmarks: (N, 5, 2) float32 pixels, NaN for faces whose points are not annotated.
+        complete: whether every face of the images is listed; only then is the rest background.
+        orientation: how the images are to be read.
+    """
+
+    image_paths: tuple[str, ...]
+    image_index: np.ndarray
+    boxes_xyxy: np.ndarray
+    ignored: np.ndarray
+    landmarks: np.ndarray
+    complete: bool
+    orientation: Orientation = "stored"
+
+    def __len__(self) -> int:
+        return len(self.image_index)
+
+    def of_image(self, place: int) -> np.ndarray:
+        """The indices of the faces on image number `place`."""
+        return np.flatnonzero(self.image_index == place)
+
+    def select_images(self, places: np.ndarray) -> "FaceSamples":
+        """The images at `places`, each at most once, in that order, with their faces."""
+        places = np.asarray(places, dtype=np.int64)
+        number = np.full(len(self.image_paths), -1)
+        number[places] = np.arange(len(places))
+        kept = np.flatnonzero(number[self.image_index] >= 0)
+        fields = ("boxes_xyxy", "ignored", "landmarks")
+        return replace(
+            self,
+            image_paths=tuple(self.image_paths[place] for place in places),
+            image_index=number[self.image_index[kept]],
+            **{field: getattr(self, field)[kept] for field in fields},
+        )
