@@ -1,4 +1,4 @@
-"""JSON files from strangers: read whole, or refused by one line that names the place."""
+"""JSON and text files from strangers: read whole, or refused by one line that names the place."""
 
 import json
 import math
@@ -21,7 +21,7 @@ def read_json(path: str | Path, without: Collection[str] = ()) -> Any:
         InputError: the file is missing, no regular file, empty, not UTF-8, cut off, nested too
             deeply, or holds NaN or Infinity, which are no JSON.
     """
-    text = _read_text(Path(path))
+    text = read_text(path, "a JSON file")
     constants = []
 
     def note_constant(literal: str) -> float:
@@ -51,15 +51,24 @@ def read_json(path: str | Path, without: Collection[str] = ()) -> Any:
     return document
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: str | Path, expected: str) -> str:
+    """The content of a text file in UTF-8, with or without a byte-order mark.
+
+    Args:
+        expected: what the file should be, for messages.
+
+    Raises:
+        InputError: the file is missing, no regular file, empty or not UTF-8.
+    """
+    path = Path(path)
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise InputError(f"{path}: no regular file; expected a JSON file")
+            raise InputError(f"{path}: no regular file; expected {expected}")
         content = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected a JSON file") from None
+        raise InputError(f"{path}: {error.strerror}; expected {expected}") from None
     if not content.strip():
-        raise InputError(f"{path}: empty; expected a JSON file")
+        raise InputError(f"{path}: empty; expected {expected}")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -89,3 +98,14 @@ def _first_nan(document: Any) -> str | None:
 def shown(content: Any, key: str) -> str:
     """A key's value, short enough for a message; "missing" where there is none."""
     return reprlib.repr(content[key]) if key in content else "missing"
+
+
+def differences(old: Any, new: Any, name: str = "") -> list[str]:
+    """The values in which two JSON documents differ, as ``a.b was 1, is now 2``."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [
+            line
+            for key in sorted(old.keys() | new.keys())
+            for line in differences(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))
+        ]
+    return [] if old == new else [f"{name} was {old}, is now {new}"]

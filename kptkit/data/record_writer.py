@@ -4,7 +4,6 @@ Every shard is published whole, so a writer that was killed goes on after its la
 What a shard holds depends on the plan alone, not on the number of workers or of attempts.
 """
 
-import json
 import os
 import struct
 import zlib
@@ -23,13 +22,11 @@ from tqdm import tqdm
 from kptkit import files, images
 from kptkit.data import records
 from kptkit.data.augment import HRNET_COCO, AugmentConfig, reachable_boxes
-from kptkit.data.json_files import read_json
 from kptkit.data.ledger import SkipLedger
+from kptkit.data.record_folder import MANIFEST, begin, file_entry
 from kptkit.data.samples import KeypointSamples
 from kptkit.data.sources import read_picture
 from kptkit.errors import InputError
-
-PLAN = "plan.json"
 
 # JPEG codes 4:2:0 pictures in tiles of 16 pixels; a window that begins on one is coded once more
 # with less loss.
@@ -87,36 +84,16 @@ def write_records(
         "version": records.VERSION,
         "made_from": made_from,
         "orientation": samples.orientation,
-        "cut": _as_json(asdict(cut)),
+        "cut": asdict(cut),
     }
     try:
         with files.locked(folder):
-            files.remove_unfinished(folder)
-            manifest = _finished(folder, plan)
+            manifest = begin(folder, plan)
             if manifest is None:
-                files.write_json(folder / PLAN, plan)
                 manifest = _fill(samples, folder, cut, plan, images_folder, workers)
             return manifest
     except OSError as error:
         raise InputError(f"{folder}: {error.strerror}; nothing half-written is left") from None
-
-
-def _finished(folder: Path, plan: dict[str, Any]) -> dict[str, Any] | None:
-    """The manifest of a folder that is finished, None of one that can be filled by this plan.
-
-    Raises:
-        InputError: it holds something else.
-    """
-    if (folder / records.MANIFEST).exists():
-        manifest = records.read_manifest(folder)
-        _check_plan(folder / records.MANIFEST, manifest["plan"], plan)
-        records.check_files(folder, manifest, verify=False)
-        return manifest
-    if (folder / PLAN).exists():
-        _check_plan(folder / PLAN, read_json(folder / PLAN), plan)
-    elif any(path.name != ".lock" for path in folder.iterdir()):
-        raise InputError(f"{folder}: holds other files; expected a new or an empty folder")
-    return None
 
 
 def _fill(
@@ -144,12 +121,13 @@ def _fill(
         "skipped": {
             names[samples.image_index[index]]: row.skipped for index, row in persons if row.skipped
         },
-        "index": _entry(folder / records.INDEX),
+        "index": file_entry(folder / records.INDEX),
         "shards": [
-            _entry(path) | {"persons": len(part)} for path, part in zip(paths, parts, strict=True)
+            file_entry(path) | {"persons": len(part)}
+            for path, part in zip(paths, parts, strict=True)
         ],
     }
-    files.write_json(folder / records.MANIFEST, manifest)
+    files.write_json(folder / MANIFEST, manifest)
     return manifest
 
 
@@ -327,22 +305,3 @@ def _write_index(
             **{name: getattr(samples, name) for name in records.SAMPLE_ARRAYS},
             **by_person,
         )
-
-
-def _entry(path: Path) -> dict[str, Any]:
-    return {"file": path.name, "bytes": path.stat().st_size, "sha256": files.sha256(path)}
-
-
-def _check_plan(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Refuses to mix records of two kinds in one folder."""
-    for name, value in wanted.items():
-        if found.get(name) != value:
-            raise InputError(
-                f"{path}: {name}: {found.get(name)}, but now {value} is asked for; use the same "
-                "flags and files, or another folder"
-            )
-
-
-def _as_json(content: dict[str, Any]) -> dict[str, Any]:
-    """The same as it reads back from a JSON file (tuples become lists)."""
-    return json.loads(json.dumps(content))

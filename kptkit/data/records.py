@@ -18,12 +18,11 @@ import os
 import weakref
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from kptkit import files, images
-from kptkit.data.json_files import read_json
+from kptkit import images
+from kptkit.data.record_folder import MAKE_ANEW, check_files, read_manifest
 from kptkit.data.samples import KeypointSamples
 from kptkit.data.sources import PixelBox
 from kptkit.errors import InputError
@@ -31,11 +30,7 @@ from kptkit.skeletons import KeypointSchema
 
 FORMAT = "kptkit pose records"
 VERSION = 1
-MANIFEST = "manifest.json"
 INDEX = "index.npz"
-SHARD_PATTERN = "pose-*.tfrecord"
-
-_MAKE_ANEW = "make the records anew in another folder"
 
 
 class RecordSource:
@@ -51,7 +46,7 @@ class RecordSource:
 
     def __init__(self, folder: str | os.PathLike, verify: bool = False):
         self.folder = Path(folder)
-        self.manifest = read_manifest(self.folder)
+        self.manifest = read_manifest(self.folder, FORMAT, VERSION)
         check_files(self.folder, self.manifest, verify)
         with np.load(self.folder / INDEX, allow_pickle=False) as index:
             arrays = {name: index[name] for name in index.files}
@@ -78,7 +73,7 @@ class RecordSource:
         if left < w_left or top < w_top or right > w_right or bottom > w_bottom:
             raise InputError(
                 f"{self.folder}: the augmentation or the aspect ratio of this run reaches beyond "
-                f"what was cut out (sample {self.samples.sample_ids[index]}); {_MAKE_ANEW} with "
+                f"what was cut out (sample {self.samples.sample_ids[index]}); {MAKE_ANEW} with "
                 "the flags of this run"
             )
         window = images.decode_image(jpeg)
@@ -96,7 +91,7 @@ class RecordSource:
         if zlib.crc32(jpeg) != places["jpeg_crc32"][index]:
             raise InputError(
                 f"{self._paths[shard]}: record {places['record'][index]} (sample "
-                f"{self.samples.sample_ids[index]}): altered since it was written; {_MAKE_ANEW}"
+                f"{self.samples.sample_ids[index]}): altered since it was written; {MAKE_ANEW}"
             )
         return jpeg
 
@@ -106,48 +101,6 @@ SAMPLE_ARRAYS = (
     *("image_ids", "image_wh", "image_index", "sample_ids"),
     *("boxes_xyxy", "keypoints", "box_scores"),
 )
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a finished folder of records.
-
-    Raises:
-        InputError: there is none, or it is of another kind or version.
-    """
-    path = folder / MANIFEST
-    if not path.exists():
-        raise InputError(
-            f"{folder}: no {MANIFEST}, so the records are not finished; run the command that makes "
-            "them again, it goes on where it stopped"
-        )
-    manifest = read_json(path)
-    plan = manifest.get("plan", {}) if isinstance(manifest, dict) else {}
-    if (plan.get("format"), plan.get("version")) != (FORMAT, VERSION):
-        raise InputError(f"{path}: not the manifest of {FORMAT!r}, version {VERSION}; {_MAKE_ANEW}")
-    return manifest
-
-
-def check_files(folder: Path, manifest: dict[str, Any], verify: bool) -> None:
-    """Compares the files of a folder with its manifest: names and sizes, and on demand all bytes.
-
-    Raises:
-        InputError: naming the file.
-    """
-    listed = {shard["file"] for shard in manifest["shards"]}
-    for path in sorted(folder.glob(SHARD_PATTERN)):
-        if path.name not in listed:
-            raise InputError(f"{path}: not in {MANIFEST}; remove it, it is of another run")
-    for entry in (manifest["index"], *manifest["shards"]):
-        path = folder / entry["file"]
-        if not path.exists():
-            raise InputError(f"{path}: missing; {_MAKE_ANEW}")
-        found = path.stat().st_size
-        if found != entry["bytes"]:
-            raise InputError(
-                f"{path}: {found} bytes, expected {entry['bytes']}; cut or altered, {_MAKE_ANEW}"
-            )
-        if (verify or entry is manifest["index"]) and files.sha256(path) != entry["sha256"]:
-            raise InputError(f"{path}: altered since it was written; {_MAKE_ANEW}")
 
 
 def pack_paths(paths: tuple[str, ...]) -> np.ndarray:

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from kptkit.data.json_files import read_json, shown
+from kptkit.data.json_files import differences, read_json, shown
 from kptkit.errors import InputError
 
 
@@ -63,3 +63,16 @@ def test_shown_values_are_short():
     assert shown({"a": None}, "a") == "None"
     assert len(shown({"a": deep}, "a")) < 100
     assert len(shown({"a": "x" * 1000}, "a")) < 100
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ({}, {}, []),
+        ({"a": {"b": 1}}, {"a": {"b": 1}}, []),
+        ({"a": {"b": 1, "c": [2]}}, {"a": {"b": 1, "c": [3]}}, ["a.c was [2], is now [3]"]),
+        ({"a": 1}, {"b": 2}, ["a was 1, is now None", "b was None, is now 2"]),
+    ],
+)
+def test_differences_name_the_leaves(old, new, expected):
+    assert differences(old, new) == expected
