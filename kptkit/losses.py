@@ -3,6 +3,9 @@
 Weights are arguments, and what has weight 0 is replaced before the arithmetic, so that neither its
 value nor its gradient can be NaN; a sample without any weight gives 0. Everything is computed in
 float32 whatever the policy.
+
+Heatmap losses weigh keypoints. The losses of MTCNN's multi-task batches choose samples: each scales
+what it chose, so that the mean over the batch is the mean over the chosen.
 """
 
 from collections.abc import Callable
@@ -127,3 +130,96 @@ class HeatmapLoss(keras.losses.Loss):
             "target": self.target,
             "convention": self.convention,
         }
+
+
+def classification_ohem(
+    is_face: Tensor, logits: Tensor, valid: Tensor, keep: float = 0.7
+) -> Tensor:
+    """Cross-entropy over the hardest `keep` of the valid samples (Zhang et al. 2016, MTCNN).
+
+    Of n valid samples max(1, floor(keep n + 1e-4)) are kept, of none none; of equally hard ones the
+    first. Computed from logits: -log(softmax + epsilon) has no gradient for the hardest samples,
+    whose softmax is 0. The samples compete within the batch at hand, so that under several replicas
+    each selects from its own share, and no replica waits for another.
+
+    Args:
+        is_face: (B,) 1 or 0.
+        logits: (B, 2) no face, face.
+        valid: (B,) bool; the others may hold anything.
+
+    Returns:
+        (B,) float32, whose mean is the mean over the samples kept.
+    """
+    logits = ops.where(valid[:, None], ops.cast(logits, "float32"), 0.0)
+    margin = logits[:, 1] - logits[:, 0]
+    losses = ops.softplus(ops.where(ops.cast(is_face, "float32") > 0.5, -margin, margin))
+    count = ops.sum(ops.cast(valid, "float32"))
+    kept = ops.minimum(count, ops.maximum(1.0, ops.floor(keep * count + 1e-4)))
+    return _spread_mean(losses, valid & (_rank(losses, valid) < kept))
+
+
+def _rank(losses: Tensor, valid: Tensor) -> Tensor:
+    """How many valid samples are harder than each, or as hard and earlier: (B,) float32.
+
+    Counted in a table of all pairs, which has a fixed shape and leaves ties to no sort's taste. NaN
+    ranks first, so that a network that broke is not overlooked.
+    """
+    index = ops.arange(ops.shape(losses)[0])
+    earlier = index[None, :] < index[:, None]
+    harder = losses[None, :] > losses[:, None]
+    tied = losses[None, :] == losses[:, None]
+    before = valid[None, :] & (harder | (tied & earlier))
+    return ops.sum(ops.cast(before, "float32"), axis=1)
+
+
+def masked_regression(true: Tensor, predicted: Tensor, valid: Tensor) -> Tensor:
+    """Sum of squared errors of the valid samples.
+
+    Args:
+        true, predicted: (B, D).
+        valid: (B,) bool; the others may hold anything.
+
+    Returns:
+        (B,) float32, whose mean is the mean over the valid samples.
+    """
+    difference = ops.cast(predicted, "float32") - ops.cast(true, "float32")
+    difference = ops.where(valid[:, None], difference, 0.0)
+    return _spread_mean(ops.sum(ops.square(difference), axis=-1), valid)
+
+
+def _spread_mean(losses: Tensor, chosen: Tensor) -> Tensor:
+    """Losses (B,) scaled so that their mean is the mean over the chosen; 0 for all others."""
+    chosen = ops.cast(chosen, "float32")
+    samples = ops.cast(ops.shape(losses)[0], "float32")
+    return losses * chosen * (samples / ops.maximum(1.0, ops.sum(chosen)))
+
+
+def mtcnn_loss(
+    batch: dict[str, Tensor],
+    outputs: dict[str, Tensor],
+    weights: tuple[float, float, float] = (1.0, 0.5, 0.5),
+) -> Tensor:
+    """The multi-task loss of one network of MTCNN.
+
+    Every sample takes part in the tasks that it has labels for: faces and negatives in the
+    classification, faces and parts of faces in the box, landmark crops in the landmarks.
+
+    Args:
+        batch: `is_face` (B,), `box` (B, 4), `landmark` (B, 10), and who has labels: `class_valid`,
+            `box_valid` and `landmark_valid` (B,) bool.
+        outputs: of `kptkit.models.mtcnn`, for windows of the network's own size. Without `landmark`
+            that term is left out.
+        weights: of classification, box and landmarks; the paper has 1, 0.5, 0.5 for P-Net and R-Net
+            and 1, 0.5, 1 for O-Net.
+
+    Returns:
+        (B,) float32, whose mean is the loss.
+    """
+    logits, box = ops.reshape(outputs["logits"], (-1, 2)), ops.reshape(outputs["box"], (-1, 4))
+    loss = weights[0] * classification_ohem(batch["is_face"], logits, batch["class_valid"])
+    loss += weights[1] * masked_regression(batch["box"], box, batch["box_valid"])
+    if "landmark" in outputs:
+        landmark = ops.reshape(outputs["landmark"], (-1, 10))
+        valid = batch["landmark_valid"]
+        loss += weights[2] * masked_regression(batch["landmark"], landmark, valid)
+    return loss
