@@ -5,6 +5,8 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
+from kptkit.recipes import Learning
+
 
 class Adam(keras.optimizers.Adam):
     """Adam exactly as PyTorch has it, applied by one fused op a variable.
@@ -92,3 +94,14 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
             "warmup_steps": self.warmup_steps,
             "drop_steps": self.drop_steps,
         }
+
+
+def rates(recipe: Learning, steps_per_epoch: int) -> Schedule:
+    """The learning rates of a run by a recipe."""
+    return Schedule(
+        peak=recipe.learning_rate,
+        kind=recipe.schedule,
+        total_steps=steps_per_epoch * recipe.epochs,
+        warmup_steps=recipe.warmup_steps,
+        drop_steps=tuple(int(epoch * steps_per_epoch) for epoch in recipe.learning_rate_drops),
+    )

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
@@ -256,6 +256,21 @@ class _Loop:
 
     def _on_signal(self, number: int, _frame: Any) -> None:
         self.signal = number
+
+
+def devices(
+    strategy: Literal["one", "mirrored"],
+    xla: Literal["auto", "on", "off"],
+    synchronized_batch_norm: bool = False,
+) -> tuple[tf.distribute.Strategy, bool]:
+    """The devices that flags ask for, and whether XLA compiles the step; says so in a line."""
+    mirrored = strategy == "mirrored"
+    devices = tf.distribute.MirroredStrategy() if mirrored else tf.distribute.get_strategy()
+    # By itself XLA is used on a GPU, unless batch statistics cross from one GPU to another.
+    has_gpu = bool(tf.config.list_physical_devices("GPU"))
+    jit = {"auto": has_gpu and not synchronized_batch_norm, "on": True, "off": False}[xla]
+    print(describe_device(devices, jit))
+    return devices, jit
 
 
 def describe_device(strategy: tf.distribute.Strategy, jit: bool) -> str:

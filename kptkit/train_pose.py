@@ -32,7 +32,7 @@ from kptkit.export import export_pose
 from kptkit.images import read_image, write_image
 from kptkit.losses import HeatmapLoss
 from kptkit.metrics import oks
-from kptkit.optimizer import Adam, Schedule
+from kptkit.optimizer import Adam, rates
 from kptkit.pose import (
     PoseEstimator,
     build_model,
@@ -220,25 +220,12 @@ def build_step(
     recipe: PoseRecipe, schema: KeypointSchema, options: TrainOptions, steps_per_epoch: int
 ) -> TrainStep:
     """Model, optimizer and loss of a recipe on the devices that `options` names."""
-    mirrored = options.strategy == "mirrored"
-    strategy = tf.distribute.MirroredStrategy() if mirrored else tf.distribute.get_strategy()
-    # By itself XLA is used on a GPU, unless batch statistics cross from one GPU to another.
-    has_gpu = bool(tf.config.list_physical_devices("GPU"))
-    automatic = has_gpu and not options.synchronized_batch_norm
-    jit = {"auto": automatic, "on": True, "off": False}[options.xla]
-    print(train.describe_device(strategy, jit))
+    strategy, jit = train.devices(options.strategy, options.xla, options.synchronized_batch_norm)
     with strategy.scope():
         model = build_model(recipe, schema.num_keypoints, options.synchronized_batch_norm)
         for line in initialise(model, options.init) if options.init else []:
             print(line)
-        schedule = Schedule(
-            peak=recipe.learning_rate,
-            kind=recipe.schedule,
-            total_steps=steps_per_epoch * recipe.epochs,
-            warmup_steps=recipe.warmup_steps,
-            drop_steps=tuple(int(e * steps_per_epoch) for e in recipe.learning_rate_drops),
-        )
-        optimizer = Adam(schedule, beta_1=0.9, beta_2=0.999, epsilon=1e-8)
+        optimizer = Adam(rates(recipe, steps_per_epoch), beta_1=0.9, beta_2=0.999, epsilon=1e-8)
     loss = HeatmapLoss(recipe.input_size_wh, recipe.loss, recipe.target, recipe.convention)
     return TrainStep(
         model,

@@ -27,6 +27,7 @@ from kptkit.data.augment import (
     window_matrices,
 )
 from kptkit.data.ledger import SkipLedger
+from kptkit.data.order import shuffled
 from kptkit.data.sources import SampleSource
 from kptkit.errors import InputError
 
@@ -210,16 +211,6 @@ def _warp(pixels: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> None:
     four = cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA)
     crop = affine.warp(four, matrix, (out.shape[1], out.shape[0]))
     cv2.cvtColor(crop, cv2.COLOR_RGBA2RGB, dst=out)
-
-
-def shuffled(positions: tf.Tensor, num_samples: int, seed: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """The epochs (B,) and the samples (B,) at positions of the endless stream of a seed."""
-    epochs, offsets = positions // num_samples, positions % num_samples
-    keys = tf.stack([tf.zeros_like(epochs), tf.zeros_like(epochs) + seed, epochs], axis=1)
-    last = tf.constant(num_samples - 1, tf.int64)
-    # What tf.random.experimental.index_shuffle calls; that one cannot take a seed for each row.
-    indices = tf.raw_ops.RandomIndexShuffle(index=offsets, seed=keys, max_index=last, rounds=4)
-    return epochs, indices
 
 
 def _group_size(batch_size: int) -> int:
