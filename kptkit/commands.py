@@ -47,6 +47,28 @@ def run(
         sys.exit(2)
 
 
+def run_task(tasks: dict[str, tuple[Callable[[Config], None], type]]) -> None:
+    """As `run`, for a command of several tasks: `--task` says which; none: the first.
+
+    Args:
+        tasks: for each name its `main` and the dataclass of its flags, among them `task`.
+    """
+    name = flag_value(sys.argv[1:], "--task")
+    # Of a task that does not exist, the first one's flags say what there is.
+    run(*tasks.get(name, next(iter(tasks.values()))))
+
+
+def flag_value(arguments: list[str], flag: str) -> str | None:
+    """What a raw command line gives for a flag, the last time it does; None where it does not."""
+    value = None
+    for place, argument in enumerate(arguments):
+        if argument.startswith(f"{flag}="):
+            value = argument.removeprefix(f"{flag}=")
+        elif argument == flag and place + 1 < len(arguments):
+            value = arguments[place + 1]
+    return value
+
+
 def quieten() -> None:
     """Keeps TensorFlow's start-up chatter off the screen; call it before importing TensorFlow.
 
