@@ -22,6 +22,8 @@ LEFT = (40, 180, 255)
 RIGHT = (255, 140, 0)
 MIDDLE = (255, 255, 255)
 BOX = (255, 230, 60)
+# Of eye, eye, nose, mouth corner, mouth corner, image left first: that is the person's own right.
+LANDMARKS = (RIGHT, LEFT, MIDDLE, RIGHT, LEFT)
 OUTLINE = (20, 20, 20)
 PAPER = (255, 255, 255)
 INK = (50, 50, 50)
@@ -71,20 +73,47 @@ def draw_skeleton(
 def draw_boxes(
     image: np.ndarray, boxes_xyxy: np.ndarray, captions: Sequence[str] = ()
 ) -> np.ndarray:
-    """Draws boxes (N, 4) in image pixels, each with its caption where there are captions."""
+    """Draws boxes (N, 4) in image pixels, each with its caption where there are captions.
+
+    A box that is narrower than two lines of text are high shows no caption, which would hide its
+    neighbours.
+    """
     canvas = _canvas(image)
     boxes_xyxy = np.asarray(boxes_xyxy, dtype=np.float64).reshape(-1, 4)
-    width = max(2, round(0.003 * np.hypot(*canvas.shape[:2])))
+    widest = max(2, round(0.003 * np.hypot(*canvas.shape[:2])))
     label_h = max(LABEL_H, round(0.03 * canvas.shape[0]))
     for index, box in enumerate(boxes_xyxy):
         if not _drawable(box.reshape(2, 2)).all():
             continue
         low, high = _fixed(box[:2]), _fixed(box[2:])
+        width = int(np.clip(0.04 * (box[2] - box[0]), 1, widest))
         for colour, thickness in ((OUTLINE, 2 * width), (BOX, width)):
             cv2.rectangle(canvas, low, high, colour, thickness, cv2.LINE_AA, _SHIFT)
-        if index < len(captions):
+        if index < len(captions) and box[2] - box[0] >= 2 * label_h:
             label = _label(captions[index], BOX, widest_wh=(canvas.shape[1], label_h))
             _paste(canvas, label, (box[0], box[1] - label_h))
+    return canvas
+
+
+def draw_faces(
+    image: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray, landmarks: np.ndarray
+) -> np.ndarray:
+    """Draws faces as boxes with their scores and five landmarks.
+
+    Args:
+        image: (H, W, 3) uint8.
+        boxes_xyxy: (N, 4) in image pixels.
+        scores: (N,).
+        landmarks: (N, 5, 2) in image pixels: eye, eye, nose, mouth corner, mouth corner, image left
+            first.
+    """
+    boxes_xyxy = np.asarray(boxes_xyxy, dtype=np.float64).reshape(-1, 4)
+    canvas = draw_boxes(image, boxes_xyxy, [f"{score:.2f}" for score in scores])
+    for box, points_xy in zip(boxes_xyxy, landmarks, strict=True):
+        radius = max(1.0, 0.025 * np.hypot(*(box[2:] - box[:2])))
+        rim = max(1.0, 0.2 * radius)
+        for landmark in np.flatnonzero(_drawable(points_xy)):
+            _draw_dot(canvas, points_xy[landmark], radius, rim, LANDMARKS[landmark])
     return canvas
 
 
@@ -208,10 +237,20 @@ def _draw_person(
                 ends = _fixed(points_xy[a]), _fixed(points_xy[b])
                 cv2.line(canvas, *ends, colour, width + 2 * outline, cv2.LINE_AA, _SHIFT)
     for joint in np.flatnonzero(drawn):
-        for outline in (rim, 0):
-            colour = OUTLINE if outline else colours[joint]
-            radius = round((0.8 * width + 1 + outline) * 2**_SHIFT)
-            cv2.circle(canvas, _fixed(points_xy[joint]), radius, colour, -1, cv2.LINE_AA, _SHIFT)
+        _draw_dot(canvas, points_xy[joint], 0.8 * width + 1, rim, colours[joint])
+
+
+def _draw_dot(
+    canvas: np.ndarray,
+    point_xy: np.ndarray,
+    radius: float,
+    rim: float,
+    colour: tuple[int, int, int],
+) -> None:
+    """A disc of `radius` pixels with an outline of `rim` pixels around it."""
+    for reach, paint in ((radius + rim, OUTLINE), (radius, colour)):
+        fixed = round(reach * 2**_SHIFT)
+        cv2.circle(canvas, _fixed(point_xy), fixed, paint, -1, cv2.LINE_AA, _SHIFT)
 
 
 def _bone_colour(start: tuple[int, int, int], end: tuple[int, int, int]) -> tuple[int, int, int]:

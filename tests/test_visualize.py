@@ -148,6 +148,34 @@ def test_boxes_are_drawn_on_their_edges():
     np.testing.assert_array_equal(drawn[40:80, 30:60], GREY[40:80, 30:60])
 
 
+def test_no_faces_leave_the_picture_as_it_is():
+    nobody = np.zeros((0, 4)), np.zeros(0), np.zeros((0, 5, 2))
+    drawn = visualize.draw_faces(GREY, *nobody)
+    np.testing.assert_array_equal(drawn, GREY)
+    assert drawn is not GREY
+
+
+def test_a_face_has_a_box_and_five_points_in_the_colours_of_its_sides():
+    points = np.array([[32, 45], [58, 46], [45, 60], [35, 75], [np.nan, np.inf]])
+    drawn = visualize.draw_faces(GREY, [[20, 30, 70, 90]], [0.987], points[None])
+    # The eye at the image's left is the person's right one.
+    expected = [visualize.RIGHT, visualize.LEFT, visualize.MIDDLE, visualize.RIGHT]
+    for (x, y), colour in zip(points[:4].astype(int), expected, strict=True):
+        assert tuple(drawn[y, x].tolist()) == colour
+    assert tuple(drawn[60, 20].tolist()) == visualize.BOX
+    assert (drawn[40:80, 64:67] == GREY[40:80, 64:67]).all()
+
+
+def test_small_faces_show_no_score_and_thin_lines():
+    points = np.full((1, 5, 2), [25.0, 66.0])
+    drawn = visualize.draw_faces(GREY, [[20, 60, 30, 72]], [0.5], points)
+    rows, columns = np.nonzero((drawn != GREY).any(axis=-1))
+    assert rows.min() >= 57
+    assert columns.min() >= 17
+    larger = visualize.draw_faces(GREY, [[20, 60, 80, 110]], [0.5], points)
+    assert (larger[40:57] != GREY[40:57]).any()  # the score stands above the box
+
+
 def test_a_heatmap_glows_where_its_peak_is():
     black = np.zeros((256, 192, 3), np.uint8)
     drawn = visualize.draw_heatmaps(black, gaussian_maps([(10, 40), (30, 20)], (64, 48)))
