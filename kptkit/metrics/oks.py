@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from kptkit.errors import InputError
+from kptkit.metrics import tables
 
 METRIC_NAMES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 
@@ -247,7 +248,7 @@ def per_keypoint(
 
 def format_table(metrics: dict[str, float]) -> str:
     """The numbers of `evaluate_oks` as a Markdown table of one row."""
-    return _markdown([list(metrics), [_decimals(value) for value in metrics.values()]])
+    return tables.markdown([list(metrics), [tables.decimals(value) for value in metrics.values()]])
 
 
 def per_keypoint_table(names: Sequence[str], statistics: dict[str, np.ndarray]) -> str:
@@ -256,12 +257,12 @@ def per_keypoint_table(names: Sequence[str], statistics: dict[str, np.ndarray]) 
     count = statistics["labelled"]
     columns = [statistics[key] for key in ("distance", "similar", "score")]
     for index, name in enumerate(names):
-        numbers = [_decimals(column[index]) for column in columns]
+        numbers = [tables.decimals(column[index]) for column in columns]
         rows.append([name, str(count[index]), *numbers])
     total = int(count.sum())
     means = [np.nansum(column * count) / total if total else np.nan for column in columns]
-    rows.append(["all", str(total), *(_decimals(mean) for mean in means)])
-    return _markdown(rows)
+    rows.append(["all", str(total), *(tables.decimals(mean) for mean in means)])
+    return tables.markdown(rows)
 
 
 def _overlap(
@@ -327,16 +328,3 @@ def _pycocotools_stats(
         judge.accumulate()
         judge.summarize()
     return judge.stats
-
-
-def _decimals(value: float) -> str:
-    return f"{value:.3f}" if np.isfinite(value) else "-"
-
-
-def _markdown(rows: list[list[str]]) -> str:
-    """A table, aligned as plain text too; the first row is its head."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rule = ["-" * (width - 1) + ":" for width in widths]
-    return "\n".join(
-        "| " + " | ".join(map(str.rjust, row, widths)) + " |" for row in [rows[0], rule, *rows[1:]]
-    )
