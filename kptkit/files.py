@@ -27,9 +27,7 @@ def publish_file(path: str | os.PathLike) -> Iterator[Path]:
     """Yields a path to write to; on success its content appears at `path` by one rename."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        prefix=UNFINISHED_PREFIX, suffix="-" + path.name, dir=path.parent
-    )
+    handle, name = tempfile.mkstemp(prefix=UNFINISHED_PREFIX, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     unfinished = Path(name)
     try:
