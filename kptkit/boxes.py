@@ -24,20 +24,24 @@ def area(box_xyxy: np.ndarray) -> np.ndarray:
     return sides[..., 0] * sides[..., 1]
 
 
-def intersection(boxes_a_xyxy: np.ndarray, boxes_b_xyxy: np.ndarray) -> np.ndarray:
-    """The area that every pair has in common: (N, 4) and (M, 4) to (N, M) square pixels."""
-    a, b = np.reshape(boxes_a_xyxy, (-1, 1, 4)), np.reshape(boxes_b_xyxy, (1, -1, 4))
+def intersection(box_a_xyxy: np.ndarray, box_b_xyxy: np.ndarray) -> np.ndarray:
+    """The area (...,) that boxes (..., 4) have in common, in square pixels."""
+    a, b = np.asarray(box_a_xyxy), np.asarray(box_b_xyxy)
     width = np.minimum(a[..., 2], b[..., 2]) - np.maximum(a[..., 0], b[..., 0])
     height = np.minimum(a[..., 3], b[..., 3]) - np.maximum(a[..., 1], b[..., 1])
     return np.maximum(width, 0) * np.maximum(height, 0)
 
 
+def iou_of_pairs(box_a_xyxy: np.ndarray, box_b_xyxy: np.ndarray) -> np.ndarray:
+    """Intersection over union (...,) of boxes (..., 4); 0 for empty boxes."""
+    overlap = intersection(box_a_xyxy, box_b_xyxy)
+    union = area(box_a_xyxy) + area(box_b_xyxy) - overlap
+    return np.divide(overlap, union, out=np.zeros(np.shape(overlap)), where=union > 0)
+
+
 def iou(boxes_a_xyxy: np.ndarray, boxes_b_xyxy: np.ndarray) -> np.ndarray:
-    """Intersection over union of every pair: (N, 4) and (M, 4) to (N, M); 0 for empty boxes."""
-    overlap = intersection(boxes_a_xyxy, boxes_b_xyxy)
-    union = np.reshape(area(boxes_a_xyxy), (-1, 1)) + np.reshape(area(boxes_b_xyxy), (1, -1))
-    union = union - overlap
-    return np.divide(overlap, union, out=np.zeros(overlap.shape), where=union > 0)
+    """Intersection over union of every box with every other: (N, 4) and (M, 4) to (N, M)."""
+    return iou_of_pairs(np.reshape(boxes_a_xyxy, (-1, 1, 4)), np.reshape(boxes_b_xyxy, (1, -1, 4)))
 
 
 def clip(box_xyxy: np.ndarray, size_wh: tuple[float, float]) -> np.ndarray:

@@ -33,8 +33,9 @@ def test_iou_against_a_loop(counts):
 
 def test_intersection_is_what_two_boxes_share():
     a = np.array([[0, 0, 4, 4], [2, 1, 3, 9], [7, 7, 9, 9]])
-    np.testing.assert_array_equal(boxes.intersection(a, [[1, 1, 5, 3]]), [[6], [2], [0]])
-    assert boxes.intersection(a, np.zeros((0, 4))).shape == (3, 0)
+    np.testing.assert_array_equal(boxes.intersection(a, [1, 1, 5, 3]), [6, 2, 0])
+    np.testing.assert_array_equal(boxes.iou_of_pairs(a, a), [1, 1, 1])
+    assert boxes.intersection(np.zeros((0, 4)), a[0]).shape == (0,)
 
 
 def test_iou_of_empty_boxes_is_zero():

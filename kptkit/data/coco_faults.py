@@ -11,7 +11,7 @@ from typing import Any, Literal
 from kptkit.data.json_files import shown
 
 # Beyond these no picture reaches; they keep float32 and int32 finite.
-_LARGEST_COORDINATE = 1e6
+LARGEST_COORDINATE = 1e6
 _LARGEST_SIDE = 1_000_000
 _LARGEST_ID = 2**63 - 1
 
@@ -50,7 +50,7 @@ def is_numbers(value: Any, count: int) -> bool:
     return (
         isinstance(value, list)
         and len(value) == count
-        and all(type(n) in (int, float) and abs(n) <= _LARGEST_COORDINATE for n in value)
+        and all(type(n) in (int, float) and abs(n) <= LARGEST_COORDINATE for n in value)
     )
 
 
@@ -72,7 +72,7 @@ def image_faults(index: int, image: Any, known: Mapping[int, Any]) -> Iterator[F
         if not (type(value) is int and 1 <= value <= _LARGEST_SIDE):
             expected = "expected the picture's size in pixels"
             yield Fault("error", f"{where}.{side} {label}", f"{shown(image, side)}; {expected}")
-    if not _is_file_name(image.get("file_name")):
+    if not is_file_name(image.get("file_name")):
         yield Fault(
             "error",
             f"{where}.file_name {label}",
@@ -80,7 +80,7 @@ def image_faults(index: int, image: Any, known: Mapping[int, Any]) -> Iterator[F
         )
 
 
-def _is_file_name(name: Any) -> bool:
+def is_file_name(name: Any) -> bool:
     """Whether a name is a relative path that does not climb out of its folder."""
     if not isinstance(name, str) or not name or "\0" in name or os.path.isabs(name):
         return False
@@ -206,7 +206,7 @@ def _area_and_crowd_faults(where: str, label: str, annotation: dict[str, Any]) -
     if area is None:
         found = f"missing; {AREA_OF_BOX} of the box's area is used"
         yield Fault("notice", "annotations.area", found)
-    elif not (type(area) in (int, float) and 0 <= area <= _LARGEST_COORDINATE**2):
+    elif not (type(area) in (int, float) and 0 <= area <= LARGEST_COORDINATE**2):
         found = f"{shown(annotation, 'area')}; expected the person's area in square pixels"
         yield Fault("error", f"{where}.area {label}", found)
     if crowd is None:

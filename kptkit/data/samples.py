@@ -81,16 +81,20 @@ class FaceSamples:
         """The indices of the faces on image number `place`."""
         return np.flatnonzero(self.image_index == place)
 
+    def select(self, indices: np.ndarray) -> "FaceSamples":
+        """The faces at `indices`, in that order; the list of images stays."""
+        indices = np.asarray(indices, dtype=np.int64)
+        fields = ("image_index", "boxes_xyxy", "ignored", "landmarks")
+        return replace(self, **{field: getattr(self, field)[indices] for field in fields})
+
     def select_images(self, places: np.ndarray) -> "FaceSamples":
         """The images at `places`, each at most once, in that order, with their faces."""
         places = np.asarray(places, dtype=np.int64)
         number = np.full(len(self.image_paths), -1)
         number[places] = np.arange(len(places))
-        kept = np.flatnonzero(number[self.image_index] >= 0)
-        fields = ("boxes_xyxy", "ignored", "landmarks")
+        chosen = self.select(np.flatnonzero(number[self.image_index] >= 0))
         return replace(
-            self,
+            chosen,
             image_paths=tuple(self.image_paths[place] for place in places),
-            image_index=number[self.image_index[kept]],
-            **{field: getattr(self, field)[kept] for field in fields},
+            image_index=number[chosen.image_index],
         )

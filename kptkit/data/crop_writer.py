@@ -1,0 +1,238 @@
+"""Fills a folder with records of crops (`kptkit.data.crop_records`), part by part.
+
+The parts of a work are fixed beforehand, and what one holds depends on it and the seed alone. So
+one, two or eight processes write the same bytes, and so does a run that was killed and started
+again: it makes the parts that are not there.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from kptkit import files
+from kptkit.data.crop_records import FORMAT, VERSION
+from kptkit.data.crops import IDS_PER_IMAGE, CropKind, Crops, FacePart, ImageCrops
+from kptkit.data.json_files import read_json
+from kptkit.data.ledger import SkipLedger
+from kptkit.data.part_workers import work_on
+from kptkit.data.record_folder import MANIFEST, begin, file_entry
+from kptkit.errors import InputError
+from kptkit.images import printable
+
+# What a finished part holds stands in a file of its own until the manifest is written.
+_PART_FILES = "part-*.json"
+
+
+def write_crops(
+    folder: str | os.PathLike,
+    plan: dict[str, Any],
+    parts: list[FacePart],
+    make_part: Callable[[FacePart], Iterable[ImageCrops]],
+    workers: int,
+) -> dict[str, Any]:
+    """Fills a folder with crops, or goes on filling it; returns its manifest.
+
+    Pictures that cannot be read are left out and counted.
+
+    Args:
+        plan: everything that decides what the crops are, as JSON takes it; among it ``stage`` and
+            ``size``, the crops' side in pixels.
+        make_part: gives the crops of a part's pictures; see `kptkit.data.part_workers.work_on`.
+        workers: processes; 0: this one.
+
+    Raises:
+        InputError: the folder holds other crops or is in use, the disk is full, too many pictures
+            cannot be read, or a worker was killed.
+    """
+    folder = Path(folder)
+    plan = {"format": FORMAT, "version": VERSION, "parts": len(parts)} | plan
+    try:
+        with files.locked(folder):
+            manifest = begin(folder, plan)
+            if manifest is None:
+                manifest = _fill(folder, plan, parts, make_part, workers)
+            for path in folder.glob(_PART_FILES):
+                path.unlink()
+            return manifest
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror}; nothing half-written is left") from None
+    except tf.errors.OpError as error:
+        raise InputError(f"{folder}: cannot be written: {error.message}") from None
+
+
+@dataclass
+class _Account:
+    """What pictures gave: crops by kind, what else happened how often, and who gave nothing."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, int] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, image: ImageCrops) -> "_Account":
+        kinds = [] if image.crops is None else image.crops.kinds
+        return cls(
+            {kind.label: int(np.sum(kinds == kind)) for kind in CropKind},
+            image.notes,
+            {printable(image.path): image.skipped} if image.skipped else {},
+        )
+
+    def add(self, other: "_Account") -> None:
+        self.counts = dict(Counter(self.counts) + Counter(other.counts))
+        self.notes = dict(Counter(self.notes) + Counter(other.notes))
+        self.skipped = self.skipped | other.skipped
+
+
+class _Progress:
+    """The account of all parts so far, shown on a bar.
+
+    Args:
+        num_images: of all parts; how many may be unusable follows from it.
+    """
+
+    def __init__(self, num_images: int):
+        self.account = _Account()
+        self._ledger = SkipLedger(num_images)
+        self._bar = tqdm(total=num_images, desc="mining", unit=" pictures", dynamic_ncols=True)
+
+    def __enter__(self) -> "_Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def add(self, account: _Account, num_images: int) -> None:
+        """Adds what pictures gave.
+
+        Raises:
+            InputError: too many pictures cannot be read.
+        """
+        self.account.add(account)
+        for path, reason in account.skipped.items():
+            self._ledger.record(path, reason)
+        self._ledger.check()
+        self._bar.set_postfix(self.account.counts, refresh=False)
+        self._bar.update(num_images)
+
+
+def _fill(
+    folder: Path,
+    plan: dict[str, Any],
+    parts: list[FacePart],
+    make_part: Callable[[FacePart], Iterable[ImageCrops]],
+    workers: int,
+) -> dict[str, Any]:
+    """Writes the parts that are not there yet and, last, the manifest."""
+    notes = [folder / _PART_FILES.replace("*", f"{n:05d}") for n in range(len(parts))]
+    missing = {n: parts[n] for n, path in enumerate(notes) if not path.exists()}
+    layouts = {kind: _Layout(kind, plan["size"]) for kind in CropKind}
+    with _Progress(sum(len(part) for part in parts)) as progress:
+        for number in range(len(parts)):
+            if number not in missing:
+                progress.add(_Account(**read_json(notes[number])["account"]), len(parts[number]))
+        for number, images in work_on(missing, make_part, workers):
+            paths = {
+                kind: folder / f"{kind.label}-{number:05d}-of-{len(parts):05d}.tfrecord"
+                for kind in CropKind
+            }
+            files.write_json(notes[number], _write_part(paths, layouts, images, progress))
+        account = progress.account
+    manifest = {
+        "plan": plan,
+        "counts": {kind.label: account.counts.get(kind.label, 0) for kind in CropKind},
+        "notes": dict(sorted(account.notes.items())),
+        "skipped": dict(sorted(account.skipped.items())),
+        "shards": [shard for path in notes for shard in read_json(path)["shards"]],
+    }
+    files.write_json(folder / MANIFEST, manifest)
+    return manifest
+
+
+def _write_part(
+    paths: dict[CropKind, Path],
+    layouts: dict[CropKind, "_Layout"],
+    images: Iterable[ImageCrops],
+    progress: _Progress,
+) -> dict[str, Any]:
+    """Publishes the shards of a part; returns their entries for the manifest, and its account."""
+    part = _Account()
+    with ExitStack() as stack:
+        writers = {kind: stack.enter_context(_shard(path)) for kind, path in paths.items()}
+        for image in images:
+            account = _Account.of(image)
+            if image.crops is not None:
+                for kind, writer in writers.items():
+                    for row in layouts[kind].rows(image.crops, image.number):
+                        writer.write(row.tobytes())
+            part.add(account)
+            progress.add(account, 1)
+    shards = []
+    for kind, path in paths.items():
+        records = part.counts.get(kind.label, 0)
+        shards.append(file_entry(path) | {"kind": kind.label, "records": records})
+    return {"shards": shards, "account": asdict(part)}
+
+
+@contextmanager
+def _shard(path: Path) -> Iterator[tf.io.TFRecordWriter]:
+    """A writer whose file appears at `path` when it is finished."""
+    with (
+        files.publish_file(path) as unfinished,
+        tf.io.TFRecordWriter(os.fspath(unfinished)) as writer,
+    ):
+        yield writer
+
+
+class _Layout:
+    """Where a crop's numbers stand in its serialized tf.train.Example, the same for all of a kind.
+
+    So that examples are filled in by columns instead of being built one by one.
+    """
+
+    def __init__(self, kind: CropKind, size: int):
+        self._kind = kind
+        # An example of random numbers shows where they come to stand.
+        rng = np.random.default_rng(0)
+        columns = {
+            "image": rng.bytes(size * size * 3),
+            "box": rng.random(4, np.float32).tobytes(),
+            "landmark": rng.random(10, np.float32).tobytes(),
+            "sample_id": rng.bytes(8),
+        }
+        features = {
+            name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[columns[name]]))
+            for name in ("image", "sample_id")
+        }
+        for name in ("box", "landmark"):
+            values = tf.train.FloatList(value=np.frombuffer(columns[name], np.float32))
+            features[name] = tf.train.Feature(float_list=values)
+        features["kind"] = tf.train.Feature(int64_list=tf.train.Int64List(value=[kind]))
+        example = tf.train.Example(features=tf.train.Features(feature=features))
+        content = example.SerializeToString(deterministic=True)
+        self._template = np.frombuffer(content, np.uint8)
+        self._places = {
+            name: slice(content.index(value), content.index(value) + len(value))
+            for name, value in columns.items()
+        }
+
+    def rows(self, crops: Crops, image_number: int) -> np.ndarray:
+        """The crops of this kind as serialized examples (N, bytes) uint8."""
+        own = np.flatnonzero(crops.kinds == self._kind)
+        columns = {
+            "image": crops.images[own],
+            "box": crops.boxes[own],
+            "landmark": crops.landmarks[own],
+            "sample_id": (image_number * IDS_PER_IMAGE + own).astype("<i8"),
+        }
+        rows = np.tile(self._template, (len(own), 1))
+        for name, place in self._places.items():
+            rows[:, place] = columns[name].view(np.uint8).reshape(len(own), place.stop - place.start)
+        return rows
