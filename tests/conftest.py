@@ -1,7 +1,11 @@
 """Fixtures for tests throughout the tree."""
 
-from collections.abc import Callable
+import contextlib
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 
@@ -19,3 +23,54 @@ def compiled(request: pytest.FixtureRequest) -> Callable[[Callable], Callable]:
     return lambda function: tf.function(
         function, jit_compile=request.param == "xla", autograph=False
     )
+
+
+@pytest.fixture(scope="session")
+def crop_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Makes a folder of crops of noise: faces are bright, and so is where the box ends.
+
+    Three pictures a part; `of_part(number)` gives the numbers of negatives, positives, parts and
+    landmark crops of each of its pictures.
+    """
+    from kptkit.data.crop_writer import write_crops
+    from kptkit.data.crops import CropKind, Crops, FacePart, ImageCrops
+    from kptkit.data.samples import FaceSamples
+
+    kinds_in_order = (CropKind.NEGATIVE, CropKind.POSITIVE, CropKind.PART, CropKind.LANDMARK)
+    sizes = {"pnet": 12, "rnet": 24, "onet": 48}
+
+    def crops_of(number: int, counts: tuple[int, ...], size: int) -> Crops:
+        rng = np.random.default_rng(number)
+        kinds = np.repeat(np.array(kinds_in_order, np.int8), counts)
+        shows = kinds != CropKind.NEGATIVE
+        pixels = (
+            rng.integers(0, 120, (len(kinds), size, size, 3)) + 120 * shows[:, None, None, None]
+        )
+        boxes = rng.uniform(-0.2, 0.2, (len(kinds), 4)).astype(np.float32)
+        landmarks = rng.uniform(0.1, 0.9, (len(kinds), 10)).astype(np.float32)
+        boxes[~shows] = np.nan
+        landmarks[kinds != CropKind.LANDMARK] = np.nan
+        return Crops(kinds, pixels.astype(np.uint8), boxes, landmarks)
+
+    def make(
+        stage: str = "pnet",
+        parts: int = 4,
+        of_part: Callable[[int], tuple[int, ...]] = lambda _: (9, 5, 4, 7),
+    ) -> Path:
+        def make_part(part: FacePart) -> Iterator[ImageCrops]:
+            for number in range(part.first_number, part.first_number + 3):
+                counts = of_part(part.first_number // 3)
+                yield ImageCrops("", number, crops_of(number, counts, sizes[stage]))
+
+        none = np.zeros(0, np.int64)
+        samples = FaceSamples(
+            ("",) * 3, none, np.zeros((0, 4)), none > 0, np.zeros((0, 5, 2)), complete=True
+        )
+        folder = tmp_path_factory.mktemp(stage) / "crops"
+        plan = {"stage": stage, "size": sizes[stage]}
+        with contextlib.redirect_stderr(io.StringIO()):
+            pieces = [FacePart(3 * number, samples) for number in range(parts)]
+            write_crops(folder, plan, pieces, make_part, workers=0)
+        return folder
+
+    return make
