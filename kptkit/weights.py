@@ -16,6 +16,8 @@ from kptkit.errors import InputError
 from kptkit.files import publish_file
 
 HEAD = "final_layer"
+# What NumPy raises for a file that is not what it says; a shape beyond all memory among it.
+_DAMAGES = (ValueError, OSError, EOFError, KeyError, RuntimeError, MemoryError)
 
 
 def save_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
@@ -25,7 +27,7 @@ def save_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
 
 
 def load_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Reads named arrays; objects (pickles) are refused.
+    """Reads named arrays; objects (pickles) are refused, and what would unfold beyond its file.
 
     Raises:
         InputError: the file is missing, truncated, altered or no `.npz` of plain arrays.
@@ -37,9 +39,19 @@ def load_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
         raise InputError(f"{path}: not an .npz weights file, or a truncated one")
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
+            members = archive.zip.infolist()
+            if any(x.compress_type != zipfile.ZIP_STORED for x in members):
+                raise ValueError("it is compressed")
+            if sum(x.file_size for x in members) > path.stat().st_size:
+                raise ValueError("it claims more than it holds")
+            arrays = {name: archive[name] for name in archive.files}
+    except (*_DAMAGES, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: damaged, or no file of plain arrays ({error})") from None
+    # NumPy hands out a member that is no array as its bytes; so are other programs' zip files made.
+    foreign = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
+    if foreign:
+        raise InputError(f"{path}: no file of plain arrays ({foreign[0]} is none)")
+    return arrays
 
 
 def model_arrays(model: keras.Model) -> dict[str, np.ndarray]:
@@ -105,6 +117,8 @@ def assign_weights(model: keras.Model, arrays: dict[str, np.ndarray], source: st
         expected, found = tuple(variable.shape), arrays[name].shape
         if expected != found:
             faults.append(f"{name} has shape {found}, expected {expected}")
+        elif arrays[name].dtype.kind not in "fiu":
+            faults.append(f"{name} holds {arrays[name].dtype}, expected numbers")
         elif not np.isfinite(arrays[name]).all():
             faults.append(f"{name} holds values that are not finite")
     if faults:

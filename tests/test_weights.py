@@ -1,5 +1,9 @@
 """Weights files: strict, checked to the bit, and never executed."""
 
+import io
+import zipfile
+from copy import copy
+
 import keras
 import numpy as np
 import pytest
@@ -68,6 +72,7 @@ def test_no_flipped_bit_changes_a_weight(saved):
         (lambda a: a.update({"conv9/kernel": np.zeros(1)}), "conv9/kernel has no place"),
         (lambda a: a.update({"conv1/bias": np.zeros(7)}), r"conv1/bias has shape \(7,\)"),
         (lambda a: a.update({"conv1/bias": np.full(4, np.nan)}), "not finite"),
+        (lambda a: a.update({"conv1/bias": np.full(4, "1")}), "conv1/bias holds <U1"),
     ],
 )
 def test_what_does_not_fit_is_named(saved, tmp_path, change, message):
@@ -83,6 +88,45 @@ def test_objects_are_refused(tmp_path):
     np.savez(tmp_path / "evil.npz", a=np.array([{"a": 1}], dtype=object))
     with pytest.raises(InputError, match="plain arrays"):
         weights.load_arrays(tmp_path / "evil.npz")
+
+
+def zip_file(path, content, compression=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", compression) as file:
+        file.writestr("a.npy", content)
+    return path
+
+
+def npy(array, **header):
+    """The bytes of an array whose header may say something else."""
+    file = io.BytesIO()
+    told = np.lib.format.header_data_from_array_1_0(array) | header
+    np.lib.format.write_array_header_1_0(file, told)
+    return file.getvalue() + array.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "compression", "message"),
+    [
+        (b"import os", zipfile.ZIP_STORED, "a is none"),
+        (npy(np.zeros(3)), zipfile.ZIP_DEFLATED, "compressed"),
+        (npy(np.zeros(3), shape=(2**40,)), zipfile.ZIP_STORED, "damaged"),
+        (npy(np.zeros(3), shape=(2**62,)), zipfile.ZIP_STORED, "damaged"),
+    ],
+)
+def test_what_is_no_array_or_would_unfold_is_refused(tmp_path, content, compression, message):
+    with pytest.raises(InputError, match=message):
+        weights.load_arrays(zip_file(tmp_path / "evil.npz", content, compression))
+
+
+def test_members_that_share_their_bytes_are_refused(tmp_path):
+    path = zip_file(tmp_path / "evil.npz", npy(np.zeros(1000)))
+    with zipfile.ZipFile(path, "a") as file:
+        for name in "bcdefghij":
+            file.filelist.append(copy(file.filelist[0]))
+            file.filelist[-1].filename = f"{name}.npy"
+        file._didModify = True
+    with pytest.raises(InputError, match="damaged"):
+        weights.load_arrays(path)
 
 
 def test_missing_file(tmp_path):
