@@ -22,6 +22,8 @@ LAYERS = [
             "face_recipes",
             "run",
             "weights",
+            "weights_mtcnn",
+            "cascade_weights",
             "checkpoint",
             "optimizer",
             "train_step",

@@ -1,0 +1,121 @@
+"""The weights of a cascade of MTCNN: one `.npz` for its networks, and a checksum beside it.
+
+A key is the stage and the variable's path, such as ``pnet/conv1/kernel``; a cascade in training
+holds the stages trained so far. ``FILE.sha256`` is what `sha256sum` writes and checks.
+"""
+
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kptkit.errors import InputError
+from kptkit.files import publish_file, sha256
+from kptkit.models.mtcnn import STAGES, Stage, mtcnn
+from kptkit.weights import assign_weights, load_arrays, model_arrays, save_arrays
+
+
+def save_cascade(path: str | os.PathLike, models: dict[Stage, keras.Model]) -> None:
+    """Publishes the weights of some or all stages at `path`, and their checksum."""
+    path = Path(path)
+    sidecar = _sidecar(path)
+    # A process killed in between leaves weights without a checksum, never with a wrong one.
+    sidecar.unlink(missing_ok=True)
+    arrays = {
+        f"{stage}/{name}": array
+        for stage, model in models.items()
+        for name, array in model_arrays(model).items()
+    }
+    save_arrays(path, arrays)
+    with publish_file(sidecar) as unfinished:
+        unfinished.write_text(f"{sha256(path)}  {path.name}\n")
+
+
+def load_cascade(source: str | os.PathLike) -> dict[Stage, keras.Model]:
+    """Builds the three networks with the weights of a file.
+
+    Args:
+        source: a file written by `save_cascade`; ``default``, the weights that come with the
+            package; or ``original``, the authors' weights once converted, see `original_path`. The
+            working folder is never searched for the two names.
+
+    Raises:
+        InputError: the file is missing, damaged, not what its checksum says, or does not hold three
+            networks of MTCNN with finite weights.
+    """
+    return load_stages(source, "onet")
+
+
+def load_stages(source: str | os.PathLike, up_to: Stage) -> dict[Stage, keras.Model]:
+    """As `load_cascade`, for the stages up to one; the file need not hold the later ones."""
+    path = _path_of(source)
+    _check(path)
+    by_stage: dict[str, dict[str, np.ndarray]] = {}
+    for key, array in load_arrays(path).items():
+        stage, _, name = key.partition("/")
+        by_stage.setdefault(stage, {})[name] = array
+    foreign = [stage for stage in by_stage if stage not in STAGES]
+    if foreign:
+        raise InputError(
+            f"{path}: {foreign[0]}: of no network of a cascade (expected {', '.join(STAGES)})"
+        )
+    stages = list(STAGES)[: list(STAGES).index(up_to) + 1]
+    missing = [stage for stage in stages if stage not in by_stage]
+    if missing:
+        held = ", ".join(by_stage) or "nothing"
+        raise InputError(f"{path}: holds {held}; {', '.join(missing)} must be in it too")
+    return {stage: stage_model(stage, by_stage[stage], str(path)) for stage in stages}
+
+
+def stage_model(stage: Stage, arrays: dict[str, np.ndarray], source: str) -> keras.Model:
+    """Builds one network with named weights, with a landmark head if they have one.
+
+    Args:
+        arrays: by the path of the variable, such as ``conv1/kernel``.
+        source: where they come from, for messages.
+
+    Raises:
+        InputError: an array is missing, left over, misshapen or not finite.
+    """
+    model = mtcnn(stage, landmarks="landmark/kernel" in arrays)
+    assign_weights(model, arrays, source)
+    return model
+
+
+def original_path() -> Path:
+    """Where the authors' published weights are kept once converted: in the user's cache folder,
+    $KPTKIT_CACHE or ~/.cache/kptkit."""
+    folder = os.environ.get("KPTKIT_CACHE") or Path.home() / ".cache" / "kptkit"
+    return Path(folder) / "mtcnn-original.npz"
+
+
+def _path_of(source: str | os.PathLike) -> Path:
+    if source == "default":
+        return Path(__file__).parent / "assets" / "mtcnn.npz"
+    if source != "original":
+        return Path(source)
+    path = original_path()
+    if not path.exists():
+        raise InputError(
+            f"{path}: the published weights are not here yet; convert them once: "
+            "python scripts/convert_weights.py --from facenet-pytorch DIR"
+        )
+    return path
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
+
+
+def _check(path: Path) -> None:
+    """Compares a file with its checksum, if it has one."""
+    sidecar = _sidecar(path)
+    if not (path.is_file() and sidecar.is_file()):
+        return
+    expected, found = sidecar.read_bytes().split(), sha256(path).encode()
+    if not expected or expected[0].lower() != found:
+        raise InputError(
+            f"{path}: its SHA-256 is {found.decode()}, not that of {sidecar.name}; one of the two "
+            "was damaged or changed, make or copy both again"
+        )
