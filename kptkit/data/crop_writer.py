@@ -68,6 +68,14 @@ def write_crops(
         raise InputError(f"{folder}: cannot be written: {error.message}") from None
 
 
+def summary(manifest: dict[str, Any]) -> str:
+    """One line about what a folder of crops holds, and what was left out."""
+    crops = ", ".join(f"{count:,} {kind}" for kind, count in manifest["counts"].items())
+    left_out = Counter(manifest["skipped"].values())
+    notes = {f"pictures {reason}": count for reason, count in left_out.items()} | manifest["notes"]
+    return f"{crops} crops" + "".join(f"; {count:,} {note}" for note, count in notes.items())
+
+
 @dataclass
 class _Account:
     """What pictures gave: crops by kind, what else happened how often, and who gave nothing."""
@@ -234,5 +242,7 @@ class _Layout:
         }
         rows = np.tile(self._template, (len(own), 1))
         for name, place in self._places.items():
-            rows[:, place] = columns[name].view(np.uint8).reshape(len(own), place.stop - place.start)
+            rows[:, place] = (
+                columns[name].view(np.uint8).reshape(len(own), place.stop - place.start)
+            )
         return rows

@@ -8,7 +8,8 @@ any download:
                                                     person whose face is seen also has `face_box`
                                                     (x, y, w, h) and `face_landmarks` (5, 2)
     annotations/wider_face_{train,val}_bbx_gt.txt   WIDER FACE's records
-    annotations/face_landmarks_{train,val}.txt      path, face box x1 y1 x2 y2, five points x y
+    annotations/face_landmarks_{train,val}.txt      CNN_FacePoint's lines: path, face box left right
+                                                    top bottom, five points x y
     manifest.json                                   what the set was made from
 """
 
@@ -31,7 +32,7 @@ from kptkit.skeletons import COCO_17
 __all__ = ["GENERATOR_VERSION", "Scene", "draw_scene", "write_demo_data"]
 
 # To be raised with every change of the pictures or labels that a seed gives.
-GENERATOR_VERSION = 4
+GENERATOR_VERSION = 5
 
 # The validation images' ids go on from here, so that no id stands for two images.
 _FIRST_ID = {"train": 1, "val": 1_000_001}
@@ -157,6 +158,6 @@ def _write_annotations(folder: Path, split: str, scenes: list[dict[str, Any]]) -
 
 def _landmark_line(name: str, person: dict[str, Any]) -> str:
     left, top, width, height = person["face_box"]
-    box = [left, top, left + width, top + height]
+    box = [left, left + width, top, top + height]
     numbers = box + [value for point in person["face_landmarks"] for value in point]
     return " ".join([name, *(f"{number:.2f}" for number in numbers)])

@@ -4,7 +4,7 @@ Annotations are drawn on a picture as some tool showed it: as the file stores it
 its EXIF tag says (most labelling tools). The sizes in the annotation file tell which.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -22,7 +22,9 @@ _MANY_IMAGES = 2_000
 
 
 @dataclass(frozen=True)
-class _Header:
+class Header:
+    """What a picture's file says about its size and orientation."""
+
     stored_wh: tuple[int, int]
     exif: int  # 1 to 8
 
@@ -53,13 +55,13 @@ def with_readable_images(
         InputError: too many pictures are missing or unreadable, or sizes match neither way, or
             some match only as stored and others only as turned.
     """
-    found = _read_headers(samples.image_paths)
+    found = read_headers(samples.image_paths)
     ledger = SkipLedger(len(found))
     for path, header in zip(samples.image_paths, found, strict=True):
         if isinstance(header, images.ImageError):
             ledger.record(path, header.reason)
     ledger.check()
-    readable = np.array([isinstance(header, _Header) for header in found])
+    readable = np.array([isinstance(header, Header) for header in found])
     kept = _with_images(samples, readable)
     if len(kept) == 0:
         first = images.printable(samples.image_paths[0])
@@ -70,22 +72,23 @@ def with_readable_images(
     if len(ledger):
         reasons = ", ".join(f"{count} {reason}" for reason, count in ledger.counts().items())
         report(f"{source}: pictures left out: {reasons}")
-    headers = [header for header in found if isinstance(header, _Header)]
+    headers = [header for header in found if isinstance(header, Header)]
     chosen = _matching_orientation(kept, headers, orientation, source, report)
     return replace(kept, orientation=chosen)
 
 
-def _read_headers(paths: tuple[str, ...]) -> list[_Header | images.ImageError]:
+def read_headers(paths: Sequence[str]) -> list[Header | images.ImageError]:
+    """The headers of pictures, or why they have none; nothing is decoded."""
     with ThreadPoolExecutor(16) as pool:
         headers = pool.map(_read_header, paths, chunksize=64)
         quiet = len(paths) < _MANY_IMAGES
         return list(tqdm(headers, "reading picture sizes", len(paths), disable=quiet))
 
 
-def _read_header(path: str) -> _Header | images.ImageError:
+def _read_header(path: str) -> Header | images.ImageError:
     try:
         content = images.read_bytes(path)
-        return _Header(images.image_size_wh(content), images.exif_orientation(content))
+        return Header(images.image_size_wh(content), images.exif_orientation(content))
     except images.ImageError as error:
         return error
 
@@ -105,7 +108,7 @@ def _with_images(samples: KeypointSamples, keep: np.ndarray) -> KeypointSamples:
 
 def _matching_orientation(
     samples: KeypointSamples,
-    headers: list[_Header],
+    headers: list[Header],
     orientation: Literal["auto"] | Orientation,
     source: str,
     report: Callable[[str], None],
@@ -138,7 +141,7 @@ def _matching_orientation(
 
 
 def _size_message(
-    samples: KeypointSamples, index: int, header: _Header, count: int, source: str
+    samples: KeypointSamples, index: int, header: Header, count: int, source: str
 ) -> str:
     stated, stored, displayed = (
         f"{width}x{height}"

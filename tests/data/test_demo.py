@@ -345,7 +345,7 @@ def test_face_files_say_the_same_as_the_json(folder, split):
     flat = [annotation for annotations in faces.values() for annotation in annotations]
     assert len(flat) > 5
     for line, annotation in zip(text.splitlines(), flat, strict=True):
-        x1, y1, x2, y2, *points = map(float, line.split()[1:])
+        x1, x2, y1, y2, *points = map(float, line.split()[1:])
         box = (x1, y1, x2 - x1, y2 - y1)
         np.testing.assert_allclose(box, annotation["face_box"], atol=0.011)
         np.testing.assert_allclose(points, np.ravel(annotation["face_landmarks"]))
