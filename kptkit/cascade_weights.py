@@ -36,9 +36,10 @@ def load_cascade(source: str | os.PathLike) -> dict[Stage, keras.Model]:
     """Builds the three networks with the weights of a file.
 
     Args:
-        source: a file written by `save_cascade`; ``default``, the weights that come with the
-            package; or ``original``, the authors' weights once converted, see `original_path`. The
-            working folder is never searched for the two names.
+        source: a file written by `save_cascade`, or a folder that holds it as `mtcnn.npz`, such as
+            training's runs/mtcnn; ``default``, the weights that come with the package; or
+            ``original``, the authors' weights once converted, see `original_path`. The working
+            folder is never searched for the two names.
 
     Raises:
         InputError: the file is missing, damaged, not what its checksum says, or does not hold three
@@ -94,7 +95,8 @@ def _path_of(source: str | os.PathLike) -> Path:
     if source == "default":
         return Path(__file__).parent / "assets" / "mtcnn.npz"
     if source != "original":
-        return Path(source)
+        path = Path(source)
+        return path / "mtcnn.npz" if path.is_dir() else path
     path = original_path()
     if not path.exists():
         raise InputError(

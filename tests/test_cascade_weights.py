@@ -41,6 +41,7 @@ def assert_same_weights(found, expected):
 def test_round_trip(saved, models):
     assert_same_weights(load_cascade(saved), models)
     assert_same_weights(load_cascade(str(saved)), models)
+    assert_same_weights(load_cascade(saved.parent), models)
     assert "pnet/conv1/kernel" in load_arrays(saved)
 
 
