@@ -107,23 +107,34 @@ def published(project):
 
 
 def published_state(stage):
-    """A published state dict, read without PyTorch and without running the pickle in it.
+    """A published state dict, read without PyTorch and without running the pickles in it.
 
-    Such a file is five pickles, the fourth with each tensor's name and storage and the fifth with
-    the order of the storages, which follow as a length and float32 each.
+    Such a file is five pickles, the fourth with each tensor's name, storage, offset, sides and
+    strides, and the fifth with the order of the storages, which follow: a length and float32 each.
     """
     with open(published("facenet-pytorch") / PUBLISHED[stage][0], "rb") as file:
-        texts = [
-            [a for _, a, _ in pickletools.genops(file) if isinstance(a, str)] for _ in range(5)
-        ]
+        *_, tensors, keys = [list(pickletools.genops(file)) for _ in range(5)]
         storages = {}
-        for key in texts[4]:
+        for key in (text for _, text, _ in keys if isinstance(text, str)):
             (length,) = struct.unpack("<q", file.read(8))
             storages[key] = np.frombuffer(file.read(4 * length), "<f4")
         assert file.read() == b""
-    used = [text for text in texts[3] if re.fullmatch(r"\w+\.(weight|bias)|\d+", text)]
-    state = dict(zip(used[::2], (storages[key] for key in used[1::2]), strict=True))
-    return {name: state[name].reshape(x.shape) for name, x in random_state(stage).items()}
+    state, numbers = {}, []
+    for code, value, _ in tensors:
+        if code.name == "BINUNICODE" and re.fullmatch(r"\w+\.(weight|bias)", value):
+            name = value
+        elif code.name == "BINUNICODE" and value in storages:
+            storage = storages[value]
+        elif code.name == "BINPERSID":
+            numbers = []
+        elif code.name.startswith("BININT"):
+            numbers.append(value)
+        elif code.name == "NEWFALSE":
+            rank = len(numbers) // 2
+            sides, strides = numbers[1 : 1 + rank], numbers[1 + rank :]
+            strides = [4 * stride for stride in strides]
+            state[name] = np.lib.stride_tricks.as_strided(storage, sides, strides)
+    return state
 
 
 def published_variables(stage):

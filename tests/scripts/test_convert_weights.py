@@ -6,7 +6,13 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from mtcnn_sources import random_state, random_variables
+from mtcnn_sources import (
+    published,
+    published_state,
+    published_variables,
+    random_state,
+    random_variables,
+)
 
 from kptkit.cascade_weights import load_cascade, stage_model
 from kptkit.models.mtcnn import STAGES
@@ -87,6 +93,22 @@ def test_facenet_pytorch_goes_to_the_cache_folder(run_script, states, tmp_path, 
     assert done.out.splitlines()[-1] == f"written: {out}"
     assert_converted(out, from_facenet_pytorch, random_state)
     assert load_cascade("original")
+
+
+@pytest.mark.parametrize(
+    ("project", "folder", "convert", "arrays_of"),
+    [
+        ("facenet-pytorch", "facenet-pytorch", from_facenet_pytorch, published_state),
+        ("aittsmd", "AITTSMD", from_aittsmd, published_variables),
+    ],
+)
+def test_the_published_files(run_script, tmp_path, project, folder, convert, arrays_of):
+    source, out = published(folder), tmp_path / "a.npz"
+    if project == "facenet-pytorch":
+        pytest.importorskip("torch", reason="needs PyTorch (the extra `weights`)")
+    done = run_script("convert_weights.py", source, "--from", project, "--out", out)
+    assert done.code == 0, done
+    assert_converted(out, convert, arrays_of)
 
 
 def test_without_pytorch(run_script, tmp_path, monkeypatch):
