@@ -19,7 +19,7 @@ class FaceRecipe(Learning):
     The defaults are P-Net's in AITTSMD/MTCNN-Tensorflow, the trainer that was used most.
     """
 
-    landmarks: bool = True
+    landmark_head: bool = True
     """Whether P-Net and R-Net learn landmarks too; O-Net always does."""
     class_ratio: tuple[int, int, int, int] = (3, 1, 1, 2)
     """Negatives, positives, parts and landmark crops in every batch."""

@@ -198,6 +198,7 @@ def mtcnn_loss(
     batch: dict[str, Tensor],
     outputs: dict[str, Tensor],
     weights: tuple[float, float, float] = (1.0, 0.5, 0.5),
+    keep: float = 0.7,
 ) -> Tensor:
     """The multi-task loss of one network of MTCNN.
 
@@ -211,12 +212,14 @@ def mtcnn_loss(
             that term is left out.
         weights: of classification, box and landmarks; the paper has 1, 0.5, 0.5 for P-Net and R-Net
             and 1, 0.5, 1 for O-Net.
+        keep: the share of samples that `classification_ohem` learns from.
 
     Returns:
         (B,) float32, whose mean is the loss.
     """
     logits, box = ops.reshape(outputs["logits"], (-1, 2)), ops.reshape(outputs["box"], (-1, 4))
-    loss = weights[0] * classification_ohem(batch["is_face"], logits, batch["class_valid"])
+    classified = classification_ohem(batch["is_face"], logits, batch["class_valid"], keep)
+    loss = weights[0] * classified
     loss += weights[1] * masked_regression(batch["box"], box, batch["box_valid"])
     if "landmark" in outputs:
         landmark = ops.reshape(outputs["landmark"], (-1, 10))

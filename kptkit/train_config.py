@@ -2,14 +2,19 @@
 
 import difflib
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
 from kptkit.commands import flag_value
+from kptkit.data.face_lists import FaceLists
+from kptkit.data.hard_mining import HardMiningConfig
 from kptkit.data.pose_data import DataConfig
 from kptkit.errors import InputError
+from kptkit.face_recipes import FACE_RECIPES, FaceRecipe
+from kptkit.models.mtcnn import Stage
 from kptkit.recipes import RECIPES, PoseRecipe
 
 
@@ -71,6 +76,81 @@ def default_config(arguments: list[str]) -> TrainConfig:
     name = flag_value(arguments, "--recipe") or name
     check_name("--recipe", name, RECIPES)
     return TrainConfig(recipe=name, constants=RECIPES[name])
+
+
+@dataclass(frozen=True)
+class FaceOptions(RunOptions):
+    """How the run of a network of the cascade is carried out."""
+
+    init: str | None = None
+    """Cascade to start from: default (packaged), original (published, converted) or a file."""
+    workers: int | None = None
+    """With --stage all: processes that mine; none: one per core."""
+
+
+@dataclass(frozen=True)
+class FaceDataConfig:
+    """Where the crops stand, and the faces that the cascade is judged on."""
+
+    train: Path | None = None
+    """Folder of crops; none: data/STAGE. With --stage all: the folder in which those of the three
+    stages are mined; none: data."""
+    val: str = "0.1"
+    """Folder of crops to be judged by, or a share of the shards of --data.train."""
+    val_annotations: Path | None = None
+    """Faces in WIDER FACE's format, for the finished cascade; none at all: the demo set's, where
+    everything else is the demo set's too."""
+    val_images: Path | None = None
+    """Folder of its pictures."""
+    val_landmarks: Path | None = None
+    """Faces with five points, for the finished cascade."""
+    val_landmark_images: Path | None = None
+    """Folder of its pictures."""
+
+
+@dataclass(frozen=True)
+class FaceTrainConfig:
+    """Which networks of the cascade to train, on what, and where to."""
+
+    recipe: str
+    """Where the constants start from; none: the demo's, or wider with --data.train or
+    --annotations."""
+    constants: Annotated[FaceRecipe, tyro.conf.arg(name="")]
+    stage: Literal["pnet", "rnet", "onet", "all"] = "all"
+    """One network, or all of them, each mined first; constants given then hold for all three."""
+    lists: tyro.conf.OmitArgPrefixes[FaceLists] = FaceLists()
+    hard: HardMiningConfig = HardMiningConfig()
+    """With --stage all: how hard examples are mined."""
+    data: FaceDataConfig = FaceDataConfig()
+    options: Annotated[FaceOptions, tyro.conf.arg(name="")] = FaceOptions()
+    out: Path = Path("runs")
+    """Folder of the run folders pnet, rnet and onet, and of mtcnn, the cascade trained so far."""
+
+    def recipe_of(self, stage: Stage) -> FaceRecipe:
+        """The constants of a stage: those of the recipe, but for those given by flags."""
+        recipes = FACE_RECIPES[self.recipe]
+        start = recipes["pnet" if self.stage == "all" else self.stage]
+        given = {
+            field.name: value
+            for field in fields(FaceRecipe)
+            if (value := getattr(self.constants, field.name)) != getattr(start, field.name)
+        }
+        return replace(recipes[stage], **given)
+
+
+def default_face_config(arguments: list[str]) -> FaceTrainConfig:
+    """As `default_config`, for the cascade: the constants are those of `--stage`.
+
+    Raises:
+        InputError: there is no such recipe.
+    """
+    own_data = any(a.startswith(("--data.train", "--annotations")) for a in arguments)
+    name = flag_value(arguments, "--recipe") or ("wider" if own_data else "demo")
+    check_name("--recipe", name, FACE_RECIPES)
+    stage = flag_value(arguments, "--stage") or "all"
+    # A stage that does not exist is refused with the other flags.
+    constants = FACE_RECIPES[name].get(stage, FACE_RECIPES[name]["pnet"])
+    return FaceTrainConfig(recipe=name, constants=constants)
 
 
 def check_name(flag: str, name: str, known: Collection[str]) -> None:

@@ -32,7 +32,17 @@ LAYERS = [
     ),
     ("estimators", ["pose_network", "pose", "evaluate"]),
     ("doors", ["image_graph", "program", "pose_program", "export", "serving"]),
-    ("commands", ["train_config", "train_pose", "commands"]),
+    (
+        "commands",
+        [
+            "train_config",
+            "train_pose",
+            "mine_face",
+            "train_stage",
+            "train_face",
+            "commands",
+        ],
+    ),
 ]
 FILES = sorted((ROOT / "kptkit").rglob("*.py"))
 COMMANDS = [p for f in ("scripts", "data_prep", "benchmarks") for p in (ROOT / f).glob("*.py")]

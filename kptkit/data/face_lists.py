@@ -35,9 +35,13 @@ class FaceLists:
     --images."""
 
 
-def demo_lists(folder: Path = DEMO, split: str = "train") -> FaceLists:
-    """The lists of the demo set, which is drawn if it does not stand there."""
-    write_demo_data(folder)
+def demo_lists(folder: Path = DEMO, split: str = "train", **scenes: int) -> FaceLists:
+    """The lists of the demo set, which is drawn if it does not stand there.
+
+    Args:
+        scenes: how many, as `write_demo_data` takes them.
+    """
+    write_demo_data(folder, **scenes)
     return FaceLists(
         annotations=(folder / f"annotations/wider_face_{split}_bbx_gt.txt",),
         images=(folder / "images",),

@@ -48,6 +48,9 @@ class CropSet:
         """All crops of a folder."""
         return cls(records, {kind: np.arange(records.counts[kind]) for kind in KINDS})
 
+    def __len__(self) -> int:
+        return sum(self.counts().values())
+
     def counts(self) -> dict[CropKind, int]:
         """The number of crops of each kind."""
         return {kind: len(indices) for kind, indices in self.indices.items()}
@@ -179,7 +182,6 @@ def training_batches(
 
 def evaluation_batches(crops: CropSet, batch_size: int) -> tf.data.Dataset:
     """Every crop once, kind after kind, as it was mined; the last batch may be smaller."""
-    total = sum(crops.counts().values())
     kinds = np.repeat(np.arange(4), [len(crops.indices[kind]) for kind in KINDS])
     places = np.concatenate([crops.indices[kind] for kind in KINDS])
 
@@ -195,7 +197,7 @@ def evaluation_batches(crops: CropSet, batch_size: int) -> tf.data.Dataset:
     def load(first: tf.Tensor) -> Batch:
         return _parsed(tf.numpy_function(read, [first], tf.string), None, crops.records.size)
 
-    return tf.data.Dataset.range(0, total, batch_size).map(load).prefetch(1)
+    return tf.data.Dataset.range(0, len(crops), batch_size).map(load).prefetch(1)
 
 
 def _spread(counts: ClassCounts) -> np.ndarray:

@@ -41,7 +41,7 @@ class DataConfig:
         paths = {
             name: os.path.abspath(value)
             for name in ("train", "val", "images", "val_images")
-            if (value := getattr(self, name)) and not (name == "val" and _is_share(value))
+            if (value := getattr(self, name)) and not (name == "val" and is_share(value))
         }
         return replace(self, **paths)
 
@@ -79,7 +79,7 @@ def load_pose_data(config: DataConfig) -> PoseData:
         )
     notices: list[str] = []
     if Path(config.train).is_dir():
-        if _is_share(config.val):
+        if is_share(config.val):
             raise InputError("--data.val: records cannot be split; expected a COCO json")
         records = RecordSource(config.train)
         schema = with_flip_pairs(records.samples.schema, config.flip_pairs)
@@ -90,7 +90,7 @@ def load_pose_data(config: DataConfig) -> PoseData:
         coco = load_coco(config.train, category=config.category)
         notices += coco.notices
         schema = with_flip_pairs(coco.schema, config.flip_pairs)
-        if _is_share(config.val):
+        if is_share(config.val):
             coco, rest = split_by_image(coco, float(config.val), seed=0)
             held_out = _pose_set(rest, config.images, config)
         else:
@@ -106,7 +106,7 @@ def load_pose_data(config: DataConfig) -> PoseData:
 
 def load_held_out(config: DataConfig, notices: list[str]) -> PoseSet:
     """The held-out persons of a data configuration, as training and evaluation see them."""
-    if _is_share(config.val):
+    if is_share(config.val):
         coco = load_coco(config.train, category=config.category)
         _, rest = split_by_image(coco, float(config.val), seed=0)
         return _pose_set(rest, config.images, config)
@@ -159,7 +159,8 @@ def _samples(coco: CocoFile, images: str | None, config: DataConfig) -> Keypoint
     return replace(samples, schema=with_flip_pairs(samples.schema, config.flip_pairs))
 
 
-def _is_share(value: str | None) -> bool:
+def is_share(value: str | None) -> bool:
+    """Whether a flag is a number between 0 and 1, and no path."""
     try:
         return 0 < float(value or "") < 1
     except ValueError:
