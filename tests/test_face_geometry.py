@@ -88,11 +88,12 @@ def test_mirroring_offsets_is_mirroring_pixels(xp):
 @pytest.mark.parametrize(
     ("box", "expected"),
     [
-        ((0, 0, 0, 0), (0, 0, 1, 1)),  # a square has at least one pixel (and -0.5 rounds to 0)
+        ((0, 0, 0, 0), (0, 0, 1, 1)),  # at least one pixel
         ((0, 0, 10, 10), (0, 0, 10, 10)),
         ((2, 0, 6, 10), (-1, 0, 9, 10)),
-        ((0.4, 0.4, 10.2, 3.4), (0, -3, 10, 7)),
-        ((-8, 4, -2, 5), (-8, 2, -2, 8)),  # a corner at 1.5 rounds to even
+        ((0.4, 0.4, 10.2, 3.4), (0, -3, 10, 6)),
+        ((-8, 4, -2, 5), (-8, 1, -2, 7)),
+        ((0.25, 0.5, 8.75, 9), (0, 0, 8, 9)),  # 8.5 pixels: one side is cut to 8, one to 9
     ],
 )
 def test_square(box, expected, xp):

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     ("ground", ["errors", "files", "skeletons", "boxes", "affine", "face_geometry"]),
     ("pictures", ["image_headers", "images"]),
-    ("maths", ["encode", "decode", "losses"]),
+    ("maths", ["encode", "decode", "losses", "area_resize", "suppression"]),
     ("networks", ["models."]),
     ("data", ["data."]),
     ("judges", ["metrics.", "visualize"]),
@@ -30,7 +30,7 @@ LAYERS = [
             "train",
         ],
     ),
-    ("estimators", ["pose_network", "pose", "evaluate"]),
+    ("estimators", ["pose_network", "pose", "evaluate", "cascade", "face_crops", "face"]),
     ("doors", ["image_graph", "program", "pose_program", "export", "serving"]),
     (
         "commands",

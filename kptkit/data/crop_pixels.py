@@ -21,8 +21,8 @@ def cut_crops(image: np.ndarray, windows_xyxy: np.ndarray, size: int) -> np.ndar
 
     Args:
         image: (H, W, 3) uint8.
-        windows_xyxy: (N, 4) whole numbers, squares with a side of at least one pixel; they may
-            reach beyond the picture or lie outside.
+        windows_xyxy: (N, 4) whole numbers, at least one pixel each way, squares to within a pixel
+            (`kptkit.face_geometry.square`); they may reach beyond the picture or lie outside.
         size: side of the crops in pixels.
     """
     windows = np.asarray(windows_xyxy, np.int64).reshape(-1, 4)
@@ -61,8 +61,8 @@ def _from_integral(integral: np.ndarray, windows: np.ndarray, size: int) -> np.n
 
 def _cell_means(integral: np.ndarray, windows: np.ndarray, size: int) -> np.ndarray:
     height, width = integral.shape[0] - 1, integral.shape[1] - 1
-    side = (windows[:, 2] - windows[:, 0]) / size
-    lines = windows[:, :2, None] + side[:, None, None] * np.arange(size + 1)
+    sides = (windows[:, 2:] - windows[:, :2]) / size
+    lines = windows[:, :2, None] + sides[:, :, None] * np.arange(size + 1)
     lines = np.clip(lines, 0, [[width], [height]])
     low = np.minimum(lines.astype(np.int64), [[width - 1], [height - 1]])
     across, down = (lines - low)[:, 0, None, :, None], (lines - low)[:, 1, :, None, None]
@@ -74,4 +74,4 @@ def _cell_means(integral: np.ndarray, windows: np.ndarray, size: int) -> np.ndar
     upper = upper_left + (upper_right - upper_left) * across
     lower = lower_left + (lower_right - lower_left) * across
     cells = np.diff(np.diff(upper + (lower - upper) * down, axis=1), axis=2)
-    return np.rint(cells / np.square(side)[:, None, None, None]).astype(np.uint8)
+    return np.rint(cells / np.prod(sides, axis=1)[:, None, None, None]).astype(np.uint8)
