@@ -129,6 +129,19 @@ def test_a_step_is_the_same_wherever_the_run_started(records):
             np.testing.assert_array_equal(one[name], other[name], err_msg=name)
     other_seed = batches(crops, 0, 1, **varied, seed=6)[0]
     assert (other_seed["sample_id"] != whole[0]["sample_id"]).any()
+    alone = CropSet.whole(records).at_most(1)
+    images = [batches(alone, 0, 1, **varied, seed=seed)[0]["image"] for seed in (5, 6)]
+    assert (images[0] != images[1]).any(axis=(1, 2, 3)).all()
+
+
+def test_kinds_of_equal_size_have_orders_of_their_own(crop_folder):
+    crops = CropSet.whole(CropRecords(crop_folder(parts=2, of_part=lambda _: (6, 6, 6, 6))))
+    found = batches(crops, 0, 3, batch_size=24, ratio=(1, 1, 1, 1))
+    orders = []
+    for kind in KINDS:
+        ids = np.concatenate([b["sample_id"][kinds_of(b) == kind] for b in found])
+        orders.append(tuple(np.argsort(ids).tolist()))
+    assert len(set(orders)) == 4
 
 
 def test_crops_are_varied_in_training_alone(records):
