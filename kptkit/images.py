@@ -95,6 +95,19 @@ def decode_image(data: bytes, orientation: Orientation = "stored") -> np.ndarray
     return _upright(image, exif_orientation(data)) if orientation == "exif" else image
 
 
+def upright_image(image: np.ndarray | str | os.PathLike) -> np.ndarray:
+    """A caller's picture, an array as for `as_image` or a path, as (H, W, 3) uint8 RGB, contiguous.
+
+    A file's EXIF orientation is applied.
+
+    Raises:
+        ImageError: the picture cannot be used; the message names the path or what was passed.
+    """
+    if isinstance(image, (str, os.PathLike)):
+        return read_image(image, orientation="exif")
+    return as_image(image)
+
+
 def as_image(array: np.ndarray) -> np.ndarray:
     """A caller's array as a picture: (H, W, 3) uint8, contiguous; it may share `array`'s memory.
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kptkit import affine, boxes
-from kptkit.images import as_image, read_image
+from kptkit.images import upright_image
 from kptkit.pose_network import build_model, crops_to_heatmaps, heatmaps_to_crop
 from kptkit.recipes import PoseRecipe
 from kptkit.run import load_run
@@ -72,9 +72,7 @@ class PoseEstimator:
         Raises:
             InputError: the picture cannot be used, or a box is empty or not finite.
         """
-        if isinstance(image, (str, os.PathLike)):
-            image = read_image(image, orientation="exif")
-        image = as_image(image)
+        image = upright_image(image)
         if boxes_xyxy is None:
             boxes_xyxy = np.array([[0, 0, image.shape[1], image.shape[0]]])
         boxes_xyxy = boxes.checked(boxes_xyxy)
