@@ -1,38 +1,33 @@
 """Trained networks as programs for strangers: a SavedModel in a version folder, for TF Serving.
 
-What is written is loaded again and compared with the estimator before it appears under its name.
-`assets.extra/export.json` says what the program takes and gives, and holds the sha256 of its files.
+What is written is loaded again and compared with what it was made of before it appears under its
+name. `assets.extra/export.json` says what it takes and gives, and holds the sha256 of its files.
 """
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import tensorflow as tf
 
-from kptkit import pose_program
+from kptkit import face_program, pose_program
+from kptkit.cascade import CascadeConfig
 from kptkit.errors import InputError
+from kptkit.export_check import Signature, compare_face, compare_pose
+from kptkit.face import FaceDetector
+from kptkit.face_program import FaceProgram
 from kptkit.files import locked, publish_folder, remove_unfinished, sha256, write_json
 from kptkit.image_headers import MAX_PIXELS
-from kptkit.images import MAX_FILE_BYTES, decode_image, encode_jpeg
+from kptkit.images import MAX_FILE_BYTES
 from kptkit.pose import PoseEstimator
 from kptkit.pose_network import build_model
 from kptkit.pose_program import PoseProgram
 from kptkit.program import MAX_PICTURES
 from kptkit.run import load_run
 from kptkit.weights import load_weights
-
-# What a program may differ by from the estimator it was made of: pixels, score.
-MAX_DIFFERENCES = np.array([0.05, 1e-3])
-# By how much a box is moved, in pixels, to see which keypoints are fit for the comparison.
-_NUDGES = (-1e-3, 1e-3)
-
-Signature = Callable[..., dict[str, tf.Tensor]]
 
 MANIFEST = Path("assets.extra", "export.json")
 
@@ -87,6 +82,46 @@ def export_pose(
     return path
 
 
+def export_face(
+    weights: str | os.PathLike = "default",
+    out: str | os.PathLike = "runs/mtcnn/export",
+    version: int | None = None,
+    config: CascadeConfig | None = None,
+    max_faces: int = 1000,
+) -> Path:
+    """Writes a face detector as a SavedModel; its signatures: `kptkit.face_program`.
+
+    Args:
+        weights: as for `kptkit.cascade_weights.load_cascade`.
+        out: where version folders stand.
+        version: the number to publish under; none: one more than the highest there.
+        config: pyramid and thresholds, which the program keeps for good.
+        max_faces: of a picture with more faces, the best-scored ones are told.
+
+    Returns:
+        The version folder.
+
+    Raises:
+        InputError: the weights cannot be read, or the version exists.
+        RuntimeError: the written program answers something else than the detector.
+    """
+    settings = dataclasses.asdict(config or CascadeConfig())
+    detector = FaceDetector(weights, **settings)
+    program = FaceProgram(detector.cascade, max_faces)
+    with _new_version(out, version) as (path, folder):
+        signatures = program.save(folder)
+        description = {
+            "task": "face",
+            "weights": os.fspath(weights),
+            "cascade": settings,
+            "signatures": _described(signatures, face_program.MEANINGS),
+            "limits": {"faces_on_a_picture": max_faces} | PICTURE_LIMITS,
+            "largest_difference": compare_face(_reloaded(folder), detector, max_faces),
+        }
+        _write_manifest(folder, description)
+    return path
+
+
 @contextmanager
 def _new_version(out: str | os.PathLike, version: int | None) -> Iterator[tuple[Path, Path]]:
     """Yields a version's final path, and an empty folder that gets that name once it is filled."""
@@ -136,43 +171,3 @@ def _described(signatures: dict[str, Any], meanings: dict[str, str]) -> dict[str
         }
         for name, f in signatures.items()
     }
-
-
-def compare_pose(served: Signature, estimator: PoseEstimator) -> dict[str, float]:
-    """The largest differences between a program's answers and those of the estimator it came from.
-
-    A keypoint that leaps when its box moves by a thousandth of a pixel lies where two places of the
-    heatmap are equally high; it says nothing about the program and is left out.
-
-    Raises:
-        RuntimeError: they exceed what rounding explains.
-    """
-    noise = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
-    data = encode_jpeg(cv2.resize(noise, (320, 240), interpolation=cv2.INTER_CUBIC))
-    image = decode_image(data)
-    boxes = np.array([[40, 30, 140, 220], [190, -20, 350, 180]], np.float32)
-    padded = np.concatenate([boxes, np.zeros((1, 4), np.float32)])
-    answer = served(image_bytes=tf.constant([data]), boxes=tf.constant(padded[None]))
-    answer = np.concatenate([answer["keypoints"], answer["keypoint_scores"][..., None]], axis=-1)[0]
-    if answer[2].any():
-        raise RuntimeError("the written program finds keypoints in a padded box")
-
-    expected = estimator.predict(image, boxes).keypoints
-    moved = [
-        _differences(estimator.predict(image, boxes + by).keypoints, expected) for by in _NUDGES
-    ]
-    steady = (np.max(moved, axis=0) <= MAX_DIFFERENCES / 2).all(axis=-1)
-    largest = _differences(answer[:2], expected)[steady].max(axis=0, initial=0.0)
-    if not (largest <= MAX_DIFFERENCES).all():
-        raise RuntimeError(
-            f"the written program and the estimator differ by {largest} px and score, expected at "
-            f"most {MAX_DIFFERENCES}"
-        )
-    keypoints_px, scores = largest.tolist()
-    return {"keypoints_px": keypoints_px, "scores": scores, "keypoints_compared": int(steady.sum())}
-
-
-def _differences(keypoints: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """How far apart keypoints (..., K, 3) are, in pixels and in score: (..., K, 2)."""
-    far = np.linalg.norm(keypoints[..., :2] - others[..., :2], axis=-1)
-    return np.stack([far, np.abs(keypoints[..., 2] - others[..., 2])], axis=-1)

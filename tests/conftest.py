@@ -74,3 +74,25 @@ def crop_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def cascade_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cascade that has learnt nothing: above scores of 0.6 it takes some of any noise for faces.
+
+    Its boxes stay near the windows that it looks at.
+    """
+    from kptkit.cascade_weights import save_cascade
+    from kptkit.models.mtcnn import STAGES, mtcnn
+
+    rng = np.random.default_rng(1)
+    models = {stage: mtcnn(stage) for stage in STAGES}
+    for model in models.values():
+        for variable in model.variables:
+            if variable.path.endswith("kernel"):
+                spread = np.sqrt(2 / np.prod(variable.shape[:-1]))
+                spread *= 0.1 if variable.path.startswith("box") else 1
+                variable.assign(rng.normal(0, spread, variable.shape))
+    path = tmp_path_factory.mktemp("cascade") / "mtcnn.npz"
+    save_cascade(path, models)
+    return path

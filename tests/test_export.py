@@ -12,7 +12,6 @@ import pytest
 from kptkit import export
 from kptkit.errors import InputError
 from kptkit.files import sha256
-from kptkit.pose import PosePrediction
 from kptkit.pose_network import build_model
 from kptkit.recipes import RECIPES
 from kptkit.run import PoseRun
@@ -111,40 +110,6 @@ def test_versions_that_are_refused(run, exported, version, message):
     with pytest.raises(InputError, match=message):
         export.export_pose(run.folder, version=version)
     assert sorted(exported.rglob("*")) == before
-
-
-@pytest.mark.parametrize(
-    ("changed", "by", "message"),
-    [
-        (np.s_[0, 0, 0, 0], 0.0, None),
-        (np.s_[0, 0, 0, 0], 0.04, None),
-        (np.s_[0, 1, 0, 1], 0.06, "differ by"),
-        (np.s_[0, 0, 0, 2], 0.002, "differ by"),
-        (np.s_[0, 0, 0, 2], np.nan, "differ by"),
-        (np.s_[0, 2, 0, 0], 1.0, "padded box"),
-        # The last keypoint is undecided: whatever is served proves nothing.
-        (np.s_[0, 0, -1, 0], 9.0, None),
-    ],
-)
-def test_other_answers_are_told_apart(changed, by, message):
-    class Estimator:
-        def predict(self, _, boxes):
-            keypoints = np.tile(np.float32([5, 7, 0.5]), (2, 4, 1))
-            keypoints[:, -1, 0] += np.sign(boxes[:, 0] - np.round(boxes[:, 0]))
-            return PosePrediction(keypoints, keypoints[..., 2].mean(axis=1), boxes)
-
-    def served(image_bytes, boxes):
-        assert (image_bytes.shape, boxes.shape) == ((1,), (1, 3, 4))
-        answer = np.zeros((1, 3, 4, 3), np.float32)
-        answer[0, :2] = [5, 7, 0.5]
-        answer[changed] += by
-        return {"keypoints": answer[..., :2], "keypoint_scores": answer[..., 2]}
-
-    if message:
-        with pytest.raises(RuntimeError, match=message):
-            export.compare_pose(served, Estimator())
-    else:
-        assert export.compare_pose(served, Estimator())["keypoints_compared"] == 6
 
 
 def test_a_run_that_cannot_be_read(tmp_path):

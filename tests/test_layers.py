@@ -31,7 +31,18 @@ LAYERS = [
         ],
     ),
     ("estimators", ["pose_network", "pose", "evaluate", "cascade", "face_crops", "face"]),
-    ("doors", ["image_graph", "program", "pose_program", "export", "serving"]),
+    (
+        "doors",
+        [
+            "image_graph",
+            "program",
+            "pose_program",
+            "face_program",
+            "export_check",
+            "export",
+            "serving",
+        ],
+    ),
     (
         "commands",
         [

@@ -27,3 +27,30 @@ def test_a_run_becomes_a_numbered_version(run_script, workplace, tmp_path):
 
 def test_no_run(run_script, tmp_path):
     assert "no run folder" in run_script("export.py", tmp_path).error
+
+
+def test_a_cascade_becomes_a_numbered_version(run_script, cascade_file, tmp_path):
+    face = ("--task", "face", "--weights", cascade_file.parent, "--out", tmp_path)
+    flags = ("--min-face-size", 60, "--score-thresholds", 0.6, 0.6, 0.5, "--max-faces", 9)
+    done = run_script("export.py", *face, *flags)
+    assert done.code == 0, done
+    serving, images, compared, written = done.out.splitlines()
+    assert serving == (
+        "serving_default: image_bytes string[N] -> boxes float32[N, ?, 4], scores float32[N, ?], "
+        "landmarks float32[N, ?, 5, 2], counts int32[N]"
+    )
+    assert images.startswith("images: images uint8[N, ?, ?, 3] -> boxes")
+    assert "faces of drawn scenes differ from the detector's by at most 0.00" in compared
+    assert written == f"written: {tmp_path}/1"
+    manifest = json.loads((tmp_path / "1/assets.extra/export.json").read_text())
+    assert manifest["cascade"]["min_face_size"] == 60
+    assert manifest["cascade"]["score_thresholds"] == [0.6, 0.6, 0.5]
+    assert manifest["limits"]["faces_on_a_picture"] == 9
+
+
+def test_a_cascade_that_cannot_be(run_script, tmp_path):
+    face = ("--task", "face", "--out", tmp_path / "out")
+    error = run_script("export.py", *face, "--weights", tmp_path / "no.npz").error
+    assert "no such weights file" in error
+    assert "scale_factor: 2.0" in run_script("export.py", *face, "--scale-factor", 2).error
+    assert list(tmp_path.iterdir()) == []

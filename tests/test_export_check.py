@@ -1,0 +1,96 @@
+"""Programs that answer something else than what they were made of are told apart."""
+
+import numpy as np
+import pytest
+
+from kptkit import export_check
+from kptkit.face import FacePrediction
+from kptkit.pose import PosePrediction
+
+
+def outcome(message, compare, *arguments):
+    """What a comparison gives, or None where it refuses as `message` says."""
+    if message is None:
+        return compare(*arguments)
+    with pytest.raises(RuntimeError, match=message):
+        compare(*arguments)
+    return None
+
+
+@pytest.mark.parametrize(
+    ("changed", "by", "message"),
+    [
+        (np.s_[0, 0, 0, 0], 0.0, None),
+        (np.s_[0, 0, 0, 0], 0.04, None),
+        (np.s_[0, 1, 0, 1], 0.06, "differ by"),
+        (np.s_[0, 0, 0, 2], 0.002, "differ by"),
+        (np.s_[0, 0, 0, 2], np.nan, "differ by"),
+        (np.s_[0, 2, 0, 0], 1.0, "padded box"),
+        # The last keypoint is undecided: whatever is served proves nothing.
+        (np.s_[0, 0, -1, 0], 9.0, None),
+    ],
+)
+def test_poses(changed, by, message):
+    class Estimator:
+        def predict(self, _, boxes):
+            keypoints = np.tile(np.float32([5, 7, 0.5]), (2, 4, 1))
+            keypoints[:, -1, 0] += np.sign(boxes[:, 0] - np.round(boxes[:, 0]))
+            return PosePrediction(keypoints, keypoints[..., 2].mean(axis=1), boxes)
+
+    def served(image_bytes, boxes):
+        assert (image_bytes.shape, boxes.shape) == ((1,), (1, 3, 4))
+        answer = np.zeros((1, 3, 4, 3), np.float32)
+        answer[0, :2] = [5, 7, 0.5]
+        answer[changed] += by
+        return {"keypoints": answer[..., :2], "keypoint_scores": answer[..., 2]}
+
+    found = outcome(message, export_check.compare_pose, served, Estimator())
+    assert found is None or found["keypoints_compared"] == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "by", "message"),
+    [
+        ("boxes", np.s_[0, 0, 0], 0.0, None),
+        ("boxes", np.s_[-1, 1, 3], 0.009, None),
+        ("boxes", np.s_[-1, 1, 3], 0.02, "differ by"),
+        ("landmarks", np.s_[0, 0, 4, 1], -0.02, "differ by"),
+        ("landmarks", np.s_[0, 0, 0, 0], np.nan, "differ by"),
+        ("scores", np.s_[0, 1], 9e-6, None),
+        ("scores", np.s_[0, 1], -2e-5, "differ by"),
+        ("scores", np.s_[1, 2], 1e-6, "zeros behind them"),
+        ("counts", np.s_[3], 1, "finds 3 faces on drawn scene 3, expected the detector's 2"),
+        ("counts", np.s_[0], -1, "finds 1 faces on drawn scene 0"),
+    ],
+)
+def test_faces(name, changed, by, message):
+    """Of three faces on every scene two are told; one padded row follows."""
+    rng = np.random.default_rng(0)
+    faces = FacePrediction(
+        rng.uniform(0, 99, (3, 4)).astype(np.float32),
+        rng.uniform(0, 1, 3).astype(np.float32),
+        rng.uniform(0, 99, (3, 5, 2)).astype(np.float32),
+    )
+    told = {"boxes": faces.boxes_xyxy, "scores": faces.scores, "landmarks": faces.landmarks}
+
+    class Detector:
+        def detect(self, image):
+            return faces
+
+    class Array(np.ndarray):
+        """As a tensor of TensorFlow has it."""
+
+        def numpy(self):
+            return np.asarray(self)
+
+    def served(image_bytes):
+        pictures = len(image_bytes)
+        answer = {key: np.stack([rows] * pictures) for key, rows in told.items()}
+        for rows in answer.values():
+            rows[:, 2] = 0
+        answer["counts"] = np.full(pictures, 2, np.int32)
+        answer[name][changed] += by
+        return {key: rows.view(Array) for key, rows in answer.items()}
+
+    found = outcome(message, export_check.compare_face, served, Detector(), 2)
+    assert found is None or found["faces_compared"] == 2 * 16
