@@ -28,15 +28,22 @@ def area_crops(image: tf.Tensor, windows: tf.Tensor, size: int) -> tf.Tensor:
     Returns:
         (N, size, size, 3) float32.
     """
-    size_wh = tf.shape(image)[1::-1]
+    # Arithmetic on all windows at once, y before x: in the loop every operation counts.
+    image_hw = tf.shape(image)[:2]
+    low, high = windows[:, 1::-1], windows[:, :1:-1]
+    start = tf.clip_by_value(low, 0, image_hw)
+    length = tf.clip_by_value(high, 0, image_hw) - start
+    before = tf.clip_by_value(-low, 0, high - low)
+    after = tf.clip_by_value(high - image_hw, 0, high - low)
+    cuts = (
+        tf.pad(start, [[0, 0], [0, 1]]),
+        tf.pad(length, [[0, 0], [0, 1]], constant_values=image.shape[2]),
+        tf.pad(tf.stack([before, after], axis=2), [[0, 0], [0, 1], [0, 0]]),
+    )
 
-    def crop(window: tf.Tensor) -> tf.Tensor:
-        low = tf.clip_by_value(window[:2], 0, size_wh)
-        high = tf.clip_by_value(window[2:], low, size_wh)
-        inside = image[low[1] : high[1], low[0] : high[0]]
-        outside = tf.stack([low - window[:2], window[2:] - high], axis=1)
-        padding = tf.concat([outside[::-1], [[0, 0]]], axis=0)
-        return area_resize(tf.pad(inside, padding), (size, size))
+    def crop(cut: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        start, length, padding = cut
+        return area_resize(tf.pad(tf.slice(image, start, length), padding), (size, size))
 
     crops = tf.TensorSpec((size, size, image.shape[2]), tf.float32)
-    return tf.map_fn(crop, windows, fn_output_signature=crops, parallel_iterations=_AT_ONCE)
+    return tf.map_fn(crop, cuts, fn_output_signature=crops, parallel_iterations=_AT_ONCE)
