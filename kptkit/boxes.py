@@ -36,7 +36,8 @@ def iou_of_pairs(box_a_xyxy: np.ndarray, box_b_xyxy: np.ndarray) -> np.ndarray:
     """Intersection over union (...,) of boxes (..., 4); 0 for empty boxes."""
     overlap = intersection(box_a_xyxy, box_b_xyxy)
     union = area(box_a_xyxy) + area(box_b_xyxy) - overlap
-    return np.divide(overlap, union, out=np.zeros(np.shape(overlap)), where=union > 0)
+    ratio = np.zeros(np.shape(overlap), np.result_type(overlap, np.float32))
+    return np.divide(overlap, union, out=ratio, where=union > 0)
 
 
 def iou(boxes_a_xyxy: np.ndarray, boxes_b_xyxy: np.ndarray) -> np.ndarray:

@@ -31,9 +31,9 @@ def cut_crops(image: np.ndarray, windows_xyxy: np.ndarray, size: int) -> np.ndar
     wide = windows[:, 2] - windows[:, 0] > _WIDE * size
     if height * width > _INTEGRAL_PIXELS:
         wide[:] = False
-    for place in np.flatnonzero(~wide):
-        patch = _padded(image, windows[place].tolist())
-        cv2.resize(patch, (size, size), dst=crops[place], interpolation=cv2.INTER_AREA)
+    size_wh = (size, size)
+    for place, window in zip(np.flatnonzero(~wide), windows[~wide].tolist(), strict=True):
+        cv2.resize(_padded(image, window), size_wh, crops[place], interpolation=cv2.INTER_AREA)
     if wide.any():
         crops[wide] = _from_integral(cv2.integral(image), windows[wide], size)
     return crops

@@ -8,8 +8,8 @@ again: it makes the parts that are not there.
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from kptkit.errors import InputError
 from kptkit.images import printable
 
 # What a finished part holds stands in a file of its own until the manifest is written.
-_PART_FILES = "part-*.json"
+_PART_FILES = "made-*.json"
 
 
 def write_crops(
@@ -80,23 +80,14 @@ def summary(manifest: dict[str, Any]) -> str:
 class _Account:
     """What pictures gave: crops by kind, what else happened how often, and who gave nothing."""
 
-    counts: dict[str, int] = field(default_factory=dict)
-    notes: dict[str, int] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
     skipped: dict[str, str] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, image: ImageCrops) -> "_Account":
-        kinds = [] if image.crops is None else image.crops.kinds
-        return cls(
-            {kind.label: int(np.sum(kinds == kind)) for kind in CropKind},
-            image.notes,
-            {printable(image.path): image.skipped} if image.skipped else {},
-        )
-
-    def add(self, other: "_Account") -> None:
-        self.counts = dict(Counter(self.counts) + Counter(other.counts))
-        self.notes = dict(Counter(self.notes) + Counter(other.notes))
-        self.skipped = self.skipped | other.skipped
+    def add(self, counts: dict[str, int], notes: dict[str, int], skipped: dict[str, str]) -> None:
+        self.counts.update(counts)
+        self.notes.update(notes)
+        self.skipped.update(skipped)
 
 
 class _Progress:
@@ -115,20 +106,27 @@ class _Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._bar.set_postfix(self.account.counts)
         self._bar.close()
 
-    def add(self, account: _Account, num_images: int) -> None:
+    def add(
+        self,
+        num_images: int,
+        counts: dict[str, int],
+        notes: dict[str, int],
+        skipped: dict[str, str],
+    ) -> None:
         """Adds what pictures gave.
 
         Raises:
             InputError: too many pictures cannot be read.
         """
-        self.account.add(account)
-        for path, reason in account.skipped.items():
+        self.account.add(counts, notes, skipped)
+        for path, reason in skipped.items():
             self._ledger.record(path, reason)
         self._ledger.check()
-        self._bar.set_postfix(self.account.counts, refresh=False)
-        self._bar.update(num_images)
+        if self._bar.update(num_images):  # has been drawn anew
+            self._bar.set_postfix(self.account.counts, refresh=False)
 
 
 def _fill(
@@ -140,23 +138,22 @@ def _fill(
 ) -> dict[str, Any]:
     """Writes the parts that are not there yet and, last, the manifest."""
     notes = [folder / _PART_FILES.replace("*", f"{n:05d}") for n in range(len(parts))]
-    missing = {n: parts[n] for n, path in enumerate(notes) if not path.exists()}
-    layouts = {kind: _Layout(kind, plan["size"]) for kind in CropKind}
+    missing = {n: parts[n] for n, path in enumerate(notes) if not _is_made(path)}
+    layouts = {kind.label: _Layout(kind, plan["size"]) for kind in CropKind}
     with _Progress(sum(len(part) for part in parts)) as progress:
         for number in range(len(parts)):
             if number not in missing:
-                progress.add(_Account(**read_json(notes[number])["account"]), len(parts[number]))
-        for number, images in work_on(missing, make_part, workers):
-            paths = {
-                kind: folder / f"{kind.label}-{number:05d}-of-{len(parts):05d}.tfrecord"
-                for kind in CropKind
-            }
-            files.write_json(notes[number], _write_part(paths, layouts, images, progress))
+                progress.add(len(parts[number]), **read_json(notes[number])["account"])
+        with closing(work_on(missing, make_part, workers)) as work:
+            for number, images in work:
+                place = f"{number:05d}-of-{len(parts):05d}"
+                paths = {kind: folder / f"{kind}-{place}.tfrecord" for kind in layouts}
+                files.write_json(notes[number], _write_part(paths, layouts, images, progress))
         account = progress.account
     manifest = {
         "plan": plan,
-        "counts": {kind.label: account.counts.get(kind.label, 0) for kind in CropKind},
-        "notes": dict(sorted(account.notes.items())),
+        "counts": {kind: account.counts[kind] for kind in layouts},
+        "notes": {note: count for note, count in sorted(account.notes.items()) if count},
         "skipped": dict(sorted(account.skipped.items())),
         "shards": [shard for path in notes for shard in read_json(path)["shards"]],
     }
@@ -164,29 +161,46 @@ def _fill(
     return manifest
 
 
+def _is_made(notes: Path) -> bool:
+    """Whether a part was finished, and its shards are still there."""
+    if not notes.exists():
+        return False
+    shards = read_json(notes)["shards"]
+    paths = [notes.with_name(shard["file"]) for shard in shards]
+    return all(
+        path.exists() and path.stat().st_size == shard["bytes"]
+        for path, shard in zip(paths, shards, strict=True)
+    )
+
+
 def _write_part(
-    paths: dict[CropKind, Path],
-    layouts: dict[CropKind, "_Layout"],
+    paths: dict[str, Path],
+    layouts: dict[str, "_Layout"],
     images: Iterable[ImageCrops],
     progress: _Progress,
 ) -> dict[str, Any]:
-    """Publishes the shards of a part; returns their entries for the manifest, and its account."""
+    """Publishes the shards of a part, by kind; returns their entries for the manifest, and an
+    account of its pictures.
+    """
     part = _Account()
     with ExitStack() as stack:
         writers = {kind: stack.enter_context(_shard(path)) for kind, path in paths.items()}
         for image in images:
-            account = _Account.of(image)
+            counts: dict[str, int] = {}
             if image.crops is not None:
                 for kind, writer in writers.items():
-                    for row in layouts[kind].rows(image.crops, image.number):
+                    rows = layouts[kind].rows(image.crops, image.number)
+                    counts[kind] = len(rows)
+                    for row in rows:
                         writer.write(row.tobytes())
-            part.add(account)
-            progress.add(account, 1)
-    shards = []
-    for kind, path in paths.items():
-        records = part.counts.get(kind.label, 0)
-        shards.append(file_entry(path) | {"kind": kind.label, "records": records})
-    return {"shards": shards, "account": asdict(part)}
+            skipped = {printable(image.path): image.skipped} if image.skipped else {}
+            part.add(counts, image.notes, skipped)
+            progress.add(1, counts, image.notes, skipped)
+    shards = [
+        file_entry(path) | {"kind": kind, "records": part.counts[kind]}
+        for kind, path in paths.items()
+    ]
+    return {"shards": shards, "account": vars(part)}
 
 
 @contextmanager
@@ -206,7 +220,7 @@ class _Layout:
     """
 
     def __init__(self, kind: CropKind, size: int):
-        self._kind = kind
+        self._kind = int(kind)
         # An example of random numbers shows where they come to stand.
         rng = np.random.default_rng(0)
         columns = {

@@ -8,6 +8,7 @@ import numpy as np
 
 from kptkit import images
 from kptkit.data.samples import FaceSamples
+from kptkit.errors import InputError
 
 # A crop's id is its picture's number times this, plus its place among the picture's crops.
 IDS_PER_IMAGE = 2**20
@@ -15,7 +16,7 @@ IDS_PER_IMAGE = 2**20
 # A folder of crops has as many shards of each kind as it has parts: enough to occupy many
 # processes and to lose little by a kill, few enough not to litter.
 _MOST_PARTS = 32
-_SMALLEST_PART = 8
+_SMALLEST_PART = 16
 
 
 class CropKind(IntEnum):
@@ -50,12 +51,29 @@ class Crops:
     boxes: np.ndarray
     landmarks: np.ndarray
 
+    def __post_init__(self) -> None:
+        if len(self.kinds) > IDS_PER_IMAGE:
+            raise InputError(
+                f"{len(self.kinds)} crops of one picture; expected at most {IDS_PER_IMAGE}; ask "
+                "for fewer of each face"
+            )
+
     def __len__(self) -> int:
         return len(self.kinds)
 
     def select(self, indices: np.ndarray) -> "Crops":
         """The crops at `indices`, or where a mask is true."""
         return Crops(*(getattr(self, column.name)[indices] for column in fields(self)))
+
+
+def no_crops(size: int) -> Crops:
+    """Crops of `size` pixels, none of them."""
+    return Crops(
+        np.zeros(0, np.int8),
+        np.zeros((0, size, size, 3), np.uint8),
+        np.zeros((0, 4), np.float32),
+        np.zeros((0, 10), np.float32),
+    )
 
 
 def concatenate(crops: Sequence[Crops]) -> Crops:

@@ -86,6 +86,6 @@ def check_pictures(samples: FaceSamples, source: str | os.PathLike) -> None:
         box, (width, height) = samples.boxes_xyxy[first].tolist(), size_wh[first]
         raise InputError(
             f"{source}: {outside.sum()} of {len(samples)} boxes leave their pictures, such as "
-            f"{box} (x1 y1 x2 y2) one of {width:g}x{height:g} pixels; is it the right list, and are its "
-            "numbers in the order of its format?"
+            f"{box} (x1 y1 x2 y2) one of {width:g}x{height:g} pixels; is it the right list, and "
+            "are its numbers in the order of its format?"
         )

@@ -11,9 +11,10 @@ import numpy as np
 
 from kptkit import affine, boxes
 from kptkit.data.crop_pixels import cut_crops
-from kptkit.data.crops import CropKind, Crops
+from kptkit.data.crops import CropKind, Crops, no_crops
 from kptkit.data.mining import POSITIVE_IOU, first_of_each, is_inside, windows_around
 from kptkit.data.samples import FaceSamples
+from kptkit.errors import InputError
 from kptkit.face_geometry import (
     box_offsets,
     landmark_offsets,
@@ -35,6 +36,14 @@ class LandmarkConfig:
     """A third of them is turned by it clockwise, a third counter-clockwise."""
     smallest_landmark_face: float = 16.0
     """Faces whose box is smaller, in pixels of its longer side, give none."""
+
+    def __post_init__(self) -> None:
+        if self.landmarks_per_face < 0:
+            raise InputError(f"landmarks_per_face: {self.landmarks_per_face}; expected 0 or more")
+        if not abs(self.rotation_degrees) <= 180:
+            raise InputError(
+                f"rotation_degrees: {self.rotation_degrees}; expected at most 180 either way"
+            )
 
 
 class _Views(NamedTuple):
@@ -63,6 +72,11 @@ def landmark_crops(
         size: side of the crops in pixels.
         inside: whether windows must lie inside the picture; else it is black around it.
     """
+    sides = (faces.boxes_xyxy[:, 2:] - faces.boxes_xyxy[:, :2]).max(axis=1, initial=0)
+    usable = np.isfinite(faces.landmarks).all(axis=(1, 2)) & ~faces.ignored
+    faces = faces.select(np.flatnonzero(usable & (sides >= config.smallest_landmark_face)))
+    if not len(faces):
+        return no_crops(size)
     views = _choose_views(image, faces, rng, config, inside)
     windows = views.windows_xyxy.astype(np.float32)
     boxes_xyxy = faces.boxes_xyxy[views.faces]  # turning about their centres leaves them
@@ -86,10 +100,7 @@ def _choose_views(
     config: LandmarkConfig,
     inside: bool,
 ) -> _Views:
-    sides = (faces.boxes_xyxy[:, 2:] - faces.boxes_xyxy[:, :2]).max(axis=1, initial=0)
-    usable = np.isfinite(faces.landmarks).all(axis=(1, 2)) & ~faces.ignored
-    usable &= sides >= config.smallest_landmark_face
-    owners = np.repeat(np.flatnonzero(usable), _TRIES * config.landmarks_per_face)
+    owners = np.repeat(np.arange(len(faces)), _TRIES * config.landmarks_per_face)
     windows = windows_around(rng, faces.boxes_xyxy[owners])
     turns = rng.integers(-1, 2, len(owners))
     landmarks = np.empty((len(owners), 5, 2), np.float32)

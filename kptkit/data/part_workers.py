@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from typing import TypeVar
 
 import cv2
@@ -25,6 +25,8 @@ def work_on(
     parts: dict[int, Part], make: Callable[[Part], Iterable[Result]], workers: int
 ) -> Iterator[tuple[int, Iterable[Result]]]:
     """Makes the results of numbered parts; yields each part's number with its results.
+
+    Close it when leaving it early: that ends the workers.
 
     Args:
         make: with workers, a function of a module, or a partial of one, that leaves them nothing
@@ -41,21 +43,22 @@ def work_on(
         return
     # Not forked: a copy of a process that runs threads, as TensorFlow does, may hang.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker)
+    reader, writer = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (reader,))
     try:
-        yield from (
-            done.result()
-            for done in as_completed(
-                {pool.submit(_make, number, make, part) for number, part in parts.items()}
-            )
-        )
+        # Made in the call, so that nothing holds results that were consumed.
+        for done in as_completed([pool.submit(_make, n, make, part) for n, part in parts.items()]):
+            yield done.result()
+        pool.shutdown()
     except BrokenProcessPool:
         raise InputError(
             "a worker process was killed, perhaps for want of memory; run the command again, it "
             "goes on where it stopped; fewer --workers need less memory"
         ) from None
     finally:
-        _stop(pool)
+        writer.close()
+        pool.shutdown(cancel_futures=True)
+        reader.close()
 
 
 def _make(
@@ -64,22 +67,13 @@ def _make(
     return number, list(make(part))
 
 
-def _start_worker() -> None:
+def _start_worker(reader: Connection) -> None:
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted and ends its workers
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(reader,), daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    """Ends this process when its parent dies, even of a kill: nobody else would tell it."""
-    wait([multiprocessing.parent_process().sentinel])
+def _end_with_parent(reader: Connection) -> None:
+    """Ends this process when its parent stops or dies, even of a kill: the pipe closes then."""
+    wait([reader])
     os._exit(1)
-
-
-def _stop(pool: ProcessPoolExecutor) -> None:
-    """Ends the workers, whatever they are doing."""
-    processes = list((pool._processes or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)
-    for process in processes:
-        process.terminate()
-    pool.shutdown(wait=True)
