@@ -1,4 +1,4 @@
-"""Judges a trained run by the COCO keypoint protocol.
+"""Judges a trained run by the COCO keypoint protocol, or a face detector by WIDER FACE's.
 
     python scripts/evaluate.py runs/demo
 
@@ -7,6 +7,12 @@ uses the run's own held-out data. Other data, or the boxes of a detector:
     python scripts/evaluate.py RUN --data.val Y.json --data.images DIR [--detections BOXES.json]
 
 writes results.json (COCO results) and metrics.json into RUN/evaluation.
+
+    python scripts/evaluate.py --task face --annotations WIDER_TXT --images DIR [--landmarks LIST
+        --landmark-images DIR] [--weights original|FILE] [--compare FILE]
+
+prints AP, recall and landmark errors of the packaged face detector or of other weights, and how
+much two of them differ; without data, on the demo set. Writes metrics.json into runs/evaluate.
 """
 
 from kptkit import commands
@@ -15,6 +21,7 @@ commands.import_tensorflow_quietly()
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import tyro
@@ -26,6 +33,7 @@ from kptkit.data.sources import ImageSource
 from kptkit.decode import Alignment, Method
 from kptkit.errors import InputError
 from kptkit.evaluate import PoseEvaluation, evaluate_pose
+from kptkit.judge_face import JudgeConfig, judge_face
 from kptkit.metrics import oks
 from kptkit.pose import PoseEstimator
 from kptkit.run import PoseRun, load_run
@@ -37,6 +45,8 @@ class Config:
 
     run: tyro.conf.Positional[Path]
     """Run folder of train_hrnet.py."""
+    task: Literal["pose", "face"] = "pose"
+    """What is judged; each task has its own flags, which --task face --help lists."""
     weights: str = "best.npz"
     """Weights file in the run folder."""
     data: DataConfig = DataConfig()
@@ -131,4 +141,4 @@ def report(evaluation: PoseEvaluation, truth: dict) -> None:
 
 
 if __name__ == "__main__":
-    commands.run(main, Config)
+    commands.run_task({"pose": (main, Config), "face": (judge_face, JudgeConfig)})

@@ -1,9 +1,14 @@
-"""Finds keypoints in pictures and draws them.
+"""Finds keypoints or faces in pictures and draws them.
 
     python scripts/predict.py PHOTO.jpg --run runs/demo
 
 takes the whole picture as one person; give boxes as --box X1 Y1 X2 Y2 or from a COCO-style json as
 --boxes FILE. Writes PHOTO.jpg with skeletons and keypoints.json (COCO results) to --out.
+
+    python scripts/predict.py --task face PHOTO.jpg
+
+finds faces with their scores and five landmarks, by the weights that the package brings. Writes
+PHOTO.jpg with faces and faces.json to --out.
 """
 
 from kptkit import commands
@@ -11,9 +16,10 @@ from kptkit import commands
 commands.import_tensorflow_quietly()
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import tyro
@@ -23,9 +29,14 @@ from kptkit import boxes, files, visualize
 from kptkit.data.coco_faults import is_numbers
 from kptkit.data.json_files import read_json
 from kptkit.errors import InputError
+from kptkit.face import FaceDetector
 from kptkit.images import printable, read_image, write_image
 from kptkit.metrics.oks import coco_results
 from kptkit.pose import PoseEstimator
+
+Task = Literal["pose", "face"]
+# From the number, path and pixels of a picture to its drawing and what was found, for json.
+Look = Callable[[int, str, np.ndarray], tuple[np.ndarray, list[dict[str, Any]]]]
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,8 @@ class Config:
 
     images: tyro.conf.Positional[tuple[str, ...]]
     """Pictures."""
+    task: Task = "pose"
+    """What to find; each task has its own flags, which --task face --help lists."""
     run: Path = Path("runs/demo")
     """Run folder of train_hrnet.py."""
     box: tuple[float, float, float, float] | None = None
@@ -44,19 +57,33 @@ class Config:
     """Folder for pictures and keypoints.json."""
 
 
+@dataclass(frozen=True)
+class FaceConfig:
+    """What to look at, with which detector."""
+
+    images: tyro.conf.Positional[tuple[str, ...]]
+    """Pictures."""
+    task: Task = "face"
+    """What to find; each task has its own flags."""
+    weights: str = "default"
+    """Of the detector: default (packaged), original (published, converted) or a file."""
+    min_face_size: float = 20
+    """Side in pixels of the smallest faces looked for; the time goes with its inverse square."""
+    score_thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
+    """Least scores in the three networks; higher ones find fewer faces and fewer non-faces."""
+    out: Path = Path("runs/predict")
+    """Folder for pictures and faces.json."""
+
+
 def main(config: Config) -> None:
     """Pictures in; skeletons on pictures and a json out."""
-    if not config.images:
-        raise InputError("no pictures; give one or more paths")
     if config.box and config.boxes:
         raise InputError("--box and --boxes: both are given; expected one of them")
     targets = drawing_paths(config.images, config.out)
     by_name = boxes_by_name(config.boxes) if config.boxes else {}
     estimator = PoseEstimator.from_run(config.run)
-    results = []
-    bar = tqdm(list(zip(config.images, targets, strict=True)), disable=len(targets) < 3)
-    for number, (path, target) in enumerate(bar, start=1):
-        image = read_image(path, orientation="exif")
+
+    def look(number: int, path: str, image: np.ndarray) -> tuple[np.ndarray, list[dict[str, Any]]]:
         boxes_xyxy = None if config.box is None else np.array([config.box])
         if config.boxes:
             boxes_xyxy = by_name.get(os.path.basename(path), np.zeros((0, 4)))
@@ -64,20 +91,59 @@ def main(config: Config) -> None:
         drawn = visualize.draw_skeleton(image, persons.keypoints, estimator.schema)
         if boxes_xyxy is not None:
             drawn = visualize.draw_boxes(drawn, persons.boxes_xyxy)
+        numbers = [number] * len(persons.scores)
+        return drawn, coco_results(numbers, 1, persons.keypoints, persons.scores)
+
+    look_at_all(config.images, targets, look, "person(s)", config.out / "keypoints.json")
+
+
+def main_face(config: FaceConfig) -> None:
+    """Pictures in; faces on pictures and a json out."""
+    targets = drawing_paths(config.images, config.out)
+    detector = FaceDetector(
+        config.weights, config.min_face_size, score_thresholds=config.score_thresholds
+    )
+
+    def look(number: int, _: str, image: np.ndarray) -> tuple[np.ndarray, list[dict[str, Any]]]:
+        faces = detector.detect(image)
+        drawn = visualize.draw_faces(image, faces.boxes_xyxy, faces.scores, faces.landmarks)
+        rows = zip(boxes.to_xywh(faces.boxes_xyxy), faces.scores, faces.landmarks, strict=True)
+        return drawn, [
+            {
+                "image_id": number,
+                "bbox": box_xywh.tolist(),
+                "score": float(score),
+                "landmarks": landmarks.tolist(),
+            }
+            for box_xywh, score, landmarks in rows
+        ]
+
+    look_at_all(config.images, targets, look, "face(s)", config.out / "faces.json")
+
+
+def look_at_all(
+    paths: Sequence[str], targets: Sequence[Path], look: Look, kind: str, json_path: Path
+) -> None:
+    """Draws what is found on each picture, and writes all of it as json."""
+    results = []
+    bar = tqdm(list(zip(paths, targets, strict=True)), disable=len(targets) < 3)
+    for number, (path, target) in enumerate(bar, start=1):
+        drawn, found = look(number, path, read_image(path, orientation="exif"))
         write_image(target, drawn)
-        found = coco_results([number] * len(persons.scores), 1, persons.keypoints, persons.scores)
-        results += [{"file_name": os.path.basename(path), **person} for person in found]
-        tqdm.write(f"{printable(path)}: {len(found)} person(s), written {printable(target)}")
-    files.write_json(config.out / "keypoints.json", results)
-    print(f"written: {config.out / 'keypoints.json'}")
+        results += [{"file_name": os.path.basename(path), **one} for one in found]
+        tqdm.write(f"{printable(path)}: {len(found)} {kind}, written {printable(target)}")
+    files.write_json(json_path, results)
+    print(f"written: {json_path}")
 
 
 def drawing_paths(paths: Sequence[str], folder: Path) -> list[Path]:
     """Where each picture is drawn, so that none takes the place of another or of an original.
 
     Raises:
-        InputError: one would.
+        InputError: one would, or there are no pictures.
     """
+    if not paths:
+        raise InputError("no pictures; give one or more paths")
     targets = [folder / f"{Path(path).stem}.jpg" for path in paths]
     taken = {os.path.realpath(path) for path in paths}
     for path, target in zip(paths, targets, strict=True):
@@ -118,4 +184,4 @@ def boxes_by_name(path: Path) -> dict[str, np.ndarray]:
 
 
 if __name__ == "__main__":
-    commands.run(main, Config)
+    commands.run_task({"pose": (main, Config), "face": (main_face, FaceConfig)})

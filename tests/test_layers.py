@@ -30,7 +30,10 @@ LAYERS = [
             "train",
         ],
     ),
-    ("estimators", ["pose_network", "pose", "evaluate", "cascade", "face_crops", "face"]),
+    (
+        "estimators",
+        ["pose_network", "pose", "evaluate", "cascade", "face_crops", "face", "evaluate_face"],
+    ),
     (
         "doors",
         [
@@ -51,6 +54,7 @@ LAYERS = [
             "mine_face",
             "train_stage",
             "train_face",
+            "judge_face",
             "commands",
         ],
     ),

@@ -66,7 +66,8 @@ def read_wider_subsets(folder: str | os.PathLike, samples: FaceSamples) -> dict[
 
 def _read_list(path: Path) -> _Listed:
     try:
-        content = loadmat(path)
+        with open(path, "rb") as file:
+            content = loadmat(file)
         cells = [content[name] for name in ("event_list", "file_list", "face_bbx_list", "gt_list")]
         listed: _Listed = {}
         for event, names, faces, numbers in zip(*(cell[:, 0] for cell in cells), strict=True):
