@@ -90,22 +90,13 @@ class FaceOptions(RunOptions):
 
 @dataclass(frozen=True)
 class FaceDataConfig:
-    """Where the crops stand, and the faces that the cascade is judged on."""
+    """Where the crops stand."""
 
     train: Path | None = None
     """Folder of crops; none: data/STAGE. With --stage all: the folder in which those of the three
     stages are mined; none: data."""
     val: str = "0.1"
     """Folder of crops to be judged by, or a share of the shards of --data.train."""
-    val_annotations: Path | None = None
-    """Faces in WIDER FACE's format, for the finished cascade; none at all: the demo set's, where
-    everything else is the demo set's too."""
-    val_images: Path | None = None
-    """Folder of its pictures."""
-    val_landmarks: Path | None = None
-    """Faces with five points, for the finished cascade."""
-    val_landmark_images: Path | None = None
-    """Folder of its pictures."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +113,8 @@ class FaceTrainConfig:
     hard: HardMiningConfig = HardMiningConfig()
     """With --stage all: how hard examples are mined."""
     data: FaceDataConfig = FaceDataConfig()
+    judged: FaceLists = FaceLists()
+    """Held-out faces for the finished cascade; none: the demo set's, if it learned from that."""
     options: Annotated[FaceOptions, tyro.conf.arg(name="")] = FaceOptions()
     out: Path = Path("runs")
     """Folder of the run folders pnet, rnet and onet, and of mtcnn, the cascade trained so far."""

@@ -106,12 +106,15 @@ def build_step(
 
 def build_network(stage: Stage, recipe: FaceRecipe, init: str | None) -> keras.Model:
     """A network with fresh weights, or with those and the heads of the cascade `init`."""
+    source = load_stages(init, stage)[stage] if init else None
+    landmarks = "landmark" in source.output if source else recipe.landmark_head
+    # Cascades are read back, and mine, in the precision of before.
+    before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(recipe.precision)
-    if init is None:
-        return mtcnn(stage, recipe.landmark_head, recipe.l2)
-    source = load_stages(init, stage)[stage]
-    model = mtcnn(stage, "landmark" in source.output, recipe.l2)
-    assign_weights(model, model_arrays(source), init)
+    model = mtcnn(stage, landmarks, recipe.l2)
+    keras.config.set_dtype_policy(before)
+    if source:
+        assign_weights(model, model_arrays(source), init)
     return model
 
 
