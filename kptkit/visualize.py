@@ -75,7 +75,7 @@ def draw_boxes(
 ) -> np.ndarray:
     """Draws boxes (N, 4) in image pixels, each with its caption where there are captions.
 
-    A box that is narrower than two lines of text are high shows no caption, which would hide its
+    A box narrower than one and a half lines of text are high shows no caption, which would hide its
     neighbours.
     """
     canvas = _canvas(image)
@@ -89,7 +89,7 @@ def draw_boxes(
         width = int(np.clip(0.04 * (box[2] - box[0]), 1, widest))
         for colour, thickness in ((OUTLINE, 2 * width), (BOX, width)):
             cv2.rectangle(canvas, low, high, colour, thickness, cv2.LINE_AA, _SHIFT)
-        if index < len(captions) and box[2] - box[0] >= 2 * label_h:
+        if index < len(captions) and box[2] - box[0] > 1.5 * label_h:
             label = _label(captions[index], BOX, widest_wh=(canvas.shape[1], label_h))
             _paste(canvas, label, (box[0], box[1] - label_h))
     return canvas
