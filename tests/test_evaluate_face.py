@@ -149,6 +149,8 @@ def test_differences_are_those_of_the_numbers(samples):
     points = evaluate_face.compare_landmarks(first, second, 50)["sqrt_wh"]
     expected = evaluate_face.landmark_metrics(second)["NME_sqrt_wh"]
     assert points.value == pytest.approx(-expected)
+    turned = evaluate_face.compare_landmarks(second, first, 50)["sqrt_wh"]
+    assert turned.value == pytest.approx(expected)
     # Every picture on which both found faces errs alike.
     assert [points.low, points.high] == pytest.approx([-expected] * 2)
 
