@@ -1,5 +1,7 @@
-"""A few annotated persons on small pictures."""
+"""A few annotated persons and faces on small pictures."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 
 from kptkit import images
-from kptkit.data.samples import KeypointSamples
+from kptkit.data.samples import FaceSamples, KeypointSamples
 from kptkit.skeletons import COCO_17
 
 NUM_IMAGES, NUM_PERSONS = 4, 11
@@ -39,3 +41,34 @@ def persons(tmp_path: Path) -> KeypointSamples:
         keypoints=np.concatenate([points, visibility], axis=2).astype(np.float32),
         box_scores=np.ones(NUM_PERSONS, np.float32),
     )
+
+
+@pytest.fixture(scope="session")
+def shared_faces(tmp_path_factory: pytest.TempPathFactory) -> FaceSamples:
+    """Fifty faces on forty small PNGs, with landmarks; two are to be ignored. Only to be read."""
+    folder = tmp_path_factory.mktemp("faces")
+    rng = np.random.default_rng(1)
+    paths = tuple(str(folder / "images" / f"{index:02d}.png") for index in range(40))
+    for path in paths:
+        images.write_image(path, rng.integers(0, 256, (60, 80, 3)).astype(np.uint8))
+    low = rng.uniform(0, 30, (50, 2))
+    boxes = np.concatenate([low, low + rng.uniform(16, 28, (50, 2))], axis=1)
+    relative = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]])
+    points = low[:, None] + relative * (boxes[:, None, 2:] - low[:, None])
+    return FaceSamples(
+        image_paths=paths,
+        image_index=np.sort(rng.integers(0, 40, 50)),
+        boxes_xyxy=boxes.astype(np.float32),
+        ignored=np.arange(50) % 25 == 7,
+        landmarks=points.astype(np.float32),
+        complete=True,
+    )
+
+
+@pytest.fixture
+def faces(shared_faces: FaceSamples, tmp_path: Path) -> FaceSamples:
+    """`shared_faces`, with pictures of their own in tmp_path/images."""
+    shutil.copytree(Path(shared_faces.image_paths[0]).parent, tmp_path / "images")
+    names = [Path(path).name for path in shared_faces.image_paths]
+    paths = tuple(str(tmp_path / "images" / name) for name in names)
+    return replace(shared_faces, image_paths=paths)

@@ -1,0 +1,107 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from kptkit.data.part_workers import work_on
+from kptkit.errors import InputError
+
+
+def squares(part):
+    for number in part:
+        yield number**2
+
+
+def give_up(part):
+    raise InputError(f"part {part}")
+
+
+def die(part):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def sleep(part):
+    time.sleep(600)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+@pytest.mark.parametrize("parts", [{}, {4: range(3)}, {0: [], 7: [2], 5: [3, 4]}])
+def test_results_come_with_their_numbers(parts, workers):
+    found = {number: list(results) for number, results in work_on(parts, squares, workers)}
+    assert found == {number: [n**2 for n in part] for number, part in parts.items()}
+
+
+def test_in_one_process_results_can_be_consumed_while_they_are_made():
+    def endless(part):
+        while True:
+            yield part
+
+    _, results = next(work_on({0: 5}, endless, 0))
+    assert next(iter(results)) == 5
+
+
+def test_errors_of_workers_are_raised():
+    with pytest.raises(InputError, match="part 1"):
+        list(work_on({0: 1}, give_up, 1))
+
+
+def test_a_killed_worker_is_an_error():
+    with pytest.raises(InputError, match=r"worker process was killed.*goes on"):
+        list(work_on({n: n for n in range(5)}, die, 2))
+
+
+def test_leaving_early_ends_the_workers():
+    work = work_on({0: range(3)} | {n: range(3) for n in range(1, 4)}, squares, 1)
+    next(work)
+    work.close()
+
+
+ORPHANS = """
+import os, sys, time
+sys.path.insert(0, {folder!r})
+from test_part_workers import sleep
+from kptkit.data.part_workers import work_on
+if __name__ == "__main__":
+    list(work_on({{0: 0, 1: 1}}, sleep, 2))
+"""
+
+
+def children(pid):
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_workers_end_with_their_parent(tmp_path, how):
+    script = tmp_path / "orphans.py"
+    script.write_text(ORPHANS.format(folder=os.path.dirname(__file__)))
+    process = subprocess.Popen([sys.executable, script], stderr=subprocess.DEVNULL)
+    workers = []
+    while len(workers) < 3:  # the two, and multiprocessing's own helper
+        time.sleep(0.05)
+        workers = children(process.pid)
+    time.sleep(1)  # until they have started
+    process.send_signal(how)
+    assert process.wait(20) != 0
+    deadline = time.monotonic() + 20
+    while any(is_alive(pid) for pid in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_workers_load_nothing_heavy():
+    code = (
+        "import sys, kptkit.data.part_workers, kptkit.data.crops, kptkit.data.pnet_mining; "
+        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
