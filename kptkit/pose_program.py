@@ -111,7 +111,8 @@ class PoseProgram:
 
         def cut(picture: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             image = pixels(picture)
-            size_wh = tf.cast(tf.shape(image)[1::-1], tf.float32)
+            # Not [1::-1], at which TensorFlow's layout optimizer gives up the whole graph.
+            size_wh = tf.cast(tf.reverse(tf.shape(image)[:2], [0]), tf.float32)
             return self._cut(image, tf.concat([[0.0, 0.0], size_wh], axis=0)[None])
 
         crops, crop_to_image = self._mapped(cut, pictures)
