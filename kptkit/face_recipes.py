@@ -91,9 +91,9 @@ FACE_RECIPES: dict[str, dict[Stage, FaceRecipe]] = {
     },
     # Learns the demo set on two CPU cores; mining and all three stages take about ten minutes.
     "demo": {
-        "pnet": replace(_ADAM, epochs=5, steps_per_epoch=600),
-        "rnet": replace(_ADAM, epochs=5, steps_per_epoch=300),
-        "onet": replace(_ADAM_ONET, batch_size=128, epochs=5, steps_per_epoch=160),
+        "pnet": replace(_ADAM, epochs=5, steps_per_epoch=1000),
+        "rnet": replace(_ADAM, epochs=5, steps_per_epoch=500),
+        "onet": replace(_ADAM_ONET, batch_size=128, epochs=5, steps_per_epoch=240),
     },
     # For a few thousand real pictures, such as WIDER FACE's.
     "wider": {

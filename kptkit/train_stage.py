@@ -20,8 +20,9 @@ from kptkit.train_config import FaceOptions
 from kptkit.train_step import TrainStep
 from kptkit.weights import assign_weights, model_arrays
 
-# Held-out crops of each kind that an evaluation looks at, at most, and how many at a time.
-MOST_JUDGED = 4000
+# Held-out crops of each kind that an evaluation looks at, at most, so that it takes seconds; and
+# how many at a time.
+MOST_JUDGED = 2000
 JUDGED_AT_ONCE = 512
 
 DRY_RUN_JUDGED = 8

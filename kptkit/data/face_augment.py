@@ -69,9 +69,10 @@ def augment(batch: Batch, config: FaceAugment, seed: tf.Tensor) -> Batch:
 def mirror(batch: Batch, which: tf.Tensor) -> Batch:
     """A batch whose crops are mirrored left to right where `which` (B,) says."""
     image, box, landmark = batch["image"], batch["box"], batch["landmark"]
-    mirrored = which[:, None]
+    mirrored, places = which[:, None], tf.range(image.shape[2])[None]
+    columns = tf.where(mirrored, places[:, ::-1], places)
     return batch | {
-        "image": tf.where(which[:, None, None, None], tf.reverse(image, [2]), image),
+        "image": tf.gather(image, columns, axis=2, batch_dims=1),
         "box": tf.where(mirrored, mirror_box_offsets(box, ops), box),
         "landmark": tf.where(mirrored, mirror_landmark_offsets(landmark, ops), landmark),
     }
