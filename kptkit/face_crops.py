@@ -123,7 +123,10 @@ def _area(pixels: np.ndarray, size: int) -> np.ndarray:
 
 
 def _bilinear(pixels: np.ndarray, size: int) -> np.ndarray:
-    """What Pillow's bilinear filter makes of a picture: rows first, rounded, then columns."""
+    """What Pillow's bilinear filter makes of a picture: rows first, rounded, then columns.
+
+    From Pillow 13 on some shapes have their columns first; facenet-pytorch asks for Pillow 10.
+    """
     for axis in (1, 0):
         if pixels.shape[axis] != size:
             weights = _pillow_weights(pixels.shape[axis], size)
