@@ -96,6 +96,10 @@ class HardSamplesConfig:
     """Pictures looked at side by side; none: one per core."""
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if (self.workers or 0) < 0:
+            raise InputError(f"workers: {self.workers}; expected 0 or more")
+
     @property
     def folder(self) -> Path:
         """The folder to write."""
@@ -150,6 +154,8 @@ def _faces(
     lists: FaceLists, pictures: int | None
 ) -> tuple[list[FaceSamples], list[dict[str, Any]]]:
     """As `load_faces`, with at most so many pictures of each set."""
+    if pictures is not None and pictures < 1:
+        raise InputError(f"pictures: {pictures}; expected 1 or more")
     sets, made_from = load_faces(lists)
     if pictures is not None:
         sets = [s.select_images(np.arange(len(s.image_paths))[:pictures]) for s in sets]
