@@ -105,7 +105,7 @@ def run_ours(samples: FaceSamples, folder: Path) -> dict[str, int]:
     mine_image = partial(pnet_crops, config=CONFIG)
     mine = partial(mine_part, mine_image=mine_image, smallest_side=SIZE, seed=0)
     with redirect_stderr(StringIO()):  # no bar
-        plan = {"stage": "pnet", "size": SIZE}
+        plan = {"stage": "pnet", "size": SIZE, "seed": 0}
         manifest = write_crops(folder, plan, divide([samples]), mine, workers=0)
     return {kind: count for kind, count in manifest["counts"].items() if count}
 

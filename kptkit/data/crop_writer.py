@@ -43,8 +43,8 @@ def write_crops(
     Pictures that cannot be read are left out and counted.
 
     Args:
-        plan: everything that decides what the crops are, as JSON takes it; among it ``stage`` and
-            ``size``, the crops' side in pixels.
+        plan: everything that decides what the crops are, as JSON takes it; among it ``stage``,
+            ``seed`` and ``size``, the crops' side in pixels.
         make_part: gives the crops of a part's pictures; see `kptkit.data.part_workers.work_on`.
         workers: processes; 0: this one.
 
@@ -53,6 +53,9 @@ def write_crops(
             cannot be read, or a worker was killed.
     """
     folder = Path(folder)
+    for name, value in (("seed", plan["seed"]), ("workers", workers)):
+        if value < 0:
+            raise InputError(f"{name}: {value}; expected 0 or more")
     plan = {"format": FORMAT, "version": VERSION, "parts": len(parts)} | plan
     try:
         with files.locked(folder):

@@ -62,7 +62,7 @@ def load_faces(lists: FaceLists) -> tuple[list[FaceSamples], list[dict[str, Any]
         samples = read_wider(path, folder)
         check_pictures(samples, path)
         sets.append(samples)
-    landmark_images = lists.landmark_images or lists.images
+    landmark_images = lists.landmark_images or (lists.images if lists.landmarks else ())
     for path, folder in _with_folders("landmark-images", lists.landmarks, landmark_images):
         points = read_face_points(path, folder)
         check_pictures(points, path)
