@@ -14,16 +14,14 @@ from kptkit import commands
 commands.import_tensorflow_quietly()
 
 from kptkit.data.crop_writer import summary
-from kptkit.mine_face import HardSamplesConfig, mine_hard_samples
+from kptkit.mine_face import HardSamplesConfig, mine_hard_samples, training_command
 
 
 def main(config: HardSamplesConfig) -> None:
     """Mines, and says what came of it."""
     manifest = mine_hard_samples(config)
     print(f"{config.folder}: {summary(manifest)}")
-    print(
-        f"next: python scripts/train_mtcnn.py --stage {config.stage} --data.train {config.folder}"
-    )
+    print(f"next: {training_command(config.stage, config.folder, config.lists)}")
 
 
 if __name__ == "__main__":

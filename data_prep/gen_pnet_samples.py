@@ -16,11 +16,11 @@ if __name__ == "__main__":
     commands.import_tensorflow_quietly()
 
     from kptkit.data.crop_writer import summary
-    from kptkit.mine_face import PnetSamplesConfig, mine_pnet_samples
+    from kptkit.mine_face import PnetSamplesConfig, mine_pnet_samples, training_command
 
     def main(config: PnetSamplesConfig) -> None:
         """Mines, and says what came of it."""
         print(f"{config.out}: {summary(mine_pnet_samples(config))}")
-        print(f"next: python scripts/train_mtcnn.py --stage pnet --data.train {config.out}")
+        print(f"next: {training_command('pnet', config.out, config.lists)}")
 
     commands.run(main, PnetSamplesConfig)

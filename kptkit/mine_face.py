@@ -162,6 +162,13 @@ def _faces(
     return sets, made_from
 
 
+def training_command(stage: Stage, folder: Path, lists: FaceLists) -> str:
+    """What trains a network on the crops of a folder, which were mined from some lists."""
+    recipe = "demo" if lists == FaceLists() else "wider"
+    crops = "" if folder == Path("data", stage) else f" --data.train {folder}"
+    return f"python scripts/train_mtcnn.py --stage {stage} --recipe {recipe}{crops}"
+
+
 def weights_sha256(models: dict[Stage, keras.Model]) -> str:
     """A checksum of the weights of some networks, whatever file they stand in."""
     digest = hashlib.sha256()

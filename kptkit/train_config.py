@@ -114,7 +114,7 @@ class FaceTrainConfig:
     """With --stage all: how hard examples are mined."""
     data: FaceDataConfig = FaceDataConfig()
     judged: FaceLists = FaceLists()
-    """Held-out faces for the finished cascade; none: the demo set's, if it learned from that."""
+    """Held-out faces for the finished cascade; none: the demo set's, with the demo's recipe."""
     options: Annotated[FaceOptions, tyro.conf.arg(name="")] = FaceOptions()
     out: Path = Path("runs")
     """Folder of the run folders pnet, rnet and onet, and of mtcnn, the cascade trained so far."""

@@ -72,10 +72,11 @@ def _train_in(root: Path, config: FaceTrainConfig) -> None:
     # Hard examples of an earlier P-Net or R-Net are not those of this one.
     following = {"pnet": "rnet", "rnet": "onet"}.get(config.stage, missing[0] if missing else None)
     if following:
-        print(f"next: {mining_command(following, out / CASCADE)}")
+        lists = "" if config.recipe == "demo" else " --annotations ... --images ..."
+        print(f"next: {mining_command(following, out / CASCADE)}{lists}")
         return
     judged = config.judged
-    if judged == config.lists == FaceLists() and config.data.train is None:
+    if config.recipe == "demo" and judged == config.lists == FaceLists():
         judged = demo(split="val")
     report(out, judged)
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -145,3 +146,16 @@ def test_weights_are_told_apart_by_what_they_are(cascade_file):
     before = weights_sha256(models)
     bias.assign(bias + 1e-6)
     assert weights_sha256(models) != before
+
+
+@pytest.mark.parametrize(
+    ("folder", "own", "expected"),
+    [
+        ("data/onet", False, "--stage onet --recipe demo"),
+        ("data/onet", True, "--stage onet --recipe wider"),
+        ("crops", True, "--stage onet --recipe wider --data.train crops"),
+    ],
+)
+def test_what_trains_on_a_folder(lists, folder, own, expected):
+    command = mine_face.training_command("onet", Path(folder), lists if own else FaceLists())
+    assert command == f"python scripts/train_mtcnn.py {expected}"
