@@ -39,7 +39,7 @@ class StageData:
 def fit_stage(run: FaceRun, data: StageData, options: FaceOptions) -> train.Metrics:
     """Trains into the folder of `run`, whose lock the caller holds; returns the best metrics.
 
-    The best weights are those with the largest ``score``, see `judge_crops`.
+    The best weights are those with the largest `score`.
 
     Raises:
         InputError: a kind of crops is missing, `options.init` cannot be used, or the loss is not
