@@ -9,7 +9,7 @@ import tyro
 from kptkit import files
 from kptkit.data.demo import write_demo_data
 from kptkit.data.face_points import read_face_points
-from kptkit.data.face_sets import check_pictures, with_landmarks
+from kptkit.data.face_sets import check_disjoint, check_pictures, with_landmarks
 from kptkit.data.samples import FaceSamples
 from kptkit.data.wider import read_wider
 from kptkit.errors import InputError
@@ -61,6 +61,8 @@ def load_faces(lists: FaceLists) -> tuple[list[FaceSamples], list[dict[str, Any]
     for path, folder in _with_folders("images", lists.annotations, lists.images):
         samples = read_wider(path, folder)
         check_pictures(samples, path)
+        for other, earlier in zip(lists.annotations, sets, strict=False):
+            check_disjoint(samples, earlier, f"{path} and {other}")
         sets.append(samples)
     landmark_images = lists.landmark_images or (lists.images if lists.landmarks else ())
     for path, folder in _with_folders("landmark-images", lists.landmarks, landmark_images):

@@ -57,6 +57,24 @@ def with_landmarks(faces: FaceSamples, points: FaceSamples) -> tuple[FaceSamples
     return merged, points.select_images(np.flatnonzero(target < 0))
 
 
+def check_disjoint(faces: FaceSamples, others: FaceSamples, source: str) -> None:
+    """Refuses sets that share a picture: the faces of one would be background in the other.
+
+    Args:
+        source: the two lists, for messages.
+
+    Raises:
+        InputError: naming a picture.
+    """
+    names = {os.path.normpath(path) for path in others.image_paths}
+    for path in faces.image_paths:
+        if os.path.normpath(path) in names:
+            raise InputError(
+                f"{source}: both list {images.printable(path)}; expected all faces of a picture in "
+                "one list"
+            )
+
+
 def check_pictures(samples: FaceSamples, source: str | os.PathLike) -> None:
     """Looks at some pictures, so that a wrong folder or format shows before hours of work.
 

@@ -73,3 +73,8 @@ def test_without_lists_the_demo_set_is_drawn(tmp_path, monkeypatch):
 def test_unusable_flags(lists, changes, message):
     with pytest.raises(InputError, match=message):
         load_faces(replace(lists, **changes))
+
+
+def test_a_list_given_twice_is_refused(lists):
+    with pytest.raises(InputError, match=r"train_bbx_gt.txt and .*both list .*000001\.jpg"):
+        load_faces(replace(lists, annotations=lists.annotations * 2))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kptkit import images
-from kptkit.data.face_sets import check_pictures, with_landmarks
+from kptkit.data.face_sets import check_disjoint, check_pictures, with_landmarks
 from kptkit.data.samples import FaceSamples
 from kptkit.errors import InputError
 
@@ -81,3 +81,11 @@ def test_corners_given_as_sizes_are_seen_at_once(tmp_path, count, refused):
         return
     with pytest.raises(InputError, match=f"list.txt: {count} of {count} boxes leave.*200x100"):
         check_pictures(faces, "list.txt")
+
+
+def test_a_picture_of_two_complete_lists_is_refused():
+    faces = make_set(["a/1.jpg", "a/2.jpg"], [0], [[0, 0, 9, 9]])
+    check_disjoint(faces, make_set(["a/3.jpg"], [0], [[0, 0, 9, 9]]), "x and y")
+    check_disjoint(faces, make_set([], [], []), "x and y")
+    with pytest.raises(InputError, match="x and y: both list a/"):
+        check_disjoint(faces, make_set(["a/./2.jpg"], [0], [[0, 0, 9, 9]]), "x and y")

@@ -90,7 +90,7 @@ def test_killed_at_any_moment_the_command_goes_on(tmp_path):
         process = subprocess.Popen([*command, *flags(demo, tmp_path / "crops")], **quiet)
         parts = len(list((tmp_path / "crops").glob("made-*")))
         while process.poll() is None:
-            if len(list((tmp_path / "crops").glob("made-*"))) > parts + choice.randrange(3):
+            if len(list((tmp_path / "crops").glob("made-*"))) > parts + choice.randrange(6):
                 time.sleep(0.2 * choice.random())
                 process.send_signal(signal.SIGKILL)
                 kills += 1
