@@ -84,8 +84,17 @@ class FaceOptions(RunOptions):
 
     init: str | None = None
     """Cascade to start from: default (packaged), original (published, converted) or a file."""
+    init_share: float = 0.0
+    """With --init: the share of the starting weights in the cascade that is written, 0 to 1. Half
+    and half forgets less of what a small set does not show (Wortsman et al. 2022)."""
     workers: int | None = None
     """With --stage all: processes that mine; none: one per core."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.init_share <= 1:
+            raise InputError(f"init_share: {self.init_share}; expected 0 to 1")
+        if self.init_share and not self.init:
+            raise InputError(f"init_share: {self.init_share}; expected --init beside it")
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,9 @@ from kptkit.models.mtcnn import STAGES, Stage
 from kptkit.run import FaceRun, load_run
 from kptkit.train_config import FaceOptions, FaceTrainConfig
 from kptkit.train_stage import StageData, fit_stage
-from kptkit.weights import load_arrays
+from kptkit.weights import load_arrays, model_arrays
+
+Arrays = dict[str, np.ndarray]
 
 # What a run in `out` leaves of the cascade.
 CASCADE, REPORT = "mtcnn/mtcnn.npz", "mtcnn/report.json"
@@ -136,7 +138,7 @@ def train_stage(stage: Stage, crops: Path, out: Path, config: FaceTrainConfig) -
         run.write(identity(options, crops))
         metrics = fit_stage(run, data, options)
     print(f"{stage}: best " + ", ".join(f"{name} {x:.4f}" for name, x in metrics.items()))
-    return write_cascade(stage, out, options.init)
+    return write_cascade(stage, out, options.init, options.init_share)
 
 
 def load_crops(stage: Stage, folder: Path, val: str) -> StageData:
@@ -183,11 +185,14 @@ def identity(options: FaceOptions, crops: Path) -> dict[str, Any]:
     }
 
 
-def write_cascade(stage: Stage, out: Path, init: str | None) -> list[Stage]:
+def write_cascade(
+    stage: Stage, out: Path, init: str | None, init_share: float = 0.0
+) -> list[Stage]:
     """Publishes the best weights of all networks trained in `out` as one cascade.
 
     Args:
         init: where `stage` was trained from other weights, those before it may be theirs too.
+        init_share: of these other weights in those of the trained networks.
 
     Returns:
         The stages that it has.
@@ -196,11 +201,19 @@ def write_cascade(stage: Stage, out: Path, init: str | None) -> list[Stage]:
     for name in STAGES:
         if (out / name / "best.npz").exists():
             best = load_run(out / name, FaceRun).best
-            models[name] = stage_model(name, load_arrays(best), str(best))
+            arrays = load_arrays(best)
+            if init_share and name in models:
+                arrays = mixed(arrays, model_arrays(models[name]), init_share)
+            models[name] = stage_model(name, arrays, str(best))
     models = {name: models[name] for name in STAGES if name in models}
     save_cascade(out / CASCADE, models)
     print(f"cascade of {', '.join(models)}: {out / CASCADE}")
     return list(models)
+
+
+def mixed(arrays: Arrays, start: Arrays, share: float) -> Arrays:
+    """Weights between those where training ended and those where it started, by name."""
+    return {name: (1 - share) * array + share * start[name] for name, array in arrays.items()}
 
 
 def report(out: Path, judged: FaceLists) -> None:

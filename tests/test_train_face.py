@@ -104,6 +104,30 @@ def test_stages_that_were_not_trained_are_those_of_init(tmp_path, trained):
             np.testing.assert_array_equal(array, arrays[name])
 
 
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_the_cascade_may_keep_a_share_of_where_it_started(tmp_path, trained, share):
+    start, end = mtcnn("pnet"), mtcnn("pnet")
+    save_cascade(tmp_path / "init.npz", {"pnet": start})
+    (tmp_path / "pnet").mkdir()
+    save_weights(end, tmp_path / "pnet/best.npz")
+    run = load_run(trained[0] / "pnet", FaceRun)
+    replace(run, folder=tmp_path / "pnet").write({})
+    write_cascade("pnet", tmp_path, str(tmp_path / "init.npz"), share)
+    written = model_arrays(load_stages(tmp_path / CASCADE, "pnet")["pnet"])
+    first, last = model_arrays(start), model_arrays(end)
+    for name, array in written.items():
+        np.testing.assert_allclose(
+            array, last[name] + share * (first[name] - last[name]), 1e-5, 1e-7
+        )
+
+
+def test_a_share_of_nothing_is_refused():
+    with pytest.raises(InputError, match="expected --init beside it"):
+        FaceOptions(init_share=0.5)
+    with pytest.raises(InputError, match="expected 0 to 1"):
+        FaceOptions(init="original", init_share=1.5)
+
+
 def test_a_folder_that_holds_something_else_does_not_become_a_network(tmp_path):
     (tmp_path / "pnet").mkdir()
     save_weights(mtcnn("pnet"), tmp_path / "pnet/best.npz")
