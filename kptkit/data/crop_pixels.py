@@ -61,17 +61,24 @@ def _from_integral(integral: np.ndarray, windows: np.ndarray, size: int) -> np.n
 
 def _cell_means(integral: np.ndarray, windows: np.ndarray, size: int) -> np.ndarray:
     height, width = integral.shape[0] - 1, integral.shape[1] - 1
-    sides = (windows[:, 2:] - windows[:, :2]) / size
-    lines = windows[:, :2, None] + sides[:, :, None] * np.arange(size + 1)
+    side = (windows[:, 2] - windows[:, 0]) / size
+    lines = windows[:, :2, None] + side[:, None, None] * np.arange(size + 1)
     lines = np.clip(lines, 0, [[width], [height]])
     low = np.minimum(lines.astype(np.int64), [[width - 1], [height - 1]])
-    across, down = (lines - low)[:, 0, None, :, None], (lines - low)[:, 1, :, None, None]
-    # The sums at the crossings of the cells' lines, interpolated between four pixels' corners.
+    fraction = lines - low
+    across, down = np.repeat(fraction[:, :1], 3, axis=2), fraction[:, 1, :, None]
+    # The sums at the crossings of the cells' lines, interpolated between four pixels' corners. Rows
+    # of crossings and their channels are kept flat, (N, S + 1, 3 S + 3), so that loops are long.
     corner = low[:, 1, :, None] * (width + 1) + low[:, 0, None, :]
-    sums = integral.reshape(-1, 3)
-    upper_left, upper_right = sums.take(corner, 0), sums.take(corner + 1, 0)
-    lower_left, lower_right = sums.take(corner + width + 1, 0), sums.take(corner + width + 2, 0)
-    upper = upper_left + (upper_right - upper_left) * across
-    lower = lower_left + (lower_right - lower_left) * across
-    cells = np.diff(np.diff(upper + (lower - upper) * down, axis=1), axis=2)
-    return np.rint(cells / np.prod(sides, axis=1)[:, None, None, None]).astype(np.uint8)
+    flat = len(windows), size + 1, 3 * (size + 1)
+
+    def sums(offset: int) -> np.ndarray:
+        return integral.reshape(-1, 3).take(corner + offset, axis=0).reshape(flat)
+
+    upper, lower = sums(0), sums(width + 1)
+    upper = upper + (sums(1) - upper) * across
+    lower = lower + (sums(width + 2) - lower) * across
+    crossings = upper + (lower - upper) * down
+    rows = crossings[:, 1:] - crossings[:, :-1]
+    cells = (rows[..., 3:] - rows[..., :-3]) / np.square(side)[:, None, None]
+    return np.rint(cells).astype(np.uint8).reshape(-1, size, size, 3)
