@@ -73,10 +73,13 @@ def write_crops(
 
 def summary(manifest: dict[str, Any]) -> str:
     """One line about what a folder of crops holds, and what was left out."""
-    crops = ", ".join(f"{count:,} {kind}" for kind, count in manifest["counts"].items())
-    left_out = Counter(manifest["skipped"].values())
-    notes = {f"pictures {reason}": count for reason, count in left_out.items()} | manifest["notes"]
-    return f"{crops} crops" + "".join(f"; {count:,} {note}" for note, count in notes.items())
+    reasons = Counter(f"pictures {reason}" for reason in manifest["skipped"].values())
+    notes = [f"; {count:,} {note}" for note, count in (dict(reasons) | manifest["notes"]).items()]
+    return f"{_listed(manifest['counts'])} crops{''.join(notes)}"
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
 
 
 @dataclass
@@ -109,7 +112,7 @@ class _Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.set_postfix(self.account.counts)
+        self._bar.set_postfix_str(_listed(self.account.counts))
         self._bar.close()
 
     def add(
@@ -129,7 +132,7 @@ class _Progress:
             self._ledger.record(path, reason)
         self._ledger.check()
         if self._bar.update(num_images):  # has been drawn anew
-            self._bar.set_postfix(self.account.counts, refresh=False)
+            self._bar.set_postfix_str(_listed(self.account.counts), refresh=False)
 
 
 def _fill(
