@@ -32,6 +32,7 @@ from kptkit import boxes, images
 from kptkit.area_resize import area_crops, area_resize
 from kptkit.errors import InputError
 from kptkit.face import FaceDetector
+from kptkit.frozen_network import FrozenNetwork
 from kptkit.models.mtcnn import STAGES
 
 MATCH = 0.7  # intersection over union from which two boxes are one face
@@ -157,7 +158,7 @@ def stages(
         "rnet": tf.cast(cascade.proposals(image, "pnet"), tf.int32),
         "onet": tf.cast(cascade.proposals(image, "rnet"), tf.int32),
     }
-    pnet = compiled(cascade.models["pnet"], (None, None, None, 3))
+    pnet = compiled(judged_by(cascade.networks["pnet"]), (None, None, None, 3))
     parts = {
         "whole": lambda: cascade(image),
         "pyramid": lambda: [resize(pixels, size) for size in sizes],
@@ -166,11 +167,21 @@ def stages(
     for stage, own in windows.items():
         size = STAGES[stage].size
         crop = compiled(lambda p, w, size=size: area_crops(p, w, size), (None, None, 3), (None, 4))
-        network = compiled(cascade.models[stage], (None, size, size, 3))
+        network = compiled(judged_by(cascade.networks[stage]), (None, size, size, 3))
         crops = [crop(pixels, own[first : first + 128]) for first in range(0, len(own), 128)]
         parts[f"crops for {stage}"] = lambda crop=crop, own=own: crop(pixels, own)
         parts[stage] = lambda network=network, crops=crops: [network(batch) for batch in crops]
     return parts, (len(windows["rnet"]), len(windows["onet"]))
+
+
+def judged_by(network: FrozenNetwork) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """Scores and offsets of windows, as one call."""
+
+    def judged(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        features = network.features(images)
+        return network.scores(features), network.offsets(features)
+
+    return judged
 
 
 def compiled(function: Callable, *shapes: tuple) -> Callable:

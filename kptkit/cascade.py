@@ -10,9 +10,8 @@ difference that moves windows: P-Net's are the whole pixels inside the cells it 
 lose 1 / scale - 1 pixels at the left and the top.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import keras
 import tensorflow as tf
@@ -21,8 +20,9 @@ from keras import ops
 from kptkit.area_resize import area_crops, area_resize
 from kptkit.errors import InputError
 from kptkit.face_geometry import apply_box_offsets, apply_landmark_offsets, square
+from kptkit.frozen_network import FrozenNetwork
 from kptkit.models.mtcnn import STAGES, Stage
-from kptkit.suppression import suppress_by_smaller, suppress_by_union
+from kptkit.suppression import best_first, suppress_by_smaller, suppress_by_union
 
 CELL, STRIDE = STAGES["pnet"].size, 2
 
@@ -38,6 +38,12 @@ MOST_CANDIDATES = {"level": 20_000, "pyramid": 20_000, "rnet": 4_000}
 # time: their feature maps stay below 100 MB.
 _TILE = 512
 _CHUNKS: dict[Stage, int] = {"rnet": 128, "onet": 64}
+
+_HEADS: dict[Stage, tuple[str, ...]] = {
+    "pnet": ("box",),
+    "rnet": ("box",),
+    "onet": ("box", "landmark"),
+}
 
 # Chunks are filled up to a multiple of this: oneDNN compiles a kernel for every size of a batch.
 _GRANULE = 4
@@ -86,6 +92,8 @@ class CascadeConfig:
 class Cascade:
     """The networks of a cascade, as functions of one picture (H, W, 3) uint8 RGB.
 
+    It keeps the weights that the networks have when it is made.
+
     Args:
         models: by stage; the later ones may be missing where only `proposals` are asked for.
         config: pyramid and thresholds.
@@ -94,10 +102,11 @@ class Cascade:
     def __init__(self, models: dict[Stage, keras.Model], config: CascadeConfig | None = None):
         self.models, self.config = models, config or CascadeConfig()
         self._thresholds = dict(zip(STAGES, self.config.score_thresholds, strict=True))
-        logits = models["pnet"].get_layer("logits")
-        self._pnet_trunk = keras.Model(models["pnet"].input, logits.input)
+        self.networks = {
+            stage: FrozenNetwork(model, _HEADS[stage]) for stage, model in models.items()
+        }
         self._detect, self._propose_p, self._propose_r = (
-            tf.function(_of_floats(function), input_signature=[_IMAGE], autograph=False)
+            tf.function(function, input_signature=[_IMAGE], autograph=False)
             for function in (self._faces, self._windows_for_r, self._windows_for_o)
         )
 
@@ -115,9 +124,11 @@ class Cascade:
 
     def _windows_for_r(self, image: tf.Tensor) -> tf.Tensor:
         windows, scores, offsets = tf.split(self._scan_pyramid(image), [4, 1, 4], axis=1)
-        kept = suppress_by_union(
-            windows, scores[:, 0], NMS_THRESHOLDS["pyramid"], MOST_CANDIDATES["pyramid"]
-        )
+        most = MOST_CANDIDATES["pyramid"]
+        if _levels_compete(self.config):
+            kept = suppress_by_union(windows, scores[:, 0], NMS_THRESHOLDS["pyramid"], most)
+        else:
+            kept = best_first(scores[:, 0], most)
         boxes = apply_box_offsets(tf.gather(offsets, kept), tf.gather(windows, kept), ops)
         return _squares(boxes, image)
 
@@ -142,6 +153,7 @@ class Cascade:
     def _scan_pyramid(self, image: tf.Tensor) -> tf.Tensor:
         """What P-Net finds on all levels: rows (N, 9) as `_scan` gives, in image pixels."""
         sides_hw = tf.cast(tf.shape(image)[:2], tf.float64)
+        pixels = tf.cast(image, tf.float32)  # resampled in half the time of uint8
 
         def fits(_: tf.Tensor, scale: tf.Tensor, __: tf.TensorArray) -> tf.Tensor:
             return tf.reduce_min(sides_hw) * scale >= CELL - _ROUNDING
@@ -151,7 +163,7 @@ class Cascade:
         ) -> tuple[tf.Tensor, tf.Tensor, tf.TensorArray]:
             size_hw = tf.math.ceil(sides_hw * scale - _ROUNDING)
             # Whole grey levels, as in the pictures and in the crops of training.
-            rows = self._scan(tf.round(area_resize(image, tf.cast(size_hw, tf.int32))))
+            rows = self._scan(tf.round(area_resize(pixels, tf.cast(size_hw, tf.int32))))
             to_image = tf.cast(1 / scale, tf.float32)
             # The whole pixels of the picture inside a window.
             low = tf.math.ceil(rows[:, :2] * to_image - _ROUNDING)
@@ -177,44 +189,27 @@ class Cascade:
         Returns:
             Rows (N, 9): window x1 y1 x2 y2 in level pixels, score, four box offsets.
         """
-        windows_hw = (tf.shape(level)[:2] - 1) // STRIDE - (CELL // STRIDE - 2)
-        tiles_hw = (windows_hw + _TILE - 1) // _TILE
+        network = self.networks["pnet"]
+        tiles_hw = (_count_windows(tf.shape(level)[:2]) + _TILE - 1) // _TILE
         count = tf.reduce_prod(tiles_hw)
 
         def scan(index: tf.Tensor, found: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             corner = tf.stack([index // tiles_hw[1], index % tiles_hw[1]]) * (_TILE * STRIDE)
             end = corner + (_TILE - 1) * STRIDE + CELL
             tile = level[corner[0] : end[0], corner[1] : end[1]]
-            places, scores, offsets = self._pnet(tile)
-            low = tf.cast(places * STRIDE + corner, tf.float32)[:, ::-1]
-            rows = tf.concat([low, low + CELL, scores, offsets], axis=1)
+            features = network.features(tile[None])
+            scores = network.scores(features)
+            passed = tf.cast(tf.where(scores[:, 0] >= self._thresholds["pnet"])[:, 0], tf.int32)
+            columns = _count_windows(tf.shape(tile)[1])
+            low = tf.stack([passed % columns, passed // columns], axis=1) * STRIDE
+            low = tf.cast(low + tf.reverse(corner, [0]), tf.float32)
+            offsets = network.offsets(tf.gather(features, passed))
+            rows = tf.concat([low, low + CELL, tf.gather(scores, passed), offsets], axis=1)
             return index + 1, found.write(index, rows)
 
         start = (tf.constant(0), _rows(9))
         _, found = tf.while_loop(lambda index, _: index < count, scan, start, parallel_iterations=1)
         return found.concat()
-
-    def _pnet(self, tile: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """The windows of a picture (h, w, 3) that P-Net takes for faces.
-
-        Its last layers are written out, since one number per window is needed to see which.
-
-        Returns:
-            Row and column (N, 2) int32 of the windows, scores (N, 1), box offsets (N, 4).
-        """
-        features = self._pnet_trunk(tile[None], training=False)
-        columns, channels = tf.shape(features)[2], features.shape[3]
-        features = tf.reshape(features, (-1, channels))
-        heads = [self.models["pnet"].get_layer(name) for name in ("logits", "box")]
-        kernels = [tf.reshape(head.kernel, (channels, -1)) for head in heads]
-        (no_face, face), (no_bias, bias) = tf.unstack(kernels[0], axis=1), tf.unstack(heads[0].bias)
-        # A softmax of two is the sigmoid of their difference.
-        margins = tf.matmul(features, (face - no_face)[:, None]) + (bias - no_bias)
-        scores = tf.sigmoid(margins)
-        passed = tf.cast(tf.where(scores[:, 0] >= self._thresholds["pnet"])[:, 0], tf.int32)
-        offsets = tf.matmul(tf.gather(features, passed), kernels[1]) + heads[1].bias
-        places = tf.stack([passed // columns, passed % columns], axis=1)
-        return places, tf.gather(scores, passed), offsets
 
     def _judged(
         self, stage: Stage, image: tf.Tensor, windows: tf.Tensor
@@ -225,16 +220,15 @@ class Cascade:
             Windows (M, 4), scores (M,) and offsets: of the box (M, 4) from R-Net, of the box and
             the landmarks (M, 14) from O-Net.
         """
-        heads = ("box",) if stage == "rnet" else ("box", "landmark")
-        size, chunk = STAGES[stage].size, _CHUNKS[stage]
+        network, size, chunk = self.networks[stage], STAGES[stage].size, _CHUNKS[stage]
         count = tf.shape(windows)[0]
         filled = tf.concat([windows, tf.tile([[0.0, 0, 1, 1]], [-count % _GRANULE, 1])], axis=0)
         filled = tf.cast(filled, tf.int32)
 
         def judge(index: tf.Tensor, judged: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             crops = area_crops(image, filled[index * chunk : (index + 1) * chunk], size)
-            outputs = self.models[stage](crops, training=False)
-            columns = [_scores(outputs["logits"])[:, None], *(outputs[head] for head in heads)]
+            features = network.features(crops)
+            columns = [network.scores(features), network.offsets(features)]
             return index + 1, judged.write(index, tf.concat(columns, axis=1))
 
         start = (tf.constant(0), _rows(5 if stage == "rnet" else 15))
@@ -249,19 +243,23 @@ class Cascade:
         return tf.gather(windows, passed), rows[:, 0], rows[:, 1:]
 
 
-def _of_floats(function: Callable[[tf.Tensor], Any]) -> Callable[[tf.Tensor], Any]:
-    """A function of a picture, which is resampled twice as fast when its pixels are float32."""
-    return lambda image: function(tf.cast(image, tf.float32))
-
-
 def _rows(columns: int) -> tf.TensorArray:
     """Room for tables (any number, columns), one for each iteration of a loop."""
     return tf.TensorArray(tf.float32, 0, dynamic_size=True, element_shape=(None, columns))
 
 
-def _scores(logits: tf.Tensor) -> tf.Tensor:
-    """The softmax (...,) of the second of two logits (..., 2)."""
-    return tf.sigmoid(logits[..., 1] - logits[..., 0])
+def _count_windows(side: tf.Tensor) -> tf.Tensor:
+    """How many windows P-Net sees along `side` pixels; the last may hang over by one."""
+    return (side - 1) // STRIDE - (CELL // STRIDE - 2)
+
+
+def _levels_compete(config: CascadeConfig) -> bool:
+    """Whether windows of two levels can overlap by so much that one of them goes.
+
+    Whole pixels take up to two from a window's side, which counts most on the first levels.
+    """
+    first, second = config.min_face_size, config.min_face_size / config.scale_factor - 2
+    return (first / second) ** 2 > NMS_THRESHOLDS["pyramid"]
 
 
 def _squares(boxes: tf.Tensor, image: tf.Tensor) -> tf.Tensor:

@@ -18,7 +18,7 @@ def suppress_by_union(
         threshold: a box goes when it overlaps a better one that stays by more than this.
         most: only so many of the best boxes are looked at, which bounds the time.
     """
-    best = _best(scores, most)
+    best = best_first(scores, most)
     kept = tf.image.non_max_suppression(
         tf.gather(boxes, best), tf.gather(scores, best), tf.size(best), threshold
     )
@@ -32,7 +32,7 @@ def suppress_by_smaller(
 
     Every pair is compared, so memory grows with the square of `most`.
     """
-    best = _best(scores, most)
+    best = best_first(scores, most)
     kept = tf.image.non_max_suppression_overlaps(
         _shares_of_smaller(tf.gather(boxes, best)),
         tf.gather(scores, best),
@@ -42,7 +42,8 @@ def suppress_by_smaller(
     return tf.gather(best, kept)
 
 
-def _best(scores: tf.Tensor, most: int) -> tf.Tensor:
+def best_first(scores: tf.Tensor, most: int) -> tf.Tensor:
+    """Indices int32 of the scores (N,), the highest first, at most so many."""
     return tf.math.top_k(scores, tf.minimum(tf.size(scores), most)).indices
 
 

@@ -32,7 +32,16 @@ LAYERS = [
     ),
     (
         "estimators",
-        ["pose_network", "pose", "evaluate", "cascade", "face_crops", "face", "evaluate_face"],
+        [
+            "pose_network",
+            "pose",
+            "evaluate",
+            "frozen_network",
+            "cascade",
+            "face_crops",
+            "face",
+            "evaluate_face",
+        ],
     ),
     (
         "doors",
