@@ -10,6 +10,10 @@ from kptkit.skeletons import KeypointSchema
 # Whether a picture's pixels are taken as its file stores them or turned as its EXIF tag says.
 Orientation = Literal["stored", "exif"]
 
+# How the field judges a data set: COCO by OKS; MPII by PCK in head sizes, FLIC and LSP in torso
+# sizes; faces by the mean error in distances between the outer eye corners or the eyes' centres.
+Protocol = Literal["oks", "pckh", "pck_torso", "nme_interocular", "nme_interpupil"]
+
 
 @dataclass(frozen=True)
 class KeypointSamples:
@@ -26,6 +30,10 @@ class KeypointSamples:
         keypoints: (N, K, 3) float32: x, y and visibility (0 unlabelled, 1 hidden, 2 visible).
         box_scores: (N,) float32; 1 for ground truth.
         orientation: how the images are to be read.
+        protocol: how the field judges these persons.
+        reference_lengths: (N,) float32 pixels, in which the protocol measures errors where that
+            length cannot be computed from keypoints (MPII's head sizes), NaN where unknown; None
+            where no person has one.
     """
 
     schema: KeypointSchema
@@ -38,6 +46,8 @@ class KeypointSamples:
     keypoints: np.ndarray
     box_scores: np.ndarray
     orientation: Orientation = "stored"
+    protocol: Protocol = "oks"
+    reference_lengths: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.sample_ids)
@@ -45,7 +55,9 @@ class KeypointSamples:
     def select(self, indices: np.ndarray) -> "KeypointSamples":
         """The persons at `indices`, in that order; the list of images stays."""
         indices = np.asarray(indices, dtype=np.int64)
-        fields = ("image_index", "sample_ids", "boxes_xyxy", "keypoints", "box_scores")
+        fields = ["image_index", "sample_ids", "boxes_xyxy", "keypoints", "box_scores"]
+        if self.reference_lengths is not None:
+            fields.append("reference_lengths")
         return replace(self, **{field: getattr(self, field)[indices] for field in fields})
 
 

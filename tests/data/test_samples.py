@@ -5,8 +5,9 @@ from kptkit.data.samples import FaceSamples, KeypointSamples
 from kptkit.skeletons import COCO_17
 
 
+@pytest.mark.parametrize("has_lengths", [False, True])
 @pytest.mark.parametrize("indices", [[], [1], [2, 0, 2]])
-def test_select_takes_persons_and_keeps_images(indices):
+def test_select_takes_persons_and_keeps_images(indices, has_lengths):
     samples = KeypointSamples(
         schema=COCO_17,
         image_paths=("a.jpg", "b.jpg"),
@@ -18,8 +19,15 @@ def test_select_takes_persons_and_keeps_images(indices):
         keypoints=np.arange(3 * 17 * 3, dtype=np.float32).reshape(3, 17, 3),
         box_scores=np.array([0.1, 0.2, 0.3], np.float32),
         orientation="exif",
+        protocol="pckh",
+        reference_lengths=np.array([5, 6, 7], np.float32) if has_lengths else None,
     )
     chosen = samples.select(indices)
+    assert chosen.protocol == "pckh"
+    if has_lengths:
+        assert chosen.reference_lengths.tolist() == [5.0 + index for index in indices]
+    else:
+        assert chosen.reference_lengths is None
     assert len(chosen) == len(indices)
     assert chosen.sample_ids.tolist() == [10 + index for index in indices]
     assert chosen.image_index.tolist() == [[0, 1, 1][index] for index in indices]
