@@ -1,4 +1,4 @@
-"""A pose estimator judged by the COCO protocol on boxes of ground truth or of a detector."""
+"""A pose estimator judged as its data set is: COCO's AP, PCKh, PCK or the error of landmarks."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from kptkit.data.ledger import SkipLedger
 from kptkit.data.pose_pipeline import clear_errors, evaluation_batches
 from kptkit.data.samples import KeypointSamples
 from kptkit.data.sources import SampleSource
-from kptkit.metrics import oks
+from kptkit.metrics import oks, protocols
 from kptkit.pose import PoseEstimator
 
 
@@ -19,7 +19,8 @@ class PoseEvaluation:
     """What the judges say, and what they said it of."""
 
     metrics: dict[str, float]
-    """AP, AP50, AP75, APM, APL, AR and so on, by pycocotools."""
+    """The numbers of the samples' protocol; for `oks` AP, AP50, AP75, APM, APL, AR and so on, by
+    pycocotools, and PCK@0.2 where the schema has a torso."""
     samples: KeypointSamples
     """The N persons that were judged: those whose picture could be read."""
     keypoints: np.ndarray
@@ -35,15 +36,17 @@ def evaluate_pose(
     batch_size: int = 32,
     oks_nms_threshold: float | None = None,
 ) -> PoseEvaluation:
-    """Predicts every person of `source` and scores the predictions against `truth`.
+    """Predicts every person of `source` and judges the predictions by the protocol of its samples.
 
     Args:
-        truth: a COCO dictionary of all images of `source`.
+        truth: a COCO dictionary of all images of `source`; of other protocols than `oks` only the
+            category is looked at, if there is one.
         oks_nms_threshold: for detected boxes, the similarity above which the lower-scored of two
             persons goes (the papers' 0.9); none keeps all, as is usual with ground-truth boxes.
 
     Raises:
-        InputError: too many images cannot be read, or a prediction is not finite.
+        InputError: too many images cannot be read, a prediction is not finite, or the samples lack
+            what their protocol measures errors in.
     """
     recipe = estimator.recipe
     ledger = SkipLedger(len(source.samples))
@@ -63,9 +66,11 @@ def evaluate_pose(
     kept = np.arange(len(samples))
     if oks_nms_threshold is not None:
         kept = _without_copies(samples, keypoints, scores, oks_nms_threshold)
-    category = truth["categories"][0]["id"]
+    category = truth["categories"][0]["id"] if truth else 1
     results = oks.coco_results(image_ids[kept], category, keypoints[kept], scores[kept])
-    metrics = oks.evaluate_oks(truth, results, samples.schema.oks_sigmas)
+    metrics = protocols.judge(samples, keypoints)
+    if samples.protocol == "oks":
+        metrics = oks.evaluate_oks(truth, results, samples.schema.oks_sigmas) | metrics
     return PoseEvaluation(metrics, samples, keypoints, results)
 
 

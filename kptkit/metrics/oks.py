@@ -248,7 +248,7 @@ def per_keypoint(
 
 def format_table(metrics: dict[str, float]) -> str:
     """The numbers of `evaluate_oks` as a Markdown table of one row."""
-    return tables.markdown([list(metrics), [tables.decimals(value) for value in metrics.values()]])
+    return tables.one_row(metrics)
 
 
 def per_keypoint_table(names: Sequence[str], statistics: dict[str, np.ndarray]) -> str:

@@ -1,19 +1,45 @@
 """PCK: the percentage of correct keypoints, those nearer to the truth than a share of a length.
 
-Which length, and whether the limit itself counts as correct, differs between papers; both are
-arguments here. A number means nothing without its normaliser:
+Distances are Euclidean, in pixels of the picture. A keypoint counts where the truth labels it,
+hidden or not, and its person's length is known. A number means nothing without its length:
 
-- torso (Sapp and Taskar 2013): the distance from left shoulder to right hip, the usual one for
-  PCK@0.2 on FLIC, LSP and LSP-extended.
+- head (PCKh; Andriluka et al. 2014): 0.6 of the diagonal of MPII's head box.
+- torso (Sapp and Taskar 2013): from a shoulder to the opposite hip, the usual one for PCK@0.2 on
+  FLIC, LSP and LSP-extended. LSP: the person's left shoulder to the right hip (the reference joints
+  of bearpaw/eval_pose). FLIC: right shoulder to left hip in person-centric labels, which are the
+  observer's left and right; it equals `normalize` of the hourglass's published annotations.
 - box (Yang and Ramanan 2013): the longer side of the box; on LSP-extended about 2.5 torsos.
 - a fixed number of pixels: a plain number for `normalisers`.
+
+Whether the limit itself is correct differs too: it is in HRNet's evaluation (`<=`), it is not in
+those of mmpose and of Princeton's hourglass (`<`). On 1,400 persons of MPII both give the same
+numbers.
+
+MPII's mean leaves pelvis and thorax out and weights the other joints by how often they are labelled
+(HRNet, SimpleBaselines, mmpose). Princeton's hourglass counts all sixteen: its numbers are lower.
+And two numbers go by the name PCKh@0.1: the evaluation of HRNet and PaddleDetection takes entry 11
+of a table that begins at 0, so 0.11 head sizes (37.7 for HRNet-W32); mmpose takes 0.10 (33.4). Both
+are in `PCKH_THRESHOLDS`.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from kptkit.errors import InputError
+from kptkit.metrics.distances import normalised_distances
+
+# Of the diagonal of MPII's head box.
+HEAD_BIAS = 0.6
+# The headline, @0.1 as mmpose has it, and what HRNet's and PaddleDetection's tables call @0.1.
+PCKH_THRESHOLDS = (0.5, 0.1, 0.11)
+# Left out of MPII's mean.
+UNCOUNTED_JOINTS = ("pelvis", "thorax")
+
+
+def head_sizes(head_boxes_xyxy: np.ndarray) -> np.ndarray:
+    """MPII's head sizes (N,) in pixels, from its head boxes (N, 4)."""
+    corners = np.asarray(head_boxes_xyxy, np.float64).reshape(-1, 2, 2)
+    return HEAD_BIAS * np.linalg.norm(corners[:, 1] - corners[:, 0], axis=-1)
 
 
 def torso_sizes(keypoints: np.ndarray, shoulder: int, hip: int) -> np.ndarray:
@@ -58,7 +84,7 @@ def pck(
         normalisers: (N,) pixels, or one number for all.
         thresholds: T shares of the normaliser.
         strict: False: correct at distance <= threshold (HRNet's MPII code); True: at < threshold
-            (mmpose, and Newell's hourglass).
+            (mmpose, and Princeton's hourglass).
 
     Returns:
         shares (T, K), NaN for keypoints that nobody has; counts (K,).
@@ -66,16 +92,12 @@ def pck(
     Raises:
         InputError: the prediction of a visible keypoint is not finite.
     """
-    distance = np.linalg.norm(np.asarray(predicted_xy, np.float64) - true_xy, axis=-1)
-    normalisers = np.broadcast_to(np.asarray(normalisers, np.float64), len(distance))
-    known = np.isfinite(normalisers) & (normalisers > 0)
-    judged = (np.asarray(visible) > 0) & known[:, None]
-    if not np.isfinite(distance[judged]).all():
-        raise InputError("predicted keypoints: NaN or infinity; expected finite pixels")
-    limits = np.multiply.outer(thresholds, normalisers)[..., None]
-    correct = (distance < limits) if strict else (distance <= limits)
-    counts = judged.sum(axis=0)
-    shares = np.sum(correct & judged, axis=1) / np.where(counts > 0, counts, np.nan)
+    distances = normalised_distances(predicted_xy, true_xy, visible, normalisers)
+    limits = np.asarray(thresholds, np.float64)[:, None, None]
+    # A comparison with NaN is false.
+    correct = (distances < limits) if strict else (distances <= limits)
+    counts = np.isfinite(distances).sum(axis=0)
+    shares = correct.sum(axis=1) / np.where(counts > 0, counts, np.nan)
     return shares, counts
 
 

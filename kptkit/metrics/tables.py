@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 
-def decimals(value: float) -> str:
-    """Three decimals; a dash for what is unknown."""
-    return f"{value:.3f}" if np.isfinite(value) else "-"
+def decimals(value: float, places: int = 3) -> str:
+    """So many decimals; a dash for what is unknown."""
+    return f"{value:.{places}f}" if np.isfinite(value) else "-"
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
@@ -17,6 +17,11 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(
         "| " + " | ".join(map(str.rjust, row, widths)) + " |" for row in [rows[0], rule, *rows[1:]]
     )
+
+
+def one_row(metrics: Mapping[str, float], places: int = 3) -> str:
+    """Metrics under their names."""
+    return markdown([list(metrics), [decimals(value, places) for value in metrics.values()]])
 
 
 def named_rows(rows: Mapping[str, Mapping[str, float]]) -> str:

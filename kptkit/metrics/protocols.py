@@ -1,0 +1,300 @@
+"""How each data set is judged: the one place that knows which metric, length and keypoints count.
+
+    oks              COCO and whatever has no protocol of its own: AP and AR of OKS (`metrics.oks`)
+    pckh             MPII: PCK in head sizes, which come with the samples
+    pck_torso        FLIC, LSP: PCK in torsos
+    nme_interocular  300W, WFLW, COFW: mean error in distances between the outer eye corners
+    nme_interpupil   the same between the middles of the eyes
+
+Definitions and their sources are in `metrics.pck` and `metrics.nme`. All numbers are shares, not
+percentages, and NaN where nothing could be judged.
+"""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from kptkit.data.samples import KeypointSamples, Protocol
+from kptkit.errors import InputError
+from kptkit.metrics import tables
+from kptkit.metrics.distances import normalised_distances
+from kptkit.metrics.nme import (
+    EYES,
+    OUTER_CORNERS,
+    box_area_sizes,
+    cumulative_auc,
+    eye_distances,
+    failure_rate,
+    landmark_box_sizes,
+    mean_error,
+    nme,
+)
+from kptkit.metrics.pck import (
+    PCKH_THRESHOLDS,
+    UNCOUNTED_JOINTS,
+    box_sizes,
+    mean_pck,
+    pck,
+    torso_sizes,
+)
+from kptkit.skeletons import KeypointSchema
+
+TORSO_THRESHOLDS = (0.2, 0.1)
+FAILURE_THRESHOLDS = (0.08, 0.1)
+
+_HEADLINES: dict[Protocol, tuple[str, bool]] = {
+    "oks": ("AP", True),
+    "pckh": ("PCKh@0.5", True),
+    "pck_torso": ("PCK@0.2", True),
+    "nme_interocular": ("NME", False),
+    "nme_interpupil": ("NME", False),
+}
+_UNITS: dict[Protocol, str] = {
+    "oks": "torso",
+    "pckh": "head size",
+    "pck_torso": "torso",
+    "nme_interocular": "inter-ocular",
+    "nme_interpupil": "inter-pupil",
+}
+_NOTES: dict[Protocol, str] = {
+    "oks": "PCK: in torsos, from left shoulder to right hip",
+    "pckh": "PCKh: in head sizes, 0.6 of the head box's diagonal; without pelvis and thorax, but "
+    "for 'all'; HRNet's tables call @0.11 @0.1",
+    "pck_torso": "PCK: in torsos, from a shoulder to the opposite hip",
+    "nme_interocular": "NME: in distances between the outer corners of the eyes",
+    "nme_interpupil": "NME: in distances between the middles of the eyes",
+}
+# Names of a shoulder and a hip without case and separators, the side before or after.
+_TORSO = (("left", "l"), ("shoulder", "sho")), (("right", "r"), ("hip",))
+
+
+def headline(protocol: Protocol) -> tuple[str, bool]:
+    """The metric that the best weights are chosen by, and whether larger is better."""
+    return _HEADLINES[protocol]
+
+
+def judge(samples: KeypointSamples, keypoints: np.ndarray) -> dict[str, float]:
+    """The numbers of the samples' protocol, but for `oks` those that need no areas: PCK@0.2.
+
+    Args:
+        samples: N persons or faces with their true keypoints.
+        keypoints: (N, K, 2 or 3): the predicted x, y in image pixels of each of them.
+
+    Returns:
+        For `pckh`, PCKh@0.5, @0.1 and @0.11 without pelvis and thorax, and `all` with them. For
+        `pck_torso`, PCK@0.2 and @0.1. For faces, NME in distances between the eyes and in two
+        square roots, shares of failures and areas under the cumulative curve. For `oks`, PCK@0.2
+        in torsos, or nothing if the schema has none.
+
+    Raises:
+        InputError: a prediction is not finite, or the protocol's length cannot be known.
+    """
+    if samples.protocol == "oks":
+        torso = find_torso(samples.schema)
+        return {} if torso is None else _pck_metrics(samples, keypoints, (0.2,))
+    if samples.protocol == "pckh":
+        return _pckh_metrics(samples, keypoints)
+    if samples.protocol == "pck_torso":
+        return _pck_metrics(samples, keypoints, TORSO_THRESHOLDS)
+    return _face_metrics(samples, keypoints)
+
+
+def pck_of(samples: KeypointSamples, keypoints: np.ndarray, threshold: float = 0.2) -> float:
+    """PCK over all labelled keypoints, for comparing predictions of the same samples.
+
+    In torsos where the schema has one, else in the protocol's own length (faces: between the eyes),
+    else in the longer side of the box. Cheap: about a millisecond for a thousand persons.
+
+    Args:
+        keypoints: (N, K, 2 or 3), for example those of one stack of an hourglass.
+    """
+    if find_torso(samples.schema):
+        sizes = torso_lengths(samples)
+    elif samples.protocol == "oks":
+        sizes = box_sizes(samples.boxes_xyxy)
+    else:
+        sizes = lengths(samples)
+    return _mean_pck(samples, keypoints, sizes, (threshold,))[0]
+
+
+def lengths(samples: KeypointSamples) -> np.ndarray:
+    """The lengths (N,) in pixels in which the protocol measures errors, NaN where unknown.
+
+    Raises:
+        InputError: the samples have no head sizes, or the schema lacks a shoulder, a hip or eyes.
+    """
+    protocol = samples.protocol
+    if protocol == "pckh":
+        if samples.reference_lengths is None:
+            raise InputError("PCKh: no head sizes; expected a file that has head boxes")
+        return samples.reference_lengths
+    if protocol in ("oks", "pck_torso"):
+        return torso_lengths(samples)
+    return eye_distances(samples.keypoints, *find_eyes(samples.schema, protocol))
+
+
+def torso_lengths(samples: KeypointSamples) -> np.ndarray:
+    """The torsos (N,): those that `pck_torso` samples bring, else left shoulder to right hip.
+
+    Raises:
+        InputError: no such keypoints.
+    """
+    if samples.protocol == "pck_torso" and samples.reference_lengths is not None:
+        return samples.reference_lengths
+    torso = find_torso(samples.schema)
+    if torso is None:
+        raise InputError(
+            f"PCK in torsos: keypoints {', '.join(samples.schema.names)}; "
+            "expected left_shoulder and right_hip among them"
+        )
+    return torso_sizes(samples.keypoints, *torso)
+
+
+def find_torso(schema: KeypointSchema) -> tuple[int, int] | None:
+    """The left shoulder and the right hip, by their names (`left_shoulder`, `lsho`, `Hip.R`)."""
+    plain = [_plain(name) for name in schema.names]
+    found = []
+    for sides, joints in _TORSO:
+        pairs = [(side, joint) for joint in joints for side in sides]
+        names = [side + joint for side, joint in pairs] + [joint + side for side, joint in pairs]
+        found.append(next((plain.index(name) for name in names if name in plain), None))
+    return None if None in found else tuple(found)
+
+
+def find_eyes(schema: KeypointSchema, protocol: Protocol) -> tuple[Sequence[int], Sequence[int]]:
+    """The points that an eye protocol measures between: of the left and of the right in the image.
+
+    By the number of points where that is one of the field's (5, 29, 68, 98), else by the names
+    left_eye and right_eye.
+
+    Raises:
+        InputError: neither.
+    """
+    count = schema.num_keypoints
+    if protocol == "nme_interocular" and count in OUTER_CORNERS:
+        return OUTER_CORNERS[count]
+    if count in EYES:
+        return EYES[count]
+    plain = [_plain(name) for name in schema.names]
+    if "lefteye" in plain and "righteye" in plain:
+        return (plain.index("righteye"),), (plain.index("lefteye"),)
+    raise InputError(
+        f"NME: {count} keypoints, {', '.join(schema.names[:5])}, ...; expected 5, 29, 68 or 98 "
+        "landmarks, or left_eye and right_eye among their names"
+    )
+
+
+def format_table(protocol: Protocol, metrics: dict[str, float]) -> str:
+    """The metrics as a Markdown table of one row and, where the lengths are not plain, a note."""
+    places = 4 if protocol.startswith("nme") else 3
+    table = tables.one_row(metrics, places)
+    if protocol == "oks" and "PCK@0.2" not in metrics:
+        return table
+    return f"{table}\n\n{_NOTES[protocol]}"
+
+
+def keypoint_table(samples: KeypointSamples, keypoints: np.ndarray) -> str:
+    """How well each keypoint is found, in the protocol's own length, as a Markdown table.
+
+    Args:
+        keypoints: (N, K, 3) x, y in image pixels and score, row by row the persons of `samples`.
+    """
+    distances = _distances(samples, keypoints, lengths(samples))
+    judged = np.isfinite(distances)
+    protocol = samples.protocol
+    shares = {
+        f"{'PCKh' if protocol == 'pckh' else 'PCK'}@{threshold:g}": distances <= threshold
+        for threshold in _table_thresholds(protocol)
+    }
+    columns = {
+        **shares,
+        f"distance / {_UNITS[protocol]}": distances,
+        "score": np.asarray(keypoints)[..., 2],
+    }
+    groups = {name: [place] for place, name in enumerate(samples.schema.names)}
+    uncounted = _uncounted(samples)
+    if uncounted:
+        counted = [i for i in range(len(groups)) if i not in uncounted]
+        groups[f"all but {', '.join(samples.schema.names[i] for i in uncounted)}"] = counted
+    groups["all"] = list(range(samples.schema.num_keypoints))
+    rows = [["keypoint", "labelled", *columns]]
+    for name, places in groups.items():
+        own = judged[:, places]
+        numbers = [_mean(values[:, places][own]) for values in columns.values()]
+        rows.append([name, str(own.sum()), *(tables.decimals(number) for number in numbers)])
+    return tables.markdown(rows)
+
+
+def _pckh_metrics(samples: KeypointSamples, keypoints: np.ndarray) -> dict[str, float]:
+    metrics = {}
+    for suffix, excluded in (("", _uncounted(samples)), (" all", ())):
+        means = _mean_pck(samples, keypoints, lengths(samples), PCKH_THRESHOLDS, excluded)
+        for threshold, mean in zip(PCKH_THRESHOLDS, means, strict=True):
+            metrics[f"PCKh@{threshold:g}{suffix}"] = mean
+    return metrics
+
+
+def _pck_metrics(
+    samples: KeypointSamples, keypoints: np.ndarray, thresholds: Sequence[float]
+) -> dict[str, float]:
+    means = _mean_pck(samples, keypoints, torso_lengths(samples), thresholds)
+    return {f"PCK@{threshold:g}": mean for threshold, mean in zip(thresholds, means, strict=True)}
+
+
+def _face_metrics(samples: KeypointSamples, keypoints: np.ndarray) -> dict[str, float]:
+    predicted, true = np.asarray(keypoints)[..., :2], samples.keypoints
+    units = {
+        "NME": lengths(samples),
+        "NME sqrt(wh)": landmark_box_sizes(true),
+        "NME sqrt(box)": box_area_sizes(samples.boxes_xyxy),
+    }
+    errors = {
+        name: nme(predicted, true[..., :2], sizes, true[..., 2]) for name, sizes in units.items()
+    }
+    means = {name: mean_error(own, samples.image_index) for name, own in errors.items()}
+    metrics = {"NME": means.pop("NME")}
+    for name, metric in (("failure", failure_rate), ("AUC", cumulative_auc)):
+        for threshold in FAILURE_THRESHOLDS:
+            metrics[f"{name}@{threshold:g}"] = metric(errors["NME"], threshold)
+    return metrics | means
+
+
+def _mean_pck(
+    samples: KeypointSamples,
+    keypoints: np.ndarray,
+    sizes: np.ndarray,
+    thresholds: Sequence[float],
+    excluded: Sequence[int] = (),
+) -> list[float]:
+    true = samples.keypoints
+    predicted = np.asarray(keypoints)[..., :2]
+    shares, counts = pck(predicted, true[..., :2], true[..., 2], sizes, thresholds)
+    return mean_pck(shares, counts, excluded).tolist()
+
+
+def _distances(samples: KeypointSamples, keypoints: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    true = samples.keypoints
+    return normalised_distances(np.asarray(keypoints)[..., :2], true[..., :2], true[..., 2], sizes)
+
+
+def _uncounted(samples: KeypointSamples) -> list[int]:
+    """The keypoints that the protocol's mean leaves out."""
+    if samples.protocol != "pckh":
+        return []
+    return [i for i, name in enumerate(samples.schema.names) if _plain(name) in UNCOUNTED_JOINTS]
+
+
+def _table_thresholds(protocol: Protocol) -> tuple[float, ...]:
+    if protocol == "pckh":
+        return PCKH_THRESHOLDS
+    return () if protocol.startswith("nme") else TORSO_THRESHOLDS
+
+
+def _plain(name: str) -> str:
+    """A name without case and separators: "Left Eye" and "left_eye" are both "lefteye"."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if values.size else float("nan")
