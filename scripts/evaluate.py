@@ -1,4 +1,4 @@
-"""Judges a trained run by the COCO keypoint protocol, or a face detector by WIDER FACE's.
+"""Judges a trained run as its data set is judged, or a face detector by WIDER FACE's protocol.
 
     python scripts/evaluate.py runs/demo
 
@@ -6,7 +6,8 @@ uses the run's own held-out data. Other data, or the boxes of a detector:
 
     python scripts/evaluate.py RUN --data.val Y.json --data.images DIR [--detections BOXES.json]
 
-writes results.json (COCO results) and metrics.json into RUN/evaluation.
+prints AP and AR for COCO, PCKh for MPII, PCK@0.2 for FLIC and LSP, the mean error for faces, and
+the same of every keypoint; writes results.json (COCO results) and metrics.json into RUN/evaluation.
 
     python scripts/evaluate.py --task face --annotations WIDER_TXT --images DIR [--landmarks LIST
         --landmark-images DIR] [--weights original|FILE] [--compare FILE]
@@ -34,7 +35,7 @@ from kptkit.decode import Alignment, Method
 from kptkit.errors import InputError
 from kptkit.evaluate import PoseEvaluation, evaluate_pose
 from kptkit.judge_face import JudgeConfig, judge_face
-from kptkit.metrics import oks
+from kptkit.metrics import oks, protocols
 from kptkit.pose import PoseEstimator
 from kptkit.run import PoseRun, load_run
 
@@ -44,7 +45,7 @@ class Config:
     """What to judge, and how."""
 
     run: tyro.conf.Positional[Path]
-    """Run folder of train_hrnet.py."""
+    """Run folder of a script that trains a pose network."""
     task: Literal["pose", "face"] = "pose"
     """What is judged; each task has its own flags, which --task face --help lists."""
     weights: str = "best.npz"
@@ -113,6 +114,11 @@ def held_out_data(run: PoseRun, config: Config) -> PoseSet:
             f"{config.run} learned: {', '.join(run.schema.names)}"
         )
     if config.detections:
+        if samples.protocol != "oks":
+            raise InputError(
+                f"--detections: {data.val} is judged by {protocols.headline(samples.protocol)[0]}, "
+                "person by person; detected boxes are known for COCO's AP only"
+            )
         coco = load_coco(data.val, category=data.category)
         folder = data.val_images or data.images
         samples = replace(
@@ -126,18 +132,23 @@ def held_out_data(run: PoseRun, config: Config) -> PoseSet:
 
 def report(evaluation: PoseEvaluation, truth: dict) -> None:
     """The table of the protocol and, where boxes are the ground truth's, one row a keypoint."""
-    print(f"{len(evaluation.samples)} persons\n")
-    print(oks.format_table(evaluation.metrics))
-    if not evaluation.samples.keypoints[..., 2].any():
+    samples = evaluation.samples
+    kind = "faces" if samples.protocol.startswith("nme") else "persons"
+    print(f"{len(samples)} {kind}\n")
+    print(protocols.format_table(samples.protocol, evaluation.metrics))
+    if not samples.keypoints[..., 2].any():
         return  # detected boxes: nobody knows who is who
+    if samples.protocol != "oks":
+        print("\n" + protocols.keypoint_table(samples, evaluation.keypoints))
+        return
     areas = {a["id"]: a["area"] for a in truth["annotations"]}
     statistics = oks.per_keypoint(
         evaluation.keypoints,
-        evaluation.samples.keypoints,
-        np.array([areas[i] for i in evaluation.samples.sample_ids.tolist()]),
-        evaluation.samples.schema.oks_sigmas,
+        samples.keypoints,
+        np.array([areas[i] for i in samples.sample_ids.tolist()]),
+        samples.schema.oks_sigmas,
     )
-    print("\n" + oks.per_keypoint_table(evaluation.samples.schema.names, statistics))
+    print("\n" + oks.per_keypoint_table(samples.schema.names, statistics))
 
 
 if __name__ == "__main__":
