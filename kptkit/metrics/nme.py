@@ -53,10 +53,11 @@ def eye_distances(keypoints: np.ndarray, first: Sequence[int], second: Sequence[
         (N,) pixels; NaN where one of the points is not labelled.
     """
     keypoints = np.asarray(keypoints, np.float64)
-    first, second = list(first), list(second)
-    middles = [keypoints[:, group, :2].mean(axis=1) for group in (first, second)]
-    labelled = (keypoints[:, first + second, 2] > 0).all(axis=1)
-    return np.where(labelled, np.linalg.norm(middles[0] - middles[1], axis=-1), np.nan)
+    labelled = (keypoints[:, [*first, *second], 2] > 0).all(axis=1)
+    # Unlabelled points may hold anything, infinities too.
+    points = np.where(labelled[:, None, None], keypoints[..., :2], np.nan)
+    middles = [points[:, list(group)].mean(axis=1) for group in (first, second)]
+    return np.linalg.norm(middles[0] - middles[1], axis=-1)
 
 
 def landmark_box_sizes(keypoints: np.ndarray) -> np.ndarray:

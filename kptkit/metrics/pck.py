@@ -52,10 +52,11 @@ def torso_sizes(keypoints: np.ndarray, shoulder: int, hip: int) -> np.ndarray:
     Returns:
         (N,) pixels; NaN where one of the two is not labelled.
     """
-    keypoints = np.asarray(keypoints, np.float64)
-    distance = np.linalg.norm(keypoints[:, shoulder, :2] - keypoints[:, hip, :2], axis=-1)
-    labelled = (keypoints[:, [shoulder, hip], 2] > 0).all(axis=1)
-    return np.where(labelled, distance, np.nan)
+    ends = np.asarray(keypoints, np.float64)[:, [shoulder, hip]]
+    labelled = (ends[..., 2] > 0).all(axis=1)
+    # Unlabelled points may hold anything, infinities too.
+    ends = np.where(labelled[:, None, None], ends[..., :2], np.nan)
+    return np.linalg.norm(ends[:, 0] - ends[:, 1], axis=-1)
 
 
 def box_sizes(boxes_xyxy: np.ndarray) -> np.ndarray:

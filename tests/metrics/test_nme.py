@@ -1,8 +1,23 @@
+"""Errors of landmarks, their lengths, failures and areas under curves, against plain loops."""
+
+import math
+
 import numpy as np
 import pytest
 
 from kptkit.errors import InputError
-from kptkit.metrics.nme import failure_rate, inter_ocular, mean_error, nme
+from kptkit.metrics.nme import (
+    EYES,
+    OUTER_CORNERS,
+    box_area_sizes,
+    cumulative_auc,
+    eye_distances,
+    failure_rate,
+    inter_ocular,
+    landmark_box_sizes,
+    mean_error,
+    nme,
+)
 
 NONE = np.zeros((0, 5, 2))
 
@@ -13,7 +28,12 @@ def test_no_faces():
     assert inter_ocular(NONE).shape == (0,)
     index = np.zeros(0, np.int64)
     assert np.isnan([mean_error(errors, index), mean_error(errors, index, np.ones(3))]).all()
-    assert np.isnan(failure_rate(errors))
+    assert np.isnan([failure_rate(errors), cumulative_auc(errors)]).all()
+    none = np.zeros((0, 68, 3))
+    assert nme(none[..., :2], none[..., :2], np.zeros(0), none[..., 2]).shape == (0,)
+    assert eye_distances(none, *EYES[68]).shape == (0,)
+    assert landmark_box_sizes(none).shape == (0,)
+    assert box_area_sizes(np.zeros((0, 4))).shape == (0,)
 
 
 def test_random_faces_equal_a_loop():
@@ -56,3 +76,117 @@ def test_a_prediction_that_is_not_finite_is_refused_where_it_is_judged():
         nme(predicted, true, np.ones(2))
     true[1] = np.nan
     np.testing.assert_array_equal(nme(predicted, true, np.ones(2)), [0, np.nan])
+
+
+def random_faces(count, seed=0, num_faces=9):
+    """True keypoints (N, K, 3), a quarter of them unlabelled and junk, and predictions."""
+    rng = np.random.default_rng(seed)
+    true = np.concatenate(
+        [rng.uniform(0, 90, (num_faces, count, 2)), rng.integers(0, 3, (num_faces, count, 1))], -1
+    )
+    true[0, :, 2] = 2
+    true[1, :, 2] = 0
+    true[true[..., 2] == 0, :2] = np.nan, np.inf
+    return true, rng.uniform(0, 90, (num_faces, count, 2))
+
+
+@pytest.mark.parametrize("count", [1, 5, 29, 68, 98])
+def test_labelled_points_alone_equal_a_loop(count):
+    true, predicted = random_faces(count)
+    sizes = np.array([30, 20, np.nan, 0, -3, np.inf, 50, 60, 70.0])
+    expected = []
+    for face in range(len(true)):
+        total = points = 0
+        for k in range(count):
+            if true[face, k, 2] > 0:
+                total += math.dist(predicted[face, k], true[face, k, :2])
+                points += 1
+        known = points and 0 < sizes[face] < math.inf
+        expected.append(total / points / sizes[face] if known else math.nan)
+    errors = nme(predicted, true[..., :2], sizes, true[..., 2])
+    np.testing.assert_allclose(errors, expected, rtol=1e-12)
+    assert np.isnan(errors[1])
+
+
+def test_predictions_of_unlabelled_points_are_not_looked_at():
+    true, predicted = random_faces(5)
+    predicted[true[..., 2] == 0] = np.nan
+    errors = nme(predicted, true[..., :2], np.full(9, 10.0), true[..., 2])
+    assert np.isfinite(errors).sum() == (true[..., 2] > 0).any(axis=1).sum()
+    predicted[0, 3, 1] = -np.inf
+    with pytest.raises(InputError, match="predicted keypoints: NaN or infinity"):
+        nme(predicted, true[..., :2], np.full(9, 10.0), true[..., 2])
+
+
+@pytest.mark.parametrize(
+    ("groups", "count"),
+    [(OUTER_CORNERS[68], 68), (OUTER_CORNERS[98], 98), *((EYES[count], count) for count in EYES)],
+)
+def test_distances_between_the_eyes_equal_a_loop(groups, count):
+    true, _ = random_faces(count, seed=count)
+    true[2, :, 2] = 1
+    true[2, :, :2] = np.arange(2 * count).reshape(count, 2)
+    true[3] = true[2]
+    true[3, groups[1][-1], 2] = 0
+    expected = []
+    for face in true:
+        middles = []
+        for group in groups:
+            points = [face[k] for k in group if face[k, 2] > 0]
+            whole = len(points) == len(group)
+            middles.append(
+                [sum(p[i] for p in points) / len(points) for i in (0, 1)] if whole else 0
+            )
+        expected.append(math.dist(*middles) if 0 not in middles else math.nan)
+    np.testing.assert_allclose(eye_distances(true, *groups), expected)
+    assert np.isfinite(expected[2])
+    assert np.isnan(expected[3])
+
+
+def test_points_of_the_field():
+    """In the mean 300W face, corners lie outside of middles; each eye has six points."""
+    assert OUTER_CORNERS[68] == ((36,), (45,))
+    assert OUTER_CORNERS[98] == ((60,), (72,))
+    assert [len(group) for group in EYES[68]] == [6, 6]
+    for count in OUTER_CORNERS:
+        assert max(k for group in (*OUTER_CORNERS[count], *EYES[count]) for k in group) < count
+
+
+def test_boxes_as_lengths():
+    true, _ = random_faces(5)
+    expected = []
+    for face in true:
+        xs, ys = ([p[i] for p in face if p[2] > 0] for i in (0, 1))
+        area = (max(xs) - min(xs)) * (max(ys) - min(ys)) if xs else 0
+        expected.append(math.sqrt(area))
+    np.testing.assert_allclose(landmark_box_sizes(true), expected)
+    np.testing.assert_allclose(box_area_sizes([[1, 2, 5, 11], [3, 3, 3, 9]]), [6, 0])
+
+
+@pytest.mark.parametrize(
+    ("errors", "expected"),
+    [
+        ([0.0], 1),
+        ([0.05], 0.5),
+        ([0.1, 0.0], 0.5),  # what lies on the threshold adds nothing
+        ([0.2, 7.0], 0),
+        ([0.05, np.nan], 0.5),
+    ],
+)
+def test_areas_worked_by_hand(errors, expected):
+    assert cumulative_auc(np.array(errors), 0.1) == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("threshold", [0.08, 0.1])
+def test_the_area_equals_simpson_by_hand_and_nearly_the_exact_one(threshold):
+    errors = np.random.default_rng(3).gamma(3, 0.02, 300)
+    steps = round(threshold / 1e-4)
+    area = 0.0
+    for i in range(steps + 1):
+        share = sum(error <= i * 1e-4 for error in errors) / 300
+        area += share * (1 if i in (0, steps) else 4 if i % 2 else 2)
+    found = cumulative_auc(errors, threshold)
+    assert found == pytest.approx(area * 1e-4 / 3 / threshold, abs=1e-9)
+    exact = sum(max(0, 1 - error / threshold) for error in errors) / 300
+    assert found == pytest.approx(exact, abs=1e-4 / threshold)
+    assert cumulative_auc(errors, threshold, step=0.5e-4) != found

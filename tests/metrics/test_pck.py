@@ -1,12 +1,17 @@
-"""PCK against a plain loop, and its conventions at the limit."""
+"""PCK against a plain loop, its conventions at the limit, and a published evaluation of MPII."""
 
 import math
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io
 
 from kptkit.errors import InputError
 from kptkit.metrics import pck as judge
+
+REFERENCE = Path(os.environ.get("KPTKIT_DATA", "")) / "mpii/pckh_reference.mat"
 
 
 def loop_pck(predicted, true, visible, normalisers, threshold, strict):
@@ -82,15 +87,50 @@ def test_predictions_that_are_no_numbers_are_refused(value):
     predicted[10, 3] = value  # nobody's third keypoint is visible: not looked at
     judge.pck(predicted, true, visible, normalisers)
     predicted[10, np.argmax(visible[10])] = value
-    with pytest.raises(InputError, match="NaN or infinity"):
+    with pytest.raises(InputError, match="predicted keypoints: NaN or infinity"):
+        judge.pck(predicted, true, visible, normalisers)
+    true[10, np.argmax(visible[10])] = value
+    predicted[10] = 0
+    with pytest.raises(InputError, match="labelled keypoints: NaN or infinity"):
         judge.pck(predicted, true, visible, normalisers)
 
 
+@pytest.mark.parametrize("shape", [(1, 14, 2), (60, 1, 2), (60, 14, 3), (59, 14, 2)])
+def test_predictions_of_another_shape_are_refused(shape):
+    _, *truth = random_persons(0)
+    with pytest.raises(InputError, match=r"predicted keypoints: \(.*expected \(60, 14, 2\)"):
+        judge.pck(np.zeros(shape), *truth)
+
+
 def test_normalisers():
+    assert judge.head_sizes(np.zeros((0, 4))).shape == (0,)
+    sizes = judge.head_sizes([[10, 20, 40, 60], [5, 5, 5, 5]])
+    np.testing.assert_allclose(sizes, [0.6 * 50, 0])
     assert judge.torso_sizes(np.zeros((0, 14, 3)), 9, 2).shape == (0,)
     assert judge.box_sizes(np.zeros((0, 4))).shape == (0,)
     keypoints = np.zeros((2, 14, 3))
     keypoints[:, 9] = 3, 4, 1
     keypoints[0, 2, 2] = 2
+    keypoints[1, [2, 9], :2] = np.inf
     np.testing.assert_array_equal(judge.torso_sizes(keypoints, shoulder=9, hip=2), [5, np.nan])
     assert judge.box_sizes([[10, 10, 30, 25], [0, 0, 5, 80]]).tolist() == [20, 80]
+
+
+@pytest.mark.skipif(not REFERENCE.is_file(), reason="needs $KPTKIT_DATA/mpii/pckh_reference.mat")
+@pytest.mark.parametrize("strict", [False, True])
+def test_the_published_evaluation_of_mpii(strict):
+    """81.944 and 27.214 are at 0.5 and at 0.10 head sizes; HRNet's 0.11 would give 31.187."""
+    content = scipy.io.loadmat(REFERENCE)
+    predicted, true, head_boxes = (
+        content[name].transpose(2, 0, 1) for name in ("pos_pred_src", "pos_gt_src", "headboxes_src")
+    )
+    names = [str(name[0]) for name in content["dataset_joints"][0]]
+    uncounted = [names.index("pelv"), names.index("thor")]
+    sizes = judge.head_sizes(head_boxes.reshape(-1, 4))
+    visible = content["jnt_missing"].T == 0
+    shares, counts = judge.pck(predicted, true, visible, sizes, judge.PCKH_THRESHOLDS, strict)
+    means = 100 * judge.mean_pck(shares, counts, excluded=uncounted)
+    assert [f"{mean:.3f}" for mean in means] == ["81.944", "27.214", "31.187"]
+    assert counts[uncounted].tolist() == [1371, 1387]
+    whole = 100 * judge.mean_pck(shares, counts)
+    assert [f"{mean:.3f}" for mean in whole] == ["71.145", "23.628", "27.077"]
