@@ -179,9 +179,10 @@ def find_eyes(schema: KeypointSchema, protocol: Protocol) -> tuple[Sequence[int]
     plain = [_plain(name) for name in schema.names]
     if "lefteye" in plain and "righteye" in plain:
         return (plain.index("righteye"),), (plain.index("lefteye"),)
+    named = ", ".join(schema.names[:5]) + (", ..." if count > 5 else "")
     raise InputError(
-        f"NME: {count} keypoints, {', '.join(schema.names[:5])}, ...; expected 5, 29, 68 or 98 "
-        "landmarks, or left_eye and right_eye among their names"
+        f"NME: {count} keypoints, {named}; expected 5, 29, 68 or 98 landmarks, or left_eye and "
+        "right_eye among their names"
     )
 
 
