@@ -75,7 +75,11 @@ def export_pose(
             "recipe": dataclasses.asdict(recipe),
             "schema": run.schema.to_json(),
             "signatures": _described(signatures, pose_program.MEANINGS),
-            "limits": {"persons_in_a_request": pose_program.MAX_PERSONS} | PICTURE_LIMITS,
+            "limits": {
+                "boxes_on_a_picture": pose_program.MAX_PERSONS,
+                "boxes_in_a_request": pose_program.MAX_BOXES,
+            }
+            | PICTURE_LIMITS,
             "largest_difference": compare_pose(_reloaded(folder), estimator),
         }
         _write_manifest(folder, description)
@@ -166,7 +170,9 @@ def _described(signatures: dict[str, Any], meanings: dict[str, str]) -> dict[str
 
     return {
         name: {
-            "inputs": tensors({spec.name: spec for spec in f.structured_input_signature[0]}),
+            "inputs": tensors(
+                {s.name: s for s in f.structured_input_signature[0] if s is not None}
+            ),
             "outputs": tensors(f.structured_outputs),
         }
         for name, f in signatures.items()

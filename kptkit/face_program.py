@@ -3,7 +3,7 @@
 Signatures by name; every input has the batch N first, as TF Serving's batching needs:
 
     serving_default  image_bytes [N]          pictures of any sizes
-    images           images [N, H, W, 3]
+    images           images [N, H, W, 3], image_hw [N, 2]     the same as pixels
 
 Both give boxes [N, M, 4], scores [N, M], landmarks [N, M, 5, 2] and counts [N]; M is the number of
 faces on the picture that has most of them. Whatever a request holds, it gets an answer or
@@ -19,6 +19,7 @@ from kptkit.cascade import Cascade
 from kptkit.errors import InputError
 from kptkit.program import (
     IMAGE_BYTES,
+    IMAGE_HW,
     IMAGES,
     PICTURE_MEANINGS,
     PICTURES_AT_ONCE,
@@ -62,17 +63,17 @@ class FaceProgram:
         """Writes the program and its weights as a SavedModel; returns the signatures by name."""
         inputs = {
             "serving_default": (self._faces, IMAGE_BYTES),
-            "images": (self._faces, IMAGES),
+            "images": (self._faces, IMAGES, IMAGE_HW),
         }
         models = self._cascade.models.values()
         return save_program(folder, inputs, [v for model in models for v in model.variables])
 
-    def _faces(self, pictures: tf.Tensor) -> Tensors:
-        pictures = checked_pictures(pictures)
+    def _faces(self, pictures: tf.Tensor, image_hw: tf.Tensor | None = None) -> Tensors:
+        pictures = checked_pictures(pictures, image_hw)
         limit = self._max_faces
 
-        def find(picture: tf.Tensor) -> Tensors:
-            faces = {k: rows[:limit] for k, rows in self._cascade(pixels(picture)).items()}
+        def find(picture: tuple[tf.Tensor, ...]) -> Tensors:
+            faces = {k: rows[:limit] for k, rows in self._cascade(pixels(*picture)).items()}
             count = tf.shape(faces["scores"])[0]
             padded = {k: _padded(rows, limit - count) for k, rows in faces.items()}
             return {**padded, "counts": count}

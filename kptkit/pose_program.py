@@ -4,8 +4,8 @@ Signatures by name; every input has the batch N first, as TF Serving's batching 
 
     serving_default  image_bytes [N], boxes [N, M, 4]
     image_bytes      image_bytes [N]                          the picture is the one box, M = 1
-    images           images [N, H, W, 3], boxes [N, M, 4]
-    whole_images     images [N, H, W, 3]                      the picture is the one box, M = 1
+    images           images [N, H, W, 3], boxes [N, M, 4], image_hw [N, 2]
+    whole_images     images [N, H, W, 3], image_hw [N, 2]     the picture is the one box, M = 1
     crops            crops [N, h, w, 3]
 
 Whatever a request holds, it gets an answer or InvalidArgumentError; the process lives on.
@@ -23,18 +23,25 @@ from kptkit.pose import PoseEstimator
 from kptkit.pose_network import crops_to_heatmaps, heatmaps_to_crop
 from kptkit.program import (
     IMAGE_BYTES,
+    IMAGE_HW,
     IMAGES,
     PICTURE_MEANINGS,
     PICTURES_AT_ONCE,
     Tensors,
     checked,
     checked_pictures,
+    one_row_each,
     pixels,
     save_program,
 )
 
-# A request of more persons (N * M boxes, or N crops) is refused: its feature maps take gigabytes.
+# A request of more boxes on a picture (M), more boxes (N * M) or more crops is refused. TF Serving
+# merges requests: eight of one picture each, whatever they hold, make one that is not refused.
 MAX_PERSONS = 128
+MAX_BOXES = 8 * MAX_PERSONS
+
+# Crops that the network reads at once: their feature maps may take a gigabyte.
+_CROPS_AT_ONCE = 64
 
 # What the tensors of the signatures are, for whoever holds a program without its source.
 MEANINGS = {
@@ -80,54 +87,45 @@ class PoseProgram:
         inputs = {
             "serving_default": (self._persons, IMAGE_BYTES, boxes),
             "image_bytes": (self._whole_pictures, IMAGE_BYTES),
-            "images": (self._persons, IMAGES, boxes),
-            "whole_images": (self._whole_pictures, IMAGES),
+            "images": (self._persons, IMAGES, boxes, IMAGE_HW),
+            "whole_images": (self._whole_pictures, IMAGES, IMAGE_HW),
             "crops": (self._crops, self._crop_spec),
         }
         return save_program(folder, inputs, self._variables)
 
     def _crops(self, crops: tf.Tensor) -> Tensors:
-        crops = _persons_checked(crops, (None, *self._crop_spec.shape[1:]), sides=1)
+        shape = (None, *self._crop_spec.shape[1:])
+        crops = checked(crops, shape, sides=1, most=MAX_PERSONS, of="crops")
         heatmaps, keypoints = self._read(crops)
         return {"heatmaps": heatmaps, **_named(keypoints)}
 
-    def _persons(self, pictures: tf.Tensor, boxes: tf.Tensor) -> Tensors:
-        pictures = checked_pictures(pictures)
-        boxes = _persons_checked(boxes, (None, None, 4), sides=2)
-        same = tf.shape(boxes)[0] == tf.shape(pictures)[0]
-        boxes = require(same, "boxes: not one row of boxes for each picture", boxes)
+    def _persons(
+        self, pictures: tf.Tensor, boxes: tf.Tensor, image_hw: tf.Tensor | None = None
+    ) -> Tensors:
+        pictures = checked_pictures(pictures, image_hw)
+        boxes = checked(boxes, (None, None, 4), sides=2, most=MAX_BOXES, of="boxes")
+        message = f"boxes: more than {MAX_PERSONS} on a picture"
+        boxes = require(tf.shape(boxes)[1] <= MAX_PERSONS, message, boxes)
+        boxes = one_row_each(boxes, pictures[0], "boxes")
         boxes = tf.debugging.check_numerics(boxes, "boxes")
         real = tf.reduce_all(boxes[..., 2:] > boxes[..., :2], axis=-1)
-        boxes = tf.where(real[..., None], boxes, [0.0, 0.0, 1.0, 1.0])
 
-        def cut(picture_and_boxes: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-            picture, boxes = picture_and_boxes
-            return self._cut(pixels(picture), boxes)
+        def cut(row: tuple[Any, ...]) -> tuple[tf.Tensor, tf.Tensor]:
+            picture, boxes, real = row
+            return self._cut(pixels(*picture), tf.boolean_mask(boxes, real))
 
-        return self._answer(*self._mapped(cut, (pictures, boxes)), real)
+        return self._answer(cut, (pictures, boxes, real), real)
 
-    def _whole_pictures(self, pictures: tf.Tensor) -> Tensors:
-        pictures = checked_pictures(pictures)
+    def _whole_pictures(self, pictures: tf.Tensor, image_hw: tf.Tensor | None = None) -> Tensors:
+        pictures = checked_pictures(pictures, image_hw)
 
-        def cut(picture: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            image = pixels(picture)
+        def cut(picture: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tf.Tensor]:
+            image = pixels(*picture)
             # Not [1::-1], at which TensorFlow's layout optimizer gives up the whole graph.
             size_wh = tf.cast(tf.reverse(tf.shape(image)[:2], [0]), tf.float32)
             return self._cut(image, tf.concat([[0.0, 0.0], size_wh], axis=0)[None])
 
-        crops, crop_to_image = self._mapped(cut, pictures)
-        return self._answer(crops, crop_to_image, tf.ones(tf.shape(crops)[:2], tf.bool))
-
-    def _mapped(self, cut: Any, pictures: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """Crops (N, M, h, w, 3) and their maps to image pixels (N, M, 2, 3), by `cut`."""
-        crops = tf.TensorSpec(self._crop_spec.shape, tf.uint8)
-        crop_to_image = tf.TensorSpec((None, 2, 3), tf.float32)
-        return tf.map_fn(
-            cut,
-            pictures,
-            fn_output_signature=(crops, crop_to_image),
-            parallel_iterations=PICTURES_AT_ONCE,
-        )
+        return self._answer(cut, pictures, tf.ones((tf.shape(pictures[0])[0], 1), tf.bool))
 
     def _cut(self, image: tf.Tensor, boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The crops (M, h, w, 3) uint8 of boxes (M, 4), and their maps to image pixels."""
@@ -142,20 +140,47 @@ class PoseProgram:
         crops = tf.round(affine.warp_tensor(image, image_to_crop, size_wh))
         return tf.cast(crops, tf.uint8), crop_to_image
 
-    def _answer(self, crops: tf.Tensor, crop_to_image: tf.Tensor, real: tf.Tensor) -> Tensors:
-        """Keypoints in image pixels; only crops of real boxes (N, M) are looked at."""
-        places = tf.where(real)
-        keypoints = tf.cond(
-            tf.reduce_any(real),
-            lambda: self._read(tf.gather_nd(crops, places))[1],
-            lambda: tf.zeros((0, self._num_keypoints, 3)),  # networks fail on no crop at all
-        )
-        points = affine.transform_points(
-            tf.gather_nd(crop_to_image, places), keypoints[..., :2], ops
-        )
+    def _answer(self, cut: Any, rows: Any, real: tf.Tensor) -> Tensors:
+        """Keypoints in image pixels of the real boxes (N, M); zeros for padding.
+
+        Args:
+            cut: from a row of `rows` to the crops of its real boxes and their maps to pixels.
+        """
+        specs = self._crop_spec, tf.TensorSpec((None, 2, 3))
+        crops, crop_to_image = _map_rows(cut, rows, specs, PICTURES_AT_ONCE)
+        keypoints = self._read_all(crops)
+        points = affine.transform_points(crop_to_image, keypoints[..., :2], ops)
         keypoints = tf.concat([points, keypoints[..., 2:]], axis=-1)
         shape = tf.concat([tf.shape(real), tf.shape(keypoints)[1:]], axis=0)
-        return _named(tf.scatter_nd(places, keypoints, tf.cast(shape, tf.int64)))
+        return _named(tf.scatter_nd(tf.where(real), keypoints, tf.cast(shape, tf.int64)))
+
+    def _read_all(self, crops: tf.Tensor) -> tf.Tensor:
+        """Keypoints (P, K, 3) of crops (P, h, w, 3); the network sees a bearable number at once,
+        and never none, on which convolutions fail."""
+        starts = tf.range(0, tf.shape(crops)[0], _CROPS_AT_ONCE)
+        spec = tf.TensorSpec((None, self._num_keypoints, 3))
+
+        def read(start: tf.Tensor) -> tuple[tf.Tensor]:
+            return (self._read(crops[start : start + _CROPS_AT_ONCE])[1],)
+
+        return _map_rows(read, starts, (spec,), 1)[0]
+
+
+def _map_rows(
+    function: Any, elements: Any, specs: tuple[tf.TensorSpec, ...], at_once: int
+) -> tuple[tf.Tensor, ...]:
+    """What `function` gives for each element, any number of rows, one below the other."""
+    outputs = tf.map_fn(
+        function,
+        elements,
+        fn_output_signature=tuple(
+            tf.RaggedTensorSpec(spec.shape, spec.dtype, ragged_rank=0) for spec in specs
+        ),
+        parallel_iterations=at_once,
+    )
+    # Where there is no row at all, `values` has lost its shape.
+    pairs = zip(outputs, specs, strict=True)
+    return tuple(tf.reshape(output.values, (-1, *spec.shape[1:])) for output, spec in pairs)
 
 
 def _named(keypoints: tf.Tensor) -> Tensors:
@@ -165,8 +190,3 @@ def _named(keypoints: tf.Tensor) -> Tensors:
         "keypoint_scores": keypoints[..., 2],
         "scores": tf.reduce_mean(keypoints[..., 2], axis=-1),
     }
-
-
-def _persons_checked(tensor: tf.Tensor, shape: tuple[int | None, ...], sides: int) -> tf.Tensor:
-    """An input of that shape, whose first `sides` sides count the persons."""
-    return checked(tensor, shape, sides=sides, most=MAX_PERSONS, of="persons")

@@ -24,11 +24,14 @@ Tensors = dict[str, tf.Tensor]
 
 IMAGE_BYTES = tf.TensorSpec((None,), tf.string, "image_bytes")
 IMAGES = tf.TensorSpec((None, None, None, 3), tf.uint8, "images")
+# TF Serving's batching pads pictures of several sizes with whatever their first value is.
+IMAGE_HW = tf.TensorSpec((None, 2), tf.int32, "image_hw")
 
 # What the tensors are, for whoever holds a program without its source.
 PICTURE_MEANINGS = {
     "image_bytes": "the bytes of JPEG, PNG, BMP or WebP files; EXIF orientation is applied",
-    "images": "upright pictures, RGB",
+    "images": "upright pictures, RGB, from the top-left corner; what lies beyond is padding",
+    "image_hw": "height and width of each picture in pixels",
 }
 
 
@@ -69,17 +72,32 @@ def checked(
     return require(fits, f"no batch, or more than {most} {of} in a request", tensor)
 
 
-def checked_pictures(pictures: tf.Tensor) -> tf.Tensor:
-    """`image_bytes` or `images` of bearable number and size; bytes are looked at by `pixels`."""
-    shape = (None,) if pictures.dtype == tf.string else (None, None, None, 3)
+def checked_pictures(
+    pictures: tf.Tensor, image_hw: tf.Tensor | None = None
+) -> tuple[tf.Tensor, ...]:
+    """`image_bytes`, or `images` and `image_hw`, of bearable number and size.
+
+    Bytes are looked at by `pixels`, which takes one row of each tensor.
+    """
+    shape = IMAGE_BYTES.shape if image_hw is None else IMAGES.shape
     pictures = checked(pictures, shape, sides=1, most=MAX_PICTURES, of="pictures")
-    if pictures.dtype == tf.string:
-        return pictures
-    count = tf.reduce_prod(tf.shape(pictures, tf.int64)[1:3])
-    fits = (count >= 1) & (count <= MAX_PIXELS)
-    return require(fits, f"images: no pixels, or more than {MAX_PIXELS:,} in a picture", pictures)
+    if image_hw is None:
+        return (pictures,)
+    image_hw = tf.ensure_shape(image_hw, IMAGE_HW.shape)
+    image_hw = one_row_each(image_hw, pictures, "image_hw")
+    sides = tf.shape(pictures, tf.int64)[1:3]
+    fits = tf.reduce_prod(sides) <= MAX_PIXELS
+    fits &= tf.reduce_all((image_hw >= 1) & (tf.cast(image_hw, tf.int64) <= sides))
+    message = f"images: no pixels, more than {MAX_PIXELS:,} in a picture, or fewer than image_hw"
+    return require(fits, message, pictures), image_hw
 
 
-def pixels(picture: tf.Tensor) -> tf.Tensor:
+def one_row_each(tensor: tf.Tensor, pictures: tf.Tensor, name: str) -> tf.Tensor:
+    """An input that must have as many rows as there are pictures."""
+    same = tf.shape(tensor)[0] == tf.shape(pictures)[0]
+    return require(same, f"{name}: not one row for each picture", tensor)
+
+
+def pixels(picture: tf.Tensor, image_hw: tf.Tensor | None = None) -> tf.Tensor:
     """One picture (H, W, 3) uint8 of the batch, upright, whichever way it came."""
-    return decode_upright(picture) if picture.dtype == tf.string else picture
+    return decode_upright(picture) if image_hw is None else picture[: image_hw[0], : image_hw[1]]

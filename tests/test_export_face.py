@@ -60,7 +60,8 @@ def test_settings_are_fixed(exported):
     images = np.kron(noise, np.ones((1, 6, 1, 1), np.uint8))
     find = tf.saved_model.load(exported).signatures["images"]
     scores = [
-        find(images=tf.constant(images[:, :, :width]))["scores"].numpy() for width in (400, 100)
+        find(images=tf.constant(images), image_hw=tf.constant([[144, width]]))["scores"].numpy()
+        for width in (400, 100)
     ]
     assert scores[0].shape == (1, 50)
     assert 0.5 < scores[1].min() < 0.7  # the default is 0.7

@@ -51,6 +51,10 @@ def opened(folder):
     loaded = tf.saved_model.load(folder)
 
     def call(name, **inputs):
+        if "images" in inputs and "image_hw" not in inputs:
+            inputs["image_hw"] = np.tile(
+                np.int32(inputs["images"].shape[1:3]), (len(inputs["images"]), 1)
+            )
         answer = loaded.signatures[name](**{k: tf.constant(v) for k, v in inputs.items()})
         return {k: v.numpy() for k, v in answer.items()}
 

@@ -54,6 +54,10 @@ def program(folder):
     loaded = tf.saved_model.load(folder)
 
     def call(name, **inputs):
+        if "images" in inputs and "image_hw" not in inputs:
+            inputs["image_hw"] = np.tile(
+                np.int32(inputs["images"].shape[1:3]), (len(inputs["images"]), 1)
+            )
         answer = loaded.signatures[name](**{k: tf.constant(v) for k, v in inputs.items()})
         return {k: v.numpy() for k, v in answer.items()}
 
@@ -162,7 +166,8 @@ def test_crops(program):
 def test_the_other_convention(tmp_path):
     PoseProgram(estimator("udp")).save(tmp_path)
     signature = tf.saved_model.load(tmp_path).signatures["images"]
-    answer = signature(images=tf.constant(blobs()[None]), boxes=tf.constant(BOXES[None]))
+    picture = {"images": tf.constant(blobs()[None]), "image_hw": tf.constant([[120, 160]])}
+    answer = signature(**picture, boxes=tf.constant(BOXES[None]))
     expected = estimator("udp").predict(blobs(), BOXES)
     assert_equal({name: tensor.numpy() for name, tensor in answer.items()}, expected)
     assert np.abs(expected.keypoints - estimator().predict(blobs(), BOXES).keypoints).max() > 0.05
