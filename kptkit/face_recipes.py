@@ -31,8 +31,7 @@ class FaceRecipe(Learning):
     """Factor of the sum of squares of the convolution kernels."""
     augment: FaceAugment = FaceAugment()
 
-    optimizer: Literal["adam", "momentum"] = "momentum"
-    """Adam, or gradient descent with momentum 0.9 as Caffe has it."""
+    optimizer: Literal["adam", "rmsprop", "momentum"] = "momentum"
     learning_rate: float = 0.01
     learning_rate_drops: tuple[float, ...] = (6, 14, 20)
     batch_size: int = 384

@@ -8,7 +8,7 @@ Heatmap losses weigh keypoints. The losses of MTCNN's multi-task batches choose 
 what it chose, so that the mean over the batch is the mean over the chosen.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import keras
@@ -16,6 +16,7 @@ from keras import ops
 
 from kptkit import affine
 from kptkit.encode import Target, encode, heatmap_sigma
+from kptkit.errors import InputError
 
 HeatmapLossName = Literal["mse", "ohkm", "cross_entropy"]
 Tensor = Any
@@ -93,14 +94,17 @@ class HeatmapLoss(keras.losses.Loss):
     """A heatmap loss from keypoints: the targets are encoded here, on the device.
 
     `y_true` is (B, K, 3): x, y in crop px and a weight. `y_pred` is (B, H, W, K): heatmaps, or
-    logits for ``cross_entropy``. `call` gives float32 losses (B,), for a loop of one's own; under
-    `compile` and `fit` it gives their mean.
+    logits for ``cross_entropy``; or those of S stacks (B, S, H, W, K), each compared with the same
+    truth (intermediate supervision, Newell et al. 2016). `call` gives float32 losses (B,), those of
+    the stacks added up; under `compile` and `fit` it gives their mean.
 
     Args:
         size_wh: the crop's width and height in pixels.
         function: which of the functions above.
         target: see `kptkit.encode.encode`.
         convention: how crop px become heatmap px, see `kptkit.affine`.
+        sigma: standard deviation of the Gaussians in heatmap px; none: by the heatmaps' size.
+        stack_weights: what each stack's loss counts; none: 1 each.
     """
 
     def __init__(
@@ -109,19 +113,47 @@ class HeatmapLoss(keras.losses.Loss):
         function: HeatmapLossName = "mse",
         target: Target = "unbiased",
         convention: affine.Convention = "official",
+        sigma: float | None = None,
+        stack_weights: Sequence[float] | None = None,
         name: str = "heatmap_loss",
         reduction: str = "sum_over_batch_size",
     ):
         super().__init__(name=name, reduction=reduction, dtype="float32")
         self.size_wh, self.function = tuple(size_wh), function
         self.target, self.convention = target, convention
+        self.sigma = sigma
+        self.stack_weights = tuple(stack_weights) if stack_weights else None
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        if len(y_pred.shape) == 5:
+            return ops.sum(self.per_stack(y_true, y_pred), axis=1)
+        return _FUNCTIONS[self.function](*self._encoded(y_true, y_pred))
+
+    def per_stack(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """The weighted losses (B, S) of the stacks' heatmaps (B, S, H, W, K).
+
+        Raises:
+            InputError: there are not as many weights as stacks.
+        """
+        stacks = y_pred.shape[1]
+        weights = self.stack_weights or (1.0,) * stacks
+        if len(weights) != stacks:
+            raise InputError(f"stack_weights: {len(weights)} numbers; expected {stacks}, one each")
+        true, keypoint_weights = self._encoded(y_true, y_pred[:, 0])[::2]
+        losses = [
+            weight * _FUNCTIONS[self.function](true, y_pred[:, stack], keypoint_weights)
+            for stack, weight in enumerate(weights)
+        ]
+        return ops.stack(losses, axis=1)
+
+    def _encoded(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The arguments of a loss function: true maps, the predicted ones, weights."""
         heatmap_wh = (y_pred.shape[2], y_pred.shape[1])
         scale = affine.crop_to_heatmap_scale(self.size_wh, heatmap_wh, self.convention)
         keypoints = ops.cast(y_true, "float32") * ops.convert_to_tensor([*scale, 1.0], "float32")
-        true, weights = encode(keypoints, heatmap_wh, heatmap_sigma(heatmap_wh), self.target)
-        return _FUNCTIONS[self.function](true, y_pred, weights)
+        sigma = self.sigma or heatmap_sigma(heatmap_wh)
+        true, weights = encode(keypoints, heatmap_wh, sigma, self.target)
+        return true, y_pred, weights
 
     def get_config(self) -> dict:
         return super().get_config() | {
@@ -129,6 +161,8 @@ class HeatmapLoss(keras.losses.Loss):
             "function": self.function,
             "target": self.target,
             "convention": self.convention,
+            "sigma": self.sigma,
+            "stack_weights": self.stack_weights,
         }
 
 

@@ -49,6 +49,30 @@ class Adam(keras.optimizers.Adam):
         )
 
 
+class RMSprop(keras.optimizers.RMSprop):
+    """RMSprop exactly as PyTorch has it: epsilon is added to the root, not below it."""
+
+    def update_step(
+        self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor
+    ) -> None:
+        """Updates one variable and its mean square in place."""
+        square = self._velocities[self._get_variable_index(variable)].value
+        square.assign(self.rho * square + (1 - self.rho) * tf.square(gradient))
+        variable.assign_sub(learning_rate * gradient / (tf.sqrt(square) + self.epsilon))
+
+
+def build_optimizer(recipe: Learning, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    """The optimizer of a recipe with its learning rates."""
+    schedule = rates(recipe, steps_per_epoch)
+    match recipe.optimizer:
+        case "adam":
+            return Adam(schedule, beta_1=0.9, beta_2=0.999, epsilon=1e-8)
+        case "rmsprop":
+            return RMSprop(schedule, rho=0.99, epsilon=1e-8)
+        case "momentum":
+            return keras.optimizers.SGD(schedule, momentum=0.9)
+
+
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """A linear warm-up, then a tenth after every drop, or a cosine down to zero.
 

@@ -11,7 +11,12 @@ import tensorflow as tf
 
 from kptkit import affine, boxes
 from kptkit.images import upright_image
-from kptkit.pose_network import build_model, crops_to_heatmaps, heatmaps_to_crop
+from kptkit.pose_network import (
+    build_model,
+    crops_to_heatmaps,
+    heatmaps_to_crop,
+    stacks_to_crop,
+)
 from kptkit.recipes import PoseRecipe
 from kptkit.run import load_run
 from kptkit.skeletons import KeypointSchema
@@ -42,10 +47,13 @@ class PoseEstimator:
     def __init__(self, model: keras.Model, recipe: PoseRecipe, schema: KeypointSchema):
         self.model, self.recipe, self.schema = model, recipe, schema
         width, height = recipe.input_size_wh
-        self._predict = tf.function(
-            self._crops_to_keypoints,
-            input_signature=[tf.TensorSpec((None, height, width, 3), tf.uint8)],
-            autograph=False,
+        self._predict, self._predict_stacks = (
+            tf.function(
+                function,
+                input_signature=[tf.TensorSpec((None, height, width, 3), tf.uint8)],
+                autograph=False,
+            )
+            for function in (self._crops_to_keypoints, self._crops_to_stacks)
         )
 
     @classmethod
@@ -96,22 +104,41 @@ class PoseEstimator:
         self, batches: Iterable[dict[str, tf.Tensor]]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Sample ids (N,) and keypoints (N, K, 3) in image pixels of evaluation batches."""
-        ids, keypoints = [], []
+        return self._over(batches, self._predict, self.schema.num_keypoints)
+
+    def predict_stacks(
+        self, batches: Iterable[dict[str, tf.Tensor]]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As `predict_batches`, of every stack of an hourglass, without the flip test.
+
+        Returns:
+            Sample ids (N,) and keypoints (N, S, K, 3).
+        """
+        stacks, num_keypoints = self.recipe.num_stacks, self.schema.num_keypoints
+        ids, keypoints = self._over(batches, self._predict_stacks, stacks * num_keypoints)
+        return ids, keypoints.reshape(-1, stacks, num_keypoints, 3)
+
+    def _over(
+        self,
+        batches: Iterable[dict[str, tf.Tensor]],
+        predict: tf.types.experimental.Callable,
+        num_points: int,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        ids, points = [np.zeros(0, np.int64)], [np.zeros((0, num_points, 3), np.float32)]
         for batch in batches:
             real = batch["sample_id"].numpy() >= 0
-            in_crop = self.predict_crops(batch["image"])
+            in_crop = predict(batch["image"]).numpy()
             in_image = self._in_image(in_crop, batch["image_to_crop"].numpy())
             ids.append(batch["sample_id"].numpy()[real])
-            keypoints.append(in_image[real])
-        shape = (0, self.schema.num_keypoints, 3)
-        return (
-            np.concatenate([np.zeros(0, np.int64), *ids]),
-            np.concatenate([np.zeros(shape, np.float32), *keypoints]),
-        )
+            points.append(in_image[real])
+        return np.concatenate(ids), np.concatenate(points)
 
     def _crops_to_keypoints(self, crops: tf.Tensor) -> tf.Tensor:
         heatmaps = crops_to_heatmaps(self.model, crops, self.recipe, self.schema)
         return heatmaps_to_crop(heatmaps, self.recipe)
+
+    def _crops_to_stacks(self, crops: tf.Tensor) -> tf.Tensor:
+        return stacks_to_crop(self.model, crops, self.recipe)
 
     def _in_image(self, keypoints: np.ndarray, image_to_crop: np.ndarray) -> np.ndarray:
         back = affine.invert(image_to_crop.astype(np.float64))

@@ -10,7 +10,8 @@ from keras import ops
 
 from kptkit import affine
 from kptkit.decode import decode, flip_back, heatmaps_from_logits
-from kptkit.models.hrnet import STRIDE, hrnet
+from kptkit.models import hourglass, hrnet
+from kptkit.models.blocks import STRIDE
 from kptkit.recipes import PoseRecipe
 from kptkit.skeletons import KeypointSchema
 
@@ -18,7 +19,9 @@ from kptkit.skeletons import KeypointSchema
 def build_model(recipe: PoseRecipe, num_keypoints: int, synchronized: bool = False) -> keras.Model:
     """The network of a recipe, with fresh weights."""
     keras.config.set_dtype_policy(recipe.precision)
-    return hrnet(num_keypoints, recipe.variant, recipe.input_size_wh, synchronized)
+    is_hourglass = recipe.variant in hourglass.VARIANTS
+    build = hourglass.hourglass if is_hourglass else hrnet.hrnet
+    return build(num_keypoints, recipe.variant, recipe.input_size_wh, synchronized)
 
 
 def crops_to_heatmaps(
@@ -26,14 +29,13 @@ def crops_to_heatmaps(
 ) -> Any:
     """Heatmaps (B, h, w, K) of crops (B, H, W, 3), with the mirrored crop's where the recipe says.
 
-    The logits of a network trained by spatial cross-entropy become maps that peak at 1.
+    Those of an hourglass are its last stack's. The logits of a network trained by spatial
+    cross-entropy become maps that peak at 1.
     """
 
     def maps(images: Any) -> Any:
         outputs = model(images, training=False)
-        if recipe.loss == "cross_entropy":
-            outputs = heatmaps_from_logits(outputs, recipe.heatmap_sigma)
-        return outputs
+        return _from_logits(outputs[:, -1] if recipe.num_stacks else outputs, recipe)
 
     crops = ops.cast(crops, "float32")
     heatmaps = maps(crops)
@@ -42,6 +44,21 @@ def crops_to_heatmaps(
         back = flip_back(mirrored, schema.flip_permutation, recipe.flip_alignment, STRIDE)
         heatmaps = (heatmaps + back) / 2
     return heatmaps
+
+
+def stacks_to_crop(model: keras.Model, crops: Any, recipe: PoseRecipe) -> Any:
+    """What every stack of an hourglass says, without a flip test: keypoints (B, S * K, 3) in crop
+    pixels with scores, the first stack's before the second's."""
+    outputs = model(ops.cast(crops, "float32"), training=False)
+    stacks, *map_shape = outputs.shape[1:]
+    heatmaps = _from_logits(ops.reshape(outputs, (-1, *map_shape)), recipe)
+    return ops.reshape(heatmaps_to_crop(heatmaps, recipe), (-1, stacks * map_shape[-1], 3))
+
+
+def _from_logits(outputs: Any, recipe: PoseRecipe) -> Any:
+    if recipe.loss == "cross_entropy":
+        return heatmaps_from_logits(outputs, recipe.heatmap_sigma)
+    return outputs
 
 
 def heatmaps_to_crop(heatmaps: Any, recipe: PoseRecipe) -> Any:

@@ -11,13 +11,14 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import keras
+import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
@@ -42,6 +43,10 @@ class LoopConfig:
     checkpoint_seconds: float = 300
     best_by: str = "AP"
     """The metric whose largest value marks the best weights."""
+    smallest_is_best: bool = False
+    """Whether it is the smallest value that does."""
+    loss_terms: tuple[str, ...] = ()
+    """Names of the terms of the loss, for the history; none: it has only one."""
 
 
 @dataclass
@@ -49,7 +54,8 @@ class Progress:
     """What the loop remembers besides variables; goes into every checkpoint."""
 
     history: list[dict[str, float]] = field(default_factory=list)
-    epoch_losses: list[float] = field(default_factory=list)
+    epoch_losses: list[list[float]] = field(default_factory=list)
+    """Of each step of this epoch, the terms of the loss."""
     best: float | None = None
     best_metrics: Metrics = field(default_factory=dict)
 
@@ -169,7 +175,7 @@ class _Loop:
     def _figures(self, steps: int, waited: float, elapsed: float) -> dict[str, float]:
         losses = self.progress.epoch_losses[-50:]
         return {
-            "loss": float(f"{sum(losses) / max(1, len(losses)):.4g}"),
+            "loss": float(f"{_mean([sum(terms) for terms in losses]):.4g}"),
             "img/s": round(steps * self.config.batch_size / elapsed, 1),
             "data_wait": round(waited / elapsed, 3),
         }
@@ -181,7 +187,8 @@ class _Loop:
         return f"{datetime.now() + timedelta(seconds=seconds):%d %b %H:%M}"
 
     def _record(self, number: int, loss: tf.Tensor, batch: Any) -> None:
-        value = float(loss)
+        terms = np.atleast_1d(loss.numpy()).tolist()
+        value = sum(terms)
         if not math.isfinite(value):
             ids = self.step.strategy.experimental_local_results(batch["sample_id"])
             names = [int(i) for part in ids for i in part.numpy()]
@@ -190,14 +197,15 @@ class _Loop:
                 "nothing was saved after the last checkpoint; lower the learning rate, or look at "
                 "these samples"
             )
-        self.progress.epoch_losses.append(value)
+        self.progress.epoch_losses.append(terms)
 
     def _end_epoch(self, epoch: int, figures: dict[str, float]) -> None:
         config, progress = self.config, self.progress
         row: dict[str, float] = {
             "epoch": epoch + 1,
             "step": self.done,
-            "loss": sum(progress.epoch_losses) / len(progress.epoch_losses),
+            "loss": _mean([sum(terms) for terms in progress.epoch_losses]),
+            **self._terms(),
             "learning_rate": float(self.step.optimizer.learning_rate.numpy()),
             "images_per_second": figures["img/s"],
             "data_wait": figures["data_wait"],
@@ -214,10 +222,18 @@ class _Loop:
         self._save()
         self._print(row)
 
+    def _terms(self) -> Metrics:
+        """The means of the terms of the loss in this epoch, where it has several."""
+        columns = zip(*self.progress.epoch_losses, strict=True)
+        names = self.config.loss_terms
+        return {name: _mean(c) for name, c in zip(names, columns, strict=True)} if names else {}
+
     def _keep_best(self, metrics: Metrics) -> None:
         value = metrics[self.config.best_by]
         # A comparison with NaN is false: undefined is never best.
-        if self.progress.best is None or value > self.progress.best:
+        best = self.progress.best
+        better = best is None or (value < best if self.config.smallest_is_best else value > best)
+        if better:
             if math.isfinite(value):
                 self.progress.best = value
             self.progress.best_metrics = {k: v for k, v in metrics.items() if math.isfinite(v)}
@@ -256,6 +272,10 @@ class _Loop:
 
     def _on_signal(self, number: int, _frame: Any) -> None:
         self.signal = number
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / max(1, len(values))
 
 
 def devices(

@@ -66,13 +66,18 @@ class TrainConfig:
     """Run folder; none: runs/RECIPE."""
 
 
-def default_config(arguments: list[str]) -> TrainConfig:
+def default_config(
+    arguments: list[str], demo: str = "demo", own_data: str = "finetune"
+) -> TrainConfig:
     """The configuration that flags override: that of `--recipe`.
+
+    Args:
+        demo, own_data: the recipes where none is named, for the demo set and with `--data.train`.
 
     Raises:
         InputError: there is no such recipe.
     """
-    name = "finetune" if any(a.startswith("--data.train") for a in arguments) else "demo"
+    name = own_data if any(a.startswith("--data.train") for a in arguments) else demo
     name = flag_value(arguments, "--recipe") or name
     check_name("--recipe", name, RECIPES)
     return TrainConfig(recipe=name, constants=RECIPES[name])

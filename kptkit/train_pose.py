@@ -31,8 +31,8 @@ from kptkit.evaluate import evaluate_pose
 from kptkit.export import export_pose
 from kptkit.images import read_image, write_image
 from kptkit.losses import HeatmapLoss
-from kptkit.metrics import oks
-from kptkit.optimizer import Adam, rates
+from kptkit.metrics import protocols
+from kptkit.optimizer import build_optimizer
 from kptkit.pose import (
     PoseEstimator,
     build_model,
@@ -48,6 +48,7 @@ from kptkit.weights import initialise
 
 # Pictures of the same persons after every evaluation, for the eye.
 SHEET_PERSONS = 8
+EVALUATED_AT_ONCE = 32
 # With --overfit, an epoch is this many steps over the same persons.
 OVERFIT_STEPS = 50
 DRY_RUN_SCENES = {"train_images": 20, "val_images": 10}
@@ -164,11 +165,13 @@ def fit(run: PoseRun, data: PoseData, options: TrainOptions) -> PoseSet:
 
     estimator = PoseEstimator(step.model, recipe, data.schema)
     sheet = _Sheet(estimator, held_out)
+    best_by, largest = protocols.headline(held_out.source.samples.protocol)
 
     def evaluate(epoch: int) -> train.Metrics:
         ledger.check()
         tf.summary.image("truth, prediction, heatmap", sheet.draw()[None], step=epoch)
-        return evaluate_pose(estimator, held_out.source, held_out.truth).metrics
+        metrics = evaluate_pose(estimator, held_out.source, held_out.truth).metrics
+        return metrics | (judge_stacks(estimator, held_out) if recipe.num_stacks else {})
 
     loop = train.LoopConfig(
         steps_per_epoch=steps_per_epoch,
@@ -176,6 +179,9 @@ def fit(run: PoseRun, data: PoseData, options: TrainOptions) -> PoseSet:
         batch_size=recipe.batch_size,
         evaluate_every=recipe.evaluate_every,
         checkpoint_seconds=options.checkpoint_seconds,
+        best_by=best_by,
+        smallest_is_best=not largest,
+        loss_terms=tuple(f"loss of stack {s + 1}" for s in range(recipe.num_stacks)),
     )
     with clear_errors(ledger):
         train.train(step, batches, evaluate, run.folder, loop)
@@ -183,6 +189,24 @@ def fit(run: PoseRun, data: PoseData, options: TrainOptions) -> PoseSet:
         print(f"{len(ledger)} pictures could not be used: {ledger.counts()}; see skipped.json")
         ledger.write(run.folder / "skipped.json")
     return held_out
+
+
+def judge_stacks(estimator: PoseEstimator, held_out: PoseSet) -> train.Metrics:
+    """PCK@0.2 of every stack of an hourglass, without the flip test."""
+    samples = held_out.source.samples
+    batches = evaluation_batches(
+        held_out.source,
+        size_wh=estimator.recipe.input_size_wh,
+        batch_size=EVALUATED_AT_ONCE,
+        convention=estimator.recipe.convention,
+        ledger=SkipLedger(len(samples)),
+    )
+    ids, keypoints = estimator.predict_stacks(batches)
+    judged = samples.select(np.flatnonzero(np.isin(samples.sample_ids, ids)))
+    return {
+        f"PCK@0.2 of stack {stack + 1}": protocols.pck_of(judged, keypoints[:, stack])
+        for stack in range(keypoints.shape[1])
+    }
 
 
 def report(run: PoseRun, held_out: PoseSet) -> None:
@@ -193,7 +217,7 @@ def report(run: PoseRun, held_out: PoseSet) -> None:
         return
     estimator = PoseEstimator.from_run(run.folder)
     evaluation = evaluate_pose(estimator, held_out.source, held_out.truth)
-    print(oks.format_table(evaluation.metrics))
+    print(protocols.format_table(evaluation.samples.protocol, evaluation.metrics))
     exported = export_pose(run.folder)
     print(f"exported SavedModel: {exported}")
     # The picture is written last: where it stands, the run is finished.
@@ -225,12 +249,20 @@ def build_step(
         model = build_model(recipe, schema.num_keypoints, options.synchronized_batch_norm)
         for line in initialise(model, options.init) if options.init else []:
             print(line)
-        optimizer = Adam(rates(recipe, steps_per_epoch), beta_1=0.9, beta_2=0.999, epsilon=1e-8)
-    loss = HeatmapLoss(recipe.input_size_wh, recipe.loss, recipe.target, recipe.convention)
+        optimizer = build_optimizer(recipe, steps_per_epoch)
+    loss = HeatmapLoss(
+        recipe.input_size_wh,
+        recipe.loss,
+        recipe.target,
+        recipe.convention,
+        recipe.target_sigma or None,
+        recipe.stack_weights,
+    )
+    loss_of = loss.per_stack if recipe.num_stacks else loss.call
     return TrainStep(
         model,
         optimizer,
-        lambda batch, heatmaps: loss.call(batch["keypoints"], heatmaps),
+        lambda batch, heatmaps: loss_of(batch["keypoints"], heatmaps),
         strategy,
         recipe.ema_decay,
         jit,

@@ -14,7 +14,7 @@ from kptkit.face_recipes import FaceRecipe
 from kptkit.losses import mtcnn_loss
 from kptkit.metrics.crops import crop_metrics
 from kptkit.models.mtcnn import Stage, mtcnn
-from kptkit.optimizer import Adam, rates
+from kptkit.optimizer import build_optimizer
 from kptkit.run import FaceRun
 from kptkit.train_config import FaceOptions
 from kptkit.train_step import TrainStep
@@ -90,11 +90,7 @@ def build_step(
     strategy, jit = train.devices(options.strategy, options.xla)
     with strategy.scope():
         model = build_network(stage, recipe, options.init)
-        rate = rates(recipe, steps_per_epoch)
-        if recipe.optimizer == "adam":
-            optimizer = Adam(rate, beta_1=0.9, beta_2=0.999, epsilon=1e-8)
-        else:
-            optimizer = keras.optimizers.SGD(rate, momentum=0.9)
+        optimizer = build_optimizer(recipe, steps_per_epoch)
     return TrainStep(
         model,
         optimizer,

@@ -21,17 +21,18 @@ XLA_REFUSALS = (
     tf.errors.NotFoundError,
     tf.errors.InternalError,
 )
-# (batch, the model's output) to one loss a sample, (B,).
+# (batch, the model's output) to one loss a sample, (B,), or to terms of it, (B, T).
 SampleLoss = Callable[[Batch, Any], tf.Tensor]
 
 
 class TrainStep:
-    """Calls as `step(batch)`, updates the model and returns the batch's mean loss.
+    """Calls as `step(batch)`, updates the model and returns the batch's mean loss, or its terms.
 
     Args:
         model: called on `batch["image"]`.
         optimizer: built here, before anything is traced.
-        sample_loss: one loss a sample; regularisation losses of the model are added.
+        sample_loss: one loss a sample (B,), to which regularisation losses of the model are added;
+            or terms (B, T), whose sum is learned and whose means are returned.
         strategy: all variables must have been made in its scope.
         ema_decay: of a moving average of all weights; 0 keeps none.
         jit: whether XLA compiles the gradients.
@@ -57,7 +58,7 @@ class TrainStep:
         self._compile()
 
     def __call__(self, batch: Batch) -> tf.Tensor:
-        """Trains on one global batch; the mean loss () float32."""
+        """Trains on one global batch; the mean loss () float32, or the means (T,) of its terms."""
         return self._step(batch) if self._traced else self._first_step(batch)
 
     def _first_step(self, batch: Batch) -> tf.Tensor:
@@ -112,15 +113,19 @@ class TrainStep:
         self._step, self._traced = step, False
 
     def _gradients(self, batch: Batch) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """This replica's share of the mean loss, and its gradients; both sum over the replicas."""
+        """This replica's share of the mean loss, and its gradients; both sum over the replicas.
+
+        What the model's regularisers add is part of a loss, but of none of its terms.
+        """
         replicas = self.strategy.num_replicas_in_sync
         with tf.GradientTape() as tape:
             losses = self.sample_loss(batch, self.model(batch["image"], training=True))
-            loss = tf.reduce_mean(losses)
+            terms = tf.reduce_mean(losses, axis=0) / replicas
+            loss = tf.reduce_sum(terms)
             if self.model.losses:
-                loss += tf.add_n(self.model.losses)
-            loss /= replicas
-        return loss, tape.gradient(loss, [v.value for v in self.model.trainable_variables])
+                loss += tf.add_n(self.model.losses) / replicas
+        shown = terms if terms.shape.rank else loss
+        return shown, tape.gradient(loss, [v.value for v in self.model.trainable_variables])
 
     def _update_averages(self) -> None:
         # The first averages forget quickly, so that the random start does not linger.

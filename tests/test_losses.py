@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kptkit.encode import encode, heatmap_sigma
+from kptkit.errors import InputError
 from kptkit.losses import HeatmapLoss, heatmap_mse, heatmap_ohkm, spatial_cross_entropy
 
 LOSSES = [heatmap_mse, heatmap_ohkm, spatial_cross_entropy]
@@ -155,12 +156,42 @@ def test_heatmap_loss_encodes_crop_pixels(name, loss, target, convention):
     np.testing.assert_allclose(heatmap_loss(keypoints, predicted), np.mean(losses), rtol=1e-6)
 
 
+@pytest.mark.parametrize("weights", [None, (1.0, 1.0, 1.0), (0.0, 0.5, 2.0)])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_stack_is_compared_with_the_same_truth(name, weights):
+    keypoints = crop_keypoints()
+    stacks = np.random.default_rng(3).normal(0, 1, (2, 3, 16, 12, 5)).astype(np.float32)
+    loss = HeatmapLoss((48, 64), name, sigma=1.5, stack_weights=weights)
+    alone = HeatmapLoss((48, 64), name, sigma=1.5)
+    expected = [alone.call(keypoints, stacks[:, stack]) for stack in range(3)]
+    expected = np.stack(expected, axis=1) * (weights or (1.0, 1.0, 1.0))
+    np.testing.assert_allclose(loss.per_stack(keypoints, stacks), expected, rtol=1e-6)
+    np.testing.assert_allclose(loss.call(keypoints, stacks), expected.sum(axis=1), rtol=1e-6)
+
+
+def test_as_many_weights_as_stacks():
+    loss = HeatmapLoss((48, 64), stack_weights=(1, 1))
+    with pytest.raises(InputError, match="stack_weights: 2 numbers; expected 3"):
+        loss.call(crop_keypoints(), np.zeros((2, 3, 16, 12, 5), np.float32))
+
+
+def test_the_width_of_the_gaussians_may_be_given():
+    keypoints, predicted = crop_keypoints(), np.zeros((2, 16, 12, 5), np.float32)
+    true, weights = encode(keypoints * np.float32([1 / 4, 1 / 4, 1]), (12, 16), 1.0, "unbiased")
+    expected = heatmap_mse(true, predicted, weights)
+    np.testing.assert_allclose(
+        HeatmapLoss((48, 64), sigma=1.0).call(keypoints, predicted), expected
+    )
+
+
 def test_heatmap_loss_comes_back_from_its_config():
-    loss = HeatmapLoss((48, 64), "ohkm", "msra", "udp", name="other", reduction="sum")
+    loss = HeatmapLoss((48, 64), "ohkm", "msra", "udp", 1.5, (2, 1), name="other", reduction="sum")
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
     assert again.get_config() == loss.get_config()
     keypoints, predicted = crop_keypoints(), np.zeros((2, 16, 12, 5), np.float32)
     assert again(keypoints, predicted) == loss(keypoints, predicted)
+    stacks = np.zeros((2, 2, 16, 12, 5), np.float32)
+    assert again(keypoints, stacks) == loss(keypoints, stacks)
 
 
 @pytest.mark.parametrize("name", NAMES)

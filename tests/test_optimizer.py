@@ -1,11 +1,12 @@
-"""Adam against PyTorch's formula in NumPy; schedules against their papers' tables."""
+"""Adam and RMSprop against PyTorch's formulas in NumPy; schedules against their papers' tables."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from kptkit.optimizer import Adam, Schedule
+from kptkit.optimizer import Adam, RMSprop, Schedule, build_optimizer
+from kptkit.recipes import Learning
 
 
 def torch_adam(value, gradients, rate, betas=(0.9, 0.999), epsilon=1e-8):
@@ -19,19 +20,33 @@ def torch_adam(value, gradients, rate, betas=(0.9, 0.999), epsilon=1e-8):
     return value
 
 
+def torch_rmsprop(value, gradients, rate, alpha=0.99, epsilon=1e-8):
+    """torch.optim.RMSprop, from its documentation."""
+    v = np.zeros_like(value)
+    for gradient in gradients:
+        v = alpha * v + (1 - alpha) * gradient**2
+        value = value - rate * gradient / (np.sqrt(v) + epsilon)
+    return value
+
+
 # Gradients near epsilon are where Keras's own Adam and PyTorch's part.
 @pytest.mark.parametrize("scale", [1.0, 1e-3, 1e-8])
-def test_adam_is_pytorchs(scale):
+@pytest.mark.parametrize(
+    ("optimizer", "expected"),
+    [(Adam(0.01, epsilon=1e-8), torch_adam), (RMSprop(0.01, 0.99, epsilon=1e-8), torch_rmsprop)],
+    ids=["adam", "rmsprop"],
+)
+def test_updates_are_pytorchs(optimizer, expected, scale):
     rng = np.random.default_rng(0)
     start = rng.normal(size=(3, 4))
     gradients = scale * rng.normal(size=(10, 3, 4))
     variable = keras.Variable(start.astype("float32"))
-    optimizer = Adam(0.01, epsilon=1e-8)
+    optimizer = type(optimizer).from_config(optimizer.get_config())
     optimizer.build([variable])
     step = tf.function(lambda g: optimizer.apply([g], [variable]))
     for gradient in gradients:
         step(tf.constant(gradient, tf.float32))
-    np.testing.assert_allclose(variable, torch_adam(start, gradients, 0.01), rtol=2e-5, atol=2e-6)
+    np.testing.assert_allclose(variable, expected(start, gradients, 0.01), rtol=2e-5, atol=2e-6)
 
 
 def test_step_schedule_drops_by_ten():
@@ -53,3 +68,17 @@ def test_adam_trains_in_fit():
     x = np.random.default_rng(0).normal(size=(64, 2)).astype("float32")
     history = model.fit(x, x @ [[1.0], [2.0]], epochs=20, verbose=0)
     assert history.history["loss"][-1] < 0.05 * history.history["loss"][0]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "kind", "settings"),
+    [
+        (Learning(), Adam, {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}),
+        (Learning(optimizer="rmsprop"), RMSprop, {"rho": 0.99, "epsilon": 1e-8, "momentum": 0.0}),
+        (Learning(optimizer="momentum"), keras.optimizers.SGD, {"momentum": 0.9}),
+    ],
+)
+def test_a_recipe_names_its_optimizer(recipe, kind, settings):
+    optimizer = build_optimizer(recipe, steps_per_epoch=10)
+    assert type(optimizer) is kind
+    assert {name: getattr(optimizer, name) for name in settings} == settings

@@ -1,6 +1,7 @@
 """The training loop: exact over kills, honest about NaN, the same on one device and on two."""
 
 import csv
+import dataclasses
 import json
 import math
 import os
@@ -255,3 +256,35 @@ for strategy in (tf.distribute.get_strategy(), two):
     assert done.returncode == 0, done.stderr[-2000:]
     one, two = (np.array(line.split()[1:], float) for line in re.findall("losses.*", done.stdout))
     np.testing.assert_allclose(one, two, atol=1e-5)
+
+
+def test_terms_of_the_loss_are_added_up_learned_and_logged(tmp_path):
+    """Two terms of half the loss each are the loss, to the bit."""
+    whole = run(tmp_path / "whole")
+    step = make_step()
+
+    def halves(batch, outputs):
+        loss = sample_loss(batch, outputs)
+        return tf.stack([loss / 2, loss / 2], axis=1)
+
+    step.sample_loss = halves
+    config = dataclasses.replace(CONFIG, loss_terms=("first", "second"))
+    train.train(step, batches, lambda epoch: {"score": 0.5}, tmp_path / "terms", config)
+    with open(tmp_path / "terms" / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["loss"] for row in rows] == losses(tmp_path / "whole")
+    for row in rows:
+        assert row["first"] == row["second"]
+        assert float(row["first"]) * 2 == pytest.approx(float(row["loss"]))
+    for ours, theirs in zip(step.model.variables, whole[0].model.variables, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("smallest", "best"), [(False, 0.9), (True, 0.1)])
+def test_best_is_the_largest_or_the_smallest(tmp_path, smallest, best):
+    scores = {2: 0.9, 4: 0.1}
+    config = dataclasses.replace(CONFIG, smallest_is_best=smallest)
+    metrics = train.train(
+        make_step(), batches, lambda epoch: {"score": scores[epoch]}, tmp_path, config
+    )
+    assert metrics["score"] == best

@@ -76,9 +76,46 @@ def test_which_recipe_a_command_starts_from(arguments, name):
     assert (config.recipe, config.constants) == (name, RECIPES[name])
 
 
+def test_the_hourglass_script_starts_from_its_own_recipes():
+    defaults = {"demo": "hg-demo", "own_data": "hg-finetune"}
+    assert default_config([], **defaults).recipe == "hg-demo"
+    assert default_config(["--data.train=x.json"], **defaults).recipe == "hg-finetune"
+
+
 def test_an_unknown_recipe_is_an_error_with_a_suggestion():
     with pytest.raises(InputError, match=r"did you mean w32-256x192\?"):
         default_config(["--recipe", "w32-256x193"])
+
+
+def test_the_hourglass_recipes():
+    paper = RECIPES["hg8"]
+    assert (paper.variant, paper.num_stacks, paper.input_size_wh) == ("hg8", 8, (256, 256))
+    assert (paper.optimizer, paper.learning_rate) == ("rmsprop", 2.5e-4)
+    assert (paper.flip_test, paper.flip_alignment, paper.decoder) == (True, "none", "quarter")
+    assert (paper.augment.distribution, paper.augment.scale) == ("uniform", 0.25)
+    assert (paper.augment.rotation_degrees, paper.augment.rotation_probability) == (30.0, 1.0)
+    assert (paper.heatmap_sigma, RECIPES["hg8-dark"].heatmap_sigma) == (1.0, 2.0)
+    stronger = RECIPES["hg8-dark"]
+    assert (stronger.target, stronger.decoder) == ("unbiased", "dark")
+    assert (stronger.optimizer, stronger.flip_alignment) == ("adam", "fractional")
+
+
+@pytest.mark.parametrize(
+    ("constants", "message"),
+    [
+        ({"variant": "hg2", "input_size_wh": (192, 224)}, "expected multiples of 64"),
+        ({"variant": "w32", "input_size_wh": (192, 250)}, "expected multiples of 32"),
+        ({"stack_weights": (1.0,)}, "0 stacks of w32"),
+        (
+            {"variant": "hg2", "input_size_wh": (64, 64), "stack_weights": (1.0,)},
+            "stack_weights: 1 numbers; expected one for each of the 2 stacks of hg2",
+        ),
+        ({"target_sigma": -1.0}, "target_sigma: -1.0; expected 0 or more"),
+    ],
+)
+def test_recipes_that_no_network_has(constants, message):
+    with pytest.raises(InputError, match=message):
+        PoseRecipe(**constants)
 
 
 def test_limb_weights_are_for_coco_only():

@@ -6,6 +6,9 @@ Names are given as the authors' PyTorch paths, so that converting weights is one
 import keras
 from keras import layers
 
+# Every network here gives heatmaps of a quarter of its input.
+STRIDE = 4
+
 # Means and deviations of ImageNet's RGB channels on the 0..1 scale, as torchvision has them.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -22,7 +25,13 @@ def normalise_imagenet(pixels: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def convolution(
-    x: keras.KerasTensor, filters: int, kernel: int, stride: int, name: str, use_bias: bool = False
+    x: keras.KerasTensor,
+    filters: int,
+    kernel: int,
+    stride: int,
+    name: str,
+    use_bias: bool = False,
+    initializer: keras.Initializer | None = None,
 ) -> keras.KerasTensor:
     """A convolution padded as PyTorch pads: `kernel // 2` on every side.
 
@@ -37,9 +46,9 @@ def convolution(
         stride,
         padding="same" if stride == 1 else "valid",
         use_bias=use_bias,
-        # The official initialisation. In the last layer it decides whether MSE trains at all:
-        # larger first outputs drive the network to predict zero everywhere, and it stays there.
-        kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
+        # HRNet's initialisation. In the last layer it decides whether MSE trains at all: larger
+        # first outputs drive a network to predict zero everywhere, and it stays there.
+        kernel_initializer=initializer or keras.initializers.RandomNormal(stddev=0.001),
         name=name,
     )(x)
 

@@ -21,7 +21,6 @@ from kptkit.models.blocks import (
 )
 
 Variant = Literal["demo", "w18_small", "w18", "w32", "w48"]
-STRIDE = 4
 
 
 @dataclass(frozen=True)
