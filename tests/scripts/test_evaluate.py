@@ -26,12 +26,14 @@ def test_own_data_give_the_numbers_of_training(workplace, tmp_path, evaluate):
     assert done.code == 0, done.err
     assert f"{len(persons(workplace))} persons" in done.out
     assert "|    AP |  AP50 |" in done.out
+    assert "PCK: in torsos, from left shoulder to right hip" in done.out
     rows = re.findall(r"^\| +(\w+) \| +(\d+) \|", done.out, re.MULTILINE)
     labelled = sum(person["num_keypoints"] for person in persons(workplace))
     assert rows[-1] == ("all", str(labelled))
     assert [rows[0][0], rows[16][0], len(rows)] == ["nose", "right_ankle", 18]
     best = read(workplace.run / "metrics.json")["best"]
     assert read(tmp_path / "out/metrics.json") == pytest.approx(best, abs=1e-6)
+    assert "PCK@0.2" in best
     results = read(tmp_path / "out/results.json")
     assert sorted(r["image_id"] for r in results) == sorted(
         person["image_id"] for person in persons(workplace)
