@@ -21,7 +21,7 @@ from mean_pose import mean_pose, place
 
 from kptkit import files
 from kptkit.data.pose_data import PoseData, load_pose_data
-from kptkit.metrics import oks
+from kptkit.metrics import oks, tables
 from kptkit.skeletons import COCO_17
 from kptkit.train_pose import demo_data
 
@@ -41,7 +41,7 @@ def main(config: Config) -> None:
     """Both controls."""
     data_config = demo_data(config.demo)
     metrics = judge_mean_pose(load_pose_data(data_config))
-    print("\nmean pose\n" + oks.format_table(metrics) + "\n")
+    print("\nmean pose\n" + tables.one_row(metrics) + "\n")
     document = json.loads(Path(data_config.train).read_text())
     people = document["annotations"]
     count = swap_sides(people, np.random.default_rng(config.seed))

@@ -22,7 +22,6 @@ from kptkit.metrics import pck, tables
 
 # What the official evaluation says of the file, in percent.
 OFFICIAL = {"PCKh@0.5": 81.944, "PCKh@0.1": 27.214}
-UNCOUNTED = ("pelv", "thor")
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ def main(config: Config) -> None:
         content[name].transpose(2, 0, 1) for name in ("pos_pred_src", "pos_gt_src", "headboxes_src")
     )
     names = [str(name[0]) for name in content["dataset_joints"][0]]
-    uncounted = [names.index(name) for name in UNCOUNTED]
+    uncounted = [k for k, name in enumerate(names) if name in pck.UNCOUNTED_JOINTS]
     sizes = pck.head_sizes(head_boxes.reshape(-1, 4))
     shares, counts = pck.pck(
         predicted, true, content["jnt_missing"].T == 0, sizes, pck.PCKH_THRESHOLDS

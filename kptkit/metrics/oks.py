@@ -246,11 +246,6 @@ def per_keypoint(
     }
 
 
-def format_table(metrics: dict[str, float]) -> str:
-    """The numbers of `evaluate_oks` as a Markdown table of one row."""
-    return tables.one_row(metrics)
-
-
 def per_keypoint_table(names: Sequence[str], statistics: dict[str, np.ndarray]) -> str:
     """What `per_keypoint` gives as a Markdown table, with a row for all keypoints together."""
     rows = [["keypoint", "labelled", "distance / sqrt(area)", "similarity > 0.5", "score"]]

@@ -32,8 +32,8 @@ from kptkit.metrics.distances import normalised_distances
 HEAD_BIAS = 0.6
 # The headline, @0.1 as mmpose has it, and what HRNet's and PaddleDetection's tables call @0.1.
 PCKH_THRESHOLDS = (0.5, 0.1, 0.11)
-# Left out of MPII's mean.
-UNCOUNTED_JOINTS = ("pelvis", "thorax")
+# Left out of MPII's mean, as data sets spell them.
+UNCOUNTED_JOINTS = ("pelvis", "pelv", "thorax", "thor")
 
 
 def head_sizes(head_boxes_xyxy: np.ndarray) -> np.ndarray:

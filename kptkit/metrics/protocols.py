@@ -65,8 +65,6 @@ _NOTES: dict[Protocol, str] = {
     "nme_interocular": "NME: in distances between the outer corners of the eyes",
     "nme_interpupil": "NME: in distances between the middles of the eyes",
 }
-# Names of a shoulder and a hip without case and separators, the side before or after.
-_TORSO = (("left", "l"), ("shoulder", "sho")), (("right", "r"), ("hip",))
 
 
 def headline(protocol: Protocol) -> tuple[str, bool]:
@@ -152,36 +150,35 @@ def torso_lengths(samples: KeypointSamples) -> np.ndarray:
 
 
 def find_torso(schema: KeypointSchema) -> tuple[int, int] | None:
-    """The left shoulder and the right hip, by their names (`left_shoulder`, `lsho`, `Hip.R`)."""
-    plain = [_plain(name) for name in schema.names]
-    found = []
-    for sides, joints in _TORSO:
-        pairs = [(side, joint) for joint in joints for side in sides]
-        names = [side + joint for side, joint in pairs] + [joint + side for side, joint in pairs]
-        found.append(next((plain.index(name) for name in names if name in plain), None))
-    return None if None in found else tuple(found)
+    """The left shoulder and the right hip, by names such as `left_shoulder`, `lsho`, `Hip.R`."""
+    shoulder = _find(schema, ("left", "l"), ("shoulder", "sho"))
+    hip = _find(schema, ("right", "r"), ("hip",))
+    return None if shoulder is None or hip is None else (shoulder, hip)
 
 
 def find_eyes(schema: KeypointSchema, protocol: Protocol) -> tuple[Sequence[int], Sequence[int]]:
-    """The points that an eye protocol measures between: of the left and of the right in the image.
+    """The two groups of points that an eye protocol measures between, the image's left one first.
 
-    By the number of points where that is one of the field's (5, 29, 68, 98), else by the names
-    left_eye and right_eye.
+    By names such as right_eye_outer and left_eye_outer, or right_pupil and left_pupil; else by the
+    number of points, where that is one of the field's (5, 29, 68, 98); else right_eye and left_eye.
 
     Raises:
-        InputError: neither.
+        InputError: none of these.
     """
+    corners = protocol == "nme_interocular"
+    named = _find_sides(schema, ("eyeouter", "eyeoutercorner") if corners else ("pupil",))
+    if named:
+        return named
     count = schema.num_keypoints
-    if protocol == "nme_interocular" and count in OUTER_CORNERS:
-        return OUTER_CORNERS[count]
-    if count in EYES:
-        return EYES[count]
-    plain = [_plain(name) for name in schema.names]
-    if "lefteye" in plain and "righteye" in plain:
-        return (plain.index("righteye"),), (plain.index("lefteye"),)
-    named = ", ".join(schema.names[:5]) + (", ..." if count > 5 else "")
+    for table in (OUTER_CORNERS, EYES) if corners else (EYES,):
+        if count in table:
+            return table[count]
+    named = _find_sides(schema, ("eye",))
+    if named:
+        return named
+    names = ", ".join(schema.names[:5]) + (", ..." if count > 5 else "")
     raise InputError(
-        f"NME: {count} keypoints, {named}; expected 5, 29, 68 or 98 landmarks, or left_eye and "
+        f"NME: {count} keypoints, {names}; expected 5, 29, 68 or 98 landmarks, or left_eye and "
         "right_eye among their names"
     )
 
@@ -290,6 +287,26 @@ def _table_thresholds(protocol: Protocol) -> tuple[float, ...]:
     if protocol == "pckh":
         return PCKH_THRESHOLDS
     return () if protocol.startswith("nme") else TORSO_THRESHOLDS
+
+
+def _find_sides(
+    schema: KeypointSchema, parts: Sequence[str]
+) -> tuple[Sequence[int], Sequence[int]] | None:
+    """The right and the left one of a pair of points."""
+    right = _find(schema, ("right", "r"), parts)
+    left = _find(schema, ("left", "l"), parts)
+    return None if left is None or right is None else ((right,), (left,))
+
+
+def _find(schema: KeypointSchema, sides: Sequence[str], parts: Sequence[str]) -> int | None:
+    """The keypoint whose name is a part's with a side before or after it, the surest first."""
+    plain = [_plain(name) for name in schema.names]
+    for part in parts:
+        for side in sides:
+            for name in (side + part, part + side):
+                if name in plain:
+                    return plain.index(name)
+    return None
 
 
 def _plain(name: str) -> str:

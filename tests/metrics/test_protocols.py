@@ -203,6 +203,14 @@ def test_a_schema_without_a_torso():
         ("nme_interpupil", landmarks(68), (range(36, 42), range(42, 48))),
         ("nme_interpupil", landmarks(98), ((96,), (97,))),
         ("nme_interpupil", schema_of("Nose", "LeftEye", "eye", "right-eye"), ((1,), (3,))),
+        ("nme_interocular", schema_of("l_eye", "nose", "r_eye"), ((0,), (2,))),
+        # Names go before numbers of points: these five are not MTCNN's.
+        (
+            "nme_interocular",
+            schema_of("chin", "left_eye_outer", "left_eye", "nose", "right_eye_outer"),
+            ((1,), (4,)),
+        ),
+        ("nme_interpupil", schema_of("a", "right_pupil", "c", "left_pupil", "e"), ((1,), (3,))),
     ],
 )
 def test_faces_equal_a_loop(protocol, schema, eyes):

@@ -12,3 +12,14 @@ def test_rows_are_aligned():
         "|    a |    12 | 0.512 |",
         "| long |     3 |     - |",
     ]
+
+
+def test_one_row():
+    assert tables.one_row({}).splitlines() == ["|  |", "|  |", "|  |"]
+    metrics = {"AP": 0.74449, "AP50": 1.0, "APM": np.nan}
+    assert tables.one_row(metrics).splitlines() == [
+        "|    AP |  AP50 | APM |",
+        "| ----: | ----: | --: |",
+        "| 0.744 | 1.000 |   - |",
+    ]
+    assert "0.7445 | 1.0000 |   - |" in tables.one_row(metrics, places=4)
