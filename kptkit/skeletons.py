@@ -230,8 +230,7 @@ def schema_from_category(category: dict[str, Any], source: str) -> tuple[Keypoin
     if tuple(names) == COCO_17.names:
         return COCO_17, []
     edges, notices = _edges_from_one(category.get("skeleton") or [], len(names), source)
-    known = dict(zip(map(_plain_name, COCO_17.names), COCO_17.oks_sigmas, strict=True))
-    unknown = [name for name in names if _plain_name(name) not in known]
+    sigmas, unknown = sigmas_by_name(names)
     if unknown:
         notices.append(
             f"{source}: no OKS sigmas are known for {', '.join(unknown)}; "
@@ -242,11 +241,18 @@ def schema_from_category(category: dict[str, Any], source: str) -> tuple[Keypoin
             names=tuple(names),
             edges=edges,
             flip_pairs=infer_flip_pairs(names),
-            oks_sigmas=tuple(known.get(_plain_name(name), DEFAULT_OKS_SIGMA) for name in names),
+            oks_sigmas=sigmas,
         )
     except InputError as error:
         raise InputError(f"{source}.keypoints: {error}") from None
     return schema, notices
+
+
+def sigmas_by_name(names: Sequence[str]) -> tuple[tuple[float, ...], list[str]]:
+    """OKS sigmas of the COCO keypoints of the same names, and the names that COCO does not have."""
+    known = dict(zip(map(_plain_name, COCO_17.names), COCO_17.oks_sigmas, strict=True))
+    sigmas = tuple(known.get(_plain_name(name), DEFAULT_OKS_SIGMA) for name in names)
+    return sigmas, [name for name in names if _plain_name(name) not in known]
 
 
 def _is_name(name: Any) -> bool:

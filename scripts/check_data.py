@@ -1,11 +1,12 @@
-"""Lists everything that is wrong with a COCO keypoints file and its pictures, and shows persons.
+"""Lists everything that is wrong with an annotation file and its pictures, and shows persons.
 
-    python scripts/check_data.py X.json --images DIR
+    python scripts/check_data.py X.json --images DIR [--format FORMAT]
 
-prints every fault with its place, counts per keypoint, the mirror partners inferred from the names,
-the sizes of the persons and how the pictures lie, and draws 16 random persons to look at. It takes
-some 15 seconds for 10,000 pictures on 2 cores, less with --no-decode. Exit code 0: training
-takes the data, without what is listed as left out; 2: something should be mended first.
+takes the formats that training takes. It prints every fault with its place, counts per keypoint,
+the mirror partners, the sizes of the persons and how the pictures lie, and draws 16 random persons
+to look at. It takes some 15 seconds for 10,000 pictures on 2 cores, less with --no-decode. Exit
+code 0: training takes the data, without what is listed as left out; 2: something should be mended
+first.
 """
 
 from collections import Counter
@@ -19,15 +20,10 @@ import tyro
 from tqdm import tqdm
 
 from kptkit import boxes, commands, images, visualize
-from kptkit.data.coco import (
-    CocoFile,
-    coco_samples,
-    inspect_coco,
-    is_inside,
-    picture_sizes,
-    stop_at,
-)
+from kptkit.data.annotation_file import AnnotationFile, picture_sizes, stop_at
+from kptkit.data.coco import coco_samples, is_inside
 from kptkit.data.coco_faults import Fault
+from kptkit.data.formats import Format, inspect_annotations
 from kptkit.data.samples import KeypointSamples
 from kptkit.errors import InputError
 
@@ -41,13 +37,15 @@ class CheckConfig:
     """What to check."""
 
     annotations: tyro.conf.Positional[Path]
-    """COCO keypoints json."""
+    """Annotation file."""
+    format: Format = "coco"
+    """What it is; see --data.format of train_hrnet.py."""
     images: Path | None = None
-    """Folder of its pictures; none: only the json is checked."""
+    """Folder of its pictures; none: only the file is checked, if it says how large they are."""
     category: str | None = None
     """Name of the category to use, where a file has several with keypoints."""
     orientation: Literal["auto", "stored", "exif"] = "auto"
-    """How pictures lie: as stored, turned by EXIF, or (auto) whichever the json's sizes match."""
+    """How pictures lie: as stored, turned by EXIF, or (auto) whichever the file's sizes match."""
     decode: bool = True
     """Whether every picture is decoded, which alone finds those broken inside."""
     sheet: Path = Path("check_data.png")
@@ -60,7 +58,9 @@ def main(config: CheckConfig) -> None:
     Raises:
         InputError: the data cannot be trained on as they are.
     """
-    coco, faults = inspect_coco(config.annotations, config.category)
+    coco, faults = inspect_annotations(
+        config.annotations, config.format, config.images, config.category, config.orientation
+    )
     num_errors = print_faults(coco, faults)
     print_keypoints(coco)
     print_sizes(coco)
@@ -80,7 +80,7 @@ def main(config: CheckConfig) -> None:
     print(f"{config.annotations}: fit for training")
 
 
-def print_faults(coco: CocoFile, faults: Counter[Fault]) -> int:
+def print_faults(coco: AnnotationFile, faults: Counter[Fault]) -> int:
     """Prints every error and everything left out, then the notices; returns how many errors."""
     for level in ("error", "skip"):
         for fault in faults:
@@ -91,7 +91,7 @@ def print_faults(coco: CocoFile, faults: Counter[Fault]) -> int:
     return sum(fault.level == "error" for fault in faults)
 
 
-def print_keypoints(coco: CocoFile) -> None:
+def print_keypoints(coco: AnnotationFile) -> None:
     """Prints how often each keypoint is labelled, and what it becomes in a mirror."""
     schema = coco.schema
     annotations = [a for a in coco.annotations["annotations"] if not a["iscrowd"]]
@@ -112,7 +112,7 @@ def print_keypoints(coco: CocoFile) -> None:
         print(f"{name:24}{counts}  {mirror}")
 
 
-def print_sizes(coco: CocoFile) -> None:
+def print_sizes(coco: AnnotationFile) -> None:
     """Prints a histogram of the persons with keypoints by the square root of their box's area."""
     annotations = coco.annotations["annotations"]
     persons = [a["bbox"] for a in annotations if a["num_keypoints"] and not a["iscrowd"]]
@@ -153,8 +153,8 @@ def picture_fault(stated: dict[str, Any], path: Path) -> str | None:
     if (stated["width"], stated["height"]) in sizes:
         return None
     return (
-        f"{images.printable(path)}: {width}x{height} pixels, but the json (image id "
-        f"{stated['id']}) says {stated['width']}x{stated['height']}"
+        f"{images.printable(path)}: {width}x{height} pixels, but the annotations (image id "
+        f"{stated['id']}) say {stated['width']}x{stated['height']}"
     )
 
 

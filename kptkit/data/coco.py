@@ -1,13 +1,13 @@
-"""COCO keypoint files: read, checked, completed, and turned into samples.
+"""COCO keypoint files: read, checked and completed; and the samples of any annotation file.
 
 The format is that of the COCO keypoint challenge (https://cocodataset.org/#format-data). Labelling
-tools leave some of it out; what can be derived is, with one notice per kind.
+tools leave some of it out; what can be derived is, with one notice per kind. The readers of other
+formats give the same document, so that `coco_samples` serves them all.
 """
 
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
 from typing import Any, Literal
@@ -15,10 +15,16 @@ from typing import Any, Literal
 import numpy as np
 
 from kptkit import boxes
+from kptkit.data.annotation_file import (
+    AnnotationFile,
+    fault_notices,
+    is_labelled,
+    picture_sizes,
+    stop_at,
+)
 from kptkit.data.coco_document import keypoint_category, read_lists, sound_annotations, sound_images
 from kptkit.data.coco_faults import Fault, corner_box_faults, detection_faults
 from kptkit.data.json_files import read_json, shown
-from kptkit.data.ledger import ALWAYS_TOLERATED, TOLERATED_SHARE
 from kptkit.data.orientation import with_readable_images
 from kptkit.data.samples import KeypointSamples, Orientation
 from kptkit.errors import InputError
@@ -27,27 +33,7 @@ from kptkit.skeletons import KeypointSchema, schema_from_category
 Report = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class CocoFile:
-    """A checked COCO keypoints file.
-
-    Attributes:
-        path: where it was read, for messages.
-        annotations: the document for pycocotools: every image, the one keypoint category and its
-            annotations, crowds and persons without keypoints too. ``area``, ``iscrowd`` and
-            ``num_keypoints`` are always there, segmentations never. Ids are the file's, from 0 on;
-            `kptkit.metrics.oks` renumbers them, since pycocotools takes 0 for "no match".
-        schema: its keypoints.
-        notices: what was assumed or left out, one line per kind.
-    """
-
-    path: str
-    annotations: dict[str, Any]
-    schema: KeypointSchema
-    notices: tuple[str, ...] = ()
-
-
-def load_coco(path: str | Path, category: str | None = None) -> CocoFile:
+def load_coco(path: str | Path, category: str | None = None) -> AnnotationFile:
     """Reads a COCO keypoints file.
 
     Args:
@@ -65,15 +51,26 @@ def load_coco(path: str | Path, category: str | None = None) -> CocoFile:
     return coco
 
 
-def inspect_coco(path: str | Path, category: str | None = None) -> tuple[CocoFile, Counter[Fault]]:
+def inspect_coco(
+    path: str | Path, category: str | None = None, schema: KeypointSchema | None = None
+) -> tuple[AnnotationFile, Counter[Fault]]:
     """What is sound in a COCO keypoints file, and how often each fault occurs in it.
+
+    Args:
+        category: the name of the category to read, where several have keypoints.
+        schema: the keypoints, where the file does not name them.
 
     Raises:
         InputError: it is no COCO keypoints file at all.
     """
     image_list, annotation_list, categories = read_lists(path)
+    notices: list[str] = []
+    if schema is not None:
+        categories = [c | {"keypoints": list(schema.names), "skeleton": []} for c in categories]
     chosen = keypoint_category(categories, category, path)
-    schema, notices = schema_from_category(chosen, f"{path}: category {shown(chosen, 'name')}")
+    if schema is None:
+        source = f"{path}: category {shown(chosen, 'name')}"
+        schema, notices = schema_from_category(chosen, source)
     faults: Counter[Fault] = Counter()
     images = sound_images(image_list, faults)
     annotations = sound_annotations(annotation_list, images, chosen, categories, faults)
@@ -86,78 +83,8 @@ def inspect_coco(path: str | Path, category: str | None = None) -> tuple[CocoFil
         "annotations": annotations,
         "categories": [chosen],
     }
-    notices += _notices(faults, path)
-    return CocoFile(str(path), document, schema, tuple(notices)), faults
-
-
-def _notices(faults: Counter[Fault], path: str | Path) -> list[str]:
-    """One line for each kind of notice, and one for all that is left out."""
-    lines = [
-        f"{path}: {fault}" + (f" ({count} times)" if count > 1 else "")
-        for fault, count in faults.items()
-        if fault.level == "notice"
-    ]
-    skips = [fault for fault in faults if fault.level == "skip"]
-    if skips:
-        lines.append(f"{path}: left out of training: {skips[0]}{_and_more(len(skips) - 1)}")
-    return lines
-
-
-def stop_at(faults: Counter[Fault], num_sound: int, path: str | Path) -> None:
-    """Stops at an error, or where more is left out than a data set may lose.
-
-    Raises:
-        InputError: the first fault, and how many more there are.
-    """
-    errors = [fault for fault in faults if fault.level == "error"]
-    if errors:
-        raise InputError(f"{path}: {errors[0]}{_and_more(len(errors) - 1)}")
-    skips = [fault for fault in faults if fault.level == "skip"]
-    if len(skips) > max(ALWAYS_TOLERATED, TOLERATED_SHARE * num_sound):
-        raise InputError(
-            f"{path}: {skips[0]}{_and_more(len(skips) - 1)}; more than {ALWAYS_TOLERATED} "
-            f"and than {TOLERATED_SHARE:.0%} cannot be used"
-        )
-
-
-def _and_more(count: int) -> str:
-    return f"; and {count} more" if count else ""
-
-
-def split_by_image(coco: CocoFile, fraction: float, seed: int) -> tuple[CocoFile, CocoFile]:
-    """Parts a file into training and validation, every image whole on one side.
-
-    The same ids, fraction and seed give the same parts, in whatever order the file lists them.
-    Images that show nobody with keypoints stay with the training part.
-
-    Args:
-        fraction: the share of images for validation, between 0 and 1.
-
-    Raises:
-        InputError: a part would be empty.
-    """
-    document = coco.annotations
-    shown_ids = sorted({a["image_id"] for a in document["annotations"] if _is_labelled(a)})
-    count = round(fraction * len(shown_ids)) if 0 < fraction < 1 else 0
-    if not 0 < count < len(shown_ids):
-        raise InputError(
-            f"{coco.path}: a share of {fraction} of {len(shown_ids)} images with persons leaves a "
-            "part empty; expected a share between 0 and 1 that leaves images on both sides"
-        )
-    order = np.random.default_rng(seed).permutation(len(shown_ids))
-    held_out = {shown_ids[index] for index in order[:count]}
-
-    def part(keep: Callable[[int], bool]) -> CocoFile:
-        images = [image for image in document["images"] if keep(image["id"])]
-        persons = [a for a in document["annotations"] if keep(a["image_id"])]
-        return replace(coco, annotations=document | {"images": images, "annotations": persons})
-
-    train = part(lambda image_id: image_id not in held_out)
-    return train, part(lambda image_id: image_id in held_out)
-
-
-def _is_labelled(annotation: dict[str, Any]) -> bool:
-    return annotation["num_keypoints"] > 0 and not annotation["iscrowd"]
+    notices += fault_notices(faults, path)
+    return AnnotationFile(str(path), document, schema, tuple(notices)), faults
 
 
 def clean_boxes(boxes_xywh: np.ndarray, image_wh: np.ndarray) -> np.ndarray:
@@ -173,12 +100,12 @@ def clean_boxes(boxes_xywh: np.ndarray, image_wh: np.ndarray) -> np.ndarray:
 
 
 def coco_samples(
-    coco: CocoFile,
+    coco: AnnotationFile,
     images_folder: str | os.PathLike,
     orientation: Literal["auto"] | Orientation = "auto",
     report: Report = print,
 ) -> KeypointSamples:
-    """The persons to train on, or to be judged on in their true boxes, by the official rules.
+    """The persons to train on, or to be judged on in their true boxes, by COCO's official rules.
 
     A person needs a labelled keypoint, an area, a box inside the picture and a readable picture,
     and must be no crowd. Keypoints outside the picture become unlabelled: a crop cannot show them.
@@ -192,10 +119,13 @@ def coco_samples(
             not those of the file.
     """
     annotations = coco.annotations["annotations"]
-    persons = [a for a in annotations if _is_labelled(a) and a["area"] > 0]
+    persons = [a for a in annotations if is_labelled(a) and a["area"] > 0]
     boxes_xywh = np.array([a["bbox"] for a in persons], np.float64).reshape(-1, 4)
     person_wh = picture_sizes(coco, persons)
-    boxes_xyxy = clean_boxes(boxes_xywh, person_wh)
+    if coco.boxes_may_leave:
+        boxes_xyxy = boxes.from_xywh(boxes_xywh)
+    else:
+        boxes_xyxy = clean_boxes(boxes_xywh, person_wh)
     usable = _is_usable(boxes_xywh, boxes_xyxy, person_wh)
     if not usable.any():
         raise InputError(f"{coco.path}: annotations: no usable person with labelled keypoints")
@@ -216,18 +146,20 @@ def coco_samples(
         boxes_xyxy=boxes_xyxy[usable].astype(np.float32),
         keypoints=keypoints,
         box_scores=np.ones(len(persons), np.float32),
+        protocol=coco.protocol,
+        reference_lengths=_reference_lengths(persons),
     )
     return with_readable_images(samples, orientation, coco.path, report)
 
 
-def picture_sizes(coco: CocoFile, annotations: list[dict[str, Any]]) -> np.ndarray:
-    """Width and height (N, 2) of the picture of each annotation."""
-    sizes = {image["id"]: (image["width"], image["height"]) for image in coco.annotations["images"]}
-    return np.array([sizes[a["image_id"]] for a in annotations]).reshape(-1, 2)
+def _reference_lengths(persons: list[dict[str, Any]]) -> np.ndarray | None:
+    """The column of `KeypointSamples`: NaN for persons without, None where nobody has one."""
+    lengths = np.array([a.get("reference_length", np.nan) for a in persons], np.float32)
+    return None if np.isnan(lengths).all() else lengths
 
 
 def _image_columns(
-    coco: CocoFile, images_folder: str | os.PathLike, image_ids: Sequence[int]
+    coco: AnnotationFile, images_folder: str | os.PathLike, image_ids: Sequence[int]
 ) -> dict[str, Any]:
     """The columns of `KeypointSamples` about images, those named by `image_ids`, one per person."""
     by_id = {image["id"]: image for image in coco.annotations["images"]}
@@ -261,7 +193,7 @@ def _is_usable(boxes_xywh: np.ndarray, cleaned: np.ndarray, image_wh: np.ndarray
 
 
 def detection_samples(
-    coco: CocoFile,
+    coco: AnnotationFile,
     detections_json: str | Path,
     images_folder: str | os.PathLike,
     orientation: Literal["auto"] | Orientation = "auto",
@@ -290,7 +222,7 @@ def detection_samples(
         if not found:
             kept.append(index)
     stop_at(faults, len(kept), detections_json)
-    for line in _notices(faults, detections_json):
+    for line in fault_notices(faults, detections_json):
         report(line)
     if not kept:
         raise InputError(

@@ -51,14 +51,14 @@ def read_json(path: str | Path, without: Collection[str] = ()) -> Any:
     return document
 
 
-def read_text(path: str | Path, expected: str) -> str:
-    """The content of a text file in UTF-8, with or without a byte-order mark.
+def read_content(path: str | Path, expected: str) -> bytes:
+    """The bytes of a file.
 
     Args:
         expected: what the file should be, for messages.
 
     Raises:
-        InputError: the file is missing, no regular file, empty or not UTF-8.
+        InputError: the file is missing, no regular file, or empty.
     """
     path = Path(path)
     try:
@@ -69,6 +69,19 @@ def read_text(path: str | Path, expected: str) -> str:
         raise InputError(f"{path}: {error.strerror}; expected {expected}") from None
     if not content.strip():
         raise InputError(f"{path}: empty; expected {expected}")
+    return content
+
+
+def read_text(path: str | Path, expected: str) -> str:
+    """The content of a text file in UTF-8, with or without a byte-order mark.
+
+    Args:
+        expected: what the file should be, for messages.
+
+    Raises:
+        InputError: the file is missing, no regular file, empty or not UTF-8.
+    """
+    content = read_content(path, expected)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

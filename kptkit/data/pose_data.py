@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kptkit.data.coco import CocoFile, coco_samples, load_coco, split_by_image
+from kptkit.data.annotation_file import AnnotationFile, own_part, split_by_image
+from kptkit.data.coco import coco_samples
+from kptkit.data.formats import Format, load_annotations
 from kptkit.data.records import RecordSource
 from kptkit.data.samples import KeypointSamples
 from kptkit.data.sources import ImageSource, SampleSource
@@ -21,9 +23,16 @@ class DataConfig:
     """Where the data stand."""
 
     train: str | None = None
-    """COCO keypoints json to learn from, or a folder of records; none: the demo set."""
+    """Annotation file to learn from, or a folder of records; none: the demo set. Of a file that
+    says what is for training and what for testing (LSP, FLIC), the training part."""
     val: str | None = None
-    """COCO keypoints json to be judged by, or a share such as 0.1 of the training images."""
+    """Annotation file to be judged by, or a share such as 0.1 of the training images. Of a file
+    with a part for testing, which may be that of --data.train, that part."""
+    format: Format = "coco"
+    """What the annotation files are: coco json; mpii: mpii_human_pose_v1_u12_1.mat, or HRNet's
+    json; flic: examples.mat (flic-observer: left and right are the observer's); lsp: joints.mat of
+    LSP or LSP extended, or json; 300w: list of .pts files, or json; wflw: list, or json; cofw:
+    json; dlib: XML of 68 points."""
     images: str | None = None
     """Folder of the training images."""
     val_images: str | None = None
@@ -75,27 +84,27 @@ def load_pose_data(config: DataConfig) -> PoseData:
     if config.train is None or config.val is None:
         raise InputError(
             "--data: expected --data.train X.json --data.val Y.json (or a share such as 0.1) "
-            "--data.images DIR"
+            "--data.images DIR (and --data.format for files other than COCO json)"
         )
     notices: list[str] = []
     if Path(config.train).is_dir():
         if is_share(config.val):
-            raise InputError("--data.val: records cannot be split; expected a COCO json")
+            raise InputError("--data.val: records cannot be split; expected an annotation file")
         records = RecordSource(config.train)
         schema = with_flip_pairs(records.samples.schema, config.flip_pairs)
         records.samples = replace(records.samples, schema=schema)
         train = PoseSet(records, truth={})
         held_out = load_held_out(config, notices)
     else:
-        coco = load_coco(config.train, category=config.category)
-        notices += coco.notices
-        schema = with_flip_pairs(coco.schema, config.flip_pairs)
+        file = own_part(_load(config.train, config.images, config), "train")
+        notices += file.notices
+        schema = with_flip_pairs(file.schema, config.flip_pairs)
         if is_share(config.val):
-            coco, rest = split_by_image(coco, float(config.val), seed=0)
+            file, rest = split_by_image(file, float(config.val), seed=0)
             held_out = _pose_set(rest, config.images, config)
         else:
             held_out = load_held_out(config, notices)
-        train = _pose_set(coco, config.images, config)
+        train = _pose_set(file, config.images, config)
     if held_out.source.samples.schema.names != schema.names:
         raise InputError(
             f"{config.val}: keypoints {held_out.source.samples.schema.names}, "
@@ -107,12 +116,14 @@ def load_pose_data(config: DataConfig) -> PoseData:
 def load_held_out(config: DataConfig, notices: list[str]) -> PoseSet:
     """The held-out persons of a data configuration, as training and evaluation see them."""
     if is_share(config.val):
-        coco = load_coco(config.train, category=config.category)
-        _, rest = split_by_image(coco, float(config.val), seed=0)
+        file = own_part(_load(config.train, config.images, config), "train")
+        _, rest = split_by_image(file, float(config.val), seed=0)
         return _pose_set(rest, config.images, config)
-    coco = load_coco(config.val, category=config.category)
-    notices += coco.notices
-    return _pose_set(coco, config.val_images or config.images, config)
+    images = config.val_images or config.images
+    file = own_part(_load(config.val, images, config), "test")
+    if config.val != config.train:  # else they are told already
+        notices += file.notices
+    return _pose_set(file, images, config)
 
 
 def first_persons(persons: PoseSet, count: int) -> PoseSet:
@@ -148,14 +159,18 @@ def describe_flip_pairs(schema: KeypointSchema) -> str:
     return f"flip pairs: {pairs}"
 
 
-def _pose_set(coco: CocoFile, images: str | None, config: DataConfig) -> PoseSet:
-    return PoseSet(ImageSource(_samples(coco, images, config)), coco.annotations)
+def _load(path: str, images: str | None, config: DataConfig) -> AnnotationFile:
+    return load_annotations(path, config.format, images, config.category, config.orientation)
 
 
-def _samples(coco: CocoFile, images: str | None, config: DataConfig) -> KeypointSamples:
+def _pose_set(file: AnnotationFile, images: str | None, config: DataConfig) -> PoseSet:
+    return PoseSet(ImageSource(_samples(file, images, config)), file.annotations)
+
+
+def _samples(file: AnnotationFile, images: str | None, config: DataConfig) -> KeypointSamples:
     if images is None:
         raise InputError("--data.images: not given; expected the folder that holds the images")
-    samples = coco_samples(coco, images, config.orientation)
+    samples = coco_samples(file, images, config.orientation)
     return replace(samples, schema=with_flip_pairs(samples.schema, config.flip_pairs))
 
 

@@ -9,14 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kptkit import images
+from kptkit.data.annotation_file import AnnotationFile, split_by_image
 from kptkit.data.coco import (
-    CocoFile,
     clean_boxes,
     coco_samples,
     detection_samples,
     inspect_coco,
     load_coco,
-    split_by_image,
 )
 from kptkit.data.samples import KeypointSamples
 from kptkit.errors import InputError
@@ -334,7 +333,7 @@ def test_a_split_keeps_images_whole_and_does_not_depend_on_the_order(tmp_path):
     assert len(ids[1]) == 5
     assert image_ids[20] in ids[0]
     for part, own_ids in zip((train, val), ids, strict=True):
-        assert isinstance(part, CocoFile)
+        assert isinstance(part, AnnotationFile)
         expected = [a for a in coco.annotations["annotations"] if a["image_id"] in own_ids]
         assert part.annotations["annotations"] == expected
     for key in ("images", "annotations"):
