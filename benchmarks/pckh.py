@@ -15,13 +15,15 @@ commands.import_tensorflow_quietly()
 from dataclasses import dataclass
 from pathlib import Path
 
-import scipy.io
-
+from kptkit.data.mat_files import read_mat
+from kptkit.data.mpii import head_sizes
 from kptkit.errors import InputError
 from kptkit.metrics import pck, tables
 
 # What the official evaluation says of the file, in percent.
 OFFICIAL = {"PCKh@0.5": 81.944, "PCKh@0.1": 27.214}
+
+VARIABLES = ("pos_pred_src", "pos_gt_src", "headboxes_src", "jnt_missing", "dataset_joints")
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,14 @@ class Config:
 
 def main(config: Config) -> None:
     """A table in percent; stops where a mean differs from the official one."""
-    content = scipy.io.loadmat(config.data)
-    predicted, true, head_boxes = (
-        content[name].transpose(2, 0, 1) for name in ("pos_pred_src", "pos_gt_src", "headboxes_src")
-    )
+    content = {
+        name: read_mat(config.data, name, "predictions and ground truth of MPII")
+        for name in VARIABLES
+    }
+    predicted, true, head_boxes = (content[name].transpose(2, 0, 1) for name in VARIABLES[:3])
     names = [str(name[0]) for name in content["dataset_joints"][0]]
     uncounted = [k for k, name in enumerate(names) if name in pck.UNCOUNTED_JOINTS]
-    sizes = pck.head_sizes(head_boxes.reshape(-1, 4))
+    sizes = head_sizes(head_boxes)
     shares, counts = pck.pck(
         predicted, true, content["jnt_missing"].T == 0, sizes, pck.PCKH_THRESHOLDS
     )

@@ -43,9 +43,8 @@ _ALL_PLACES = 29
 # The window's side as a share of the picture's height; see above.
 _WINDOW_SHARE = 440 / 480
 
-_LEFT_SHOULDER, _RIGHT_SHOULDER = (
-    FLIC_11.names.index("left_shoulder"),
-    FLIC_11.names.index("right_shoulder"),
+_LEFT_SHOULDER, _RIGHT_SHOULDER, _LEFT_HIP = (
+    FLIC_11.names.index(name) for name in ("left_shoulder", "right_shoulder", "left_hip")
 )
 
 
@@ -76,6 +75,15 @@ def person_window(torso_x: float, image_height: float) -> np.ndarray:
     reach = _WINDOW_SHARE * image_height / 2
     centre = np.array([torso_x, image_height / 2])
     return np.concatenate([centre - reach, centre + reach])
+
+
+def torso_length(keypoints: np.ndarray) -> float:
+    """PCK's unit in pixels, from person-centric keypoints (11, 3); NaN where it is unknown.
+
+    From the right shoulder to the left hip, where LSP takes the left and the right one: so do the
+    annotations that the hourglass was published with (`normalize`).
+    """
+    return float(np.linalg.norm(keypoints[_RIGHT_SHOULDER, :2] - keypoints[_LEFT_HIP, :2]))
 
 
 def observer_centric(keypoints: np.ndarray) -> np.ndarray:
@@ -156,6 +164,7 @@ def _entry(where: str, example: _Example, observer: bool) -> Entry:
     points = example.coords[:, PLACES].T - 1
     labelled = np.isfinite(points).all(axis=1)
     keypoints = np.hstack([points, 2.0 * labelled[:, None]])
+    torso = torso_length(keypoints)
     if observer:
         keypoints = observer_centric(keypoints)
     height, width = (int(side) for side in example.imgdims.flat[:2])
@@ -166,5 +175,6 @@ def _entry(where: str, example: _Example, observer: bool) -> Entry:
         keypoints,
         person_window(torso_x, height),
         image_wh=(width, height),
+        reference_length=torso if torso > 0 else None,
         part="test" if example.istest else "train",
     )

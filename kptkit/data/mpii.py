@@ -17,6 +17,7 @@ pictures and are not clipped.
 import os
 import reprlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,8 @@ def inspect_mpii(path: str | Path, pictures: Pictures) -> Inspected:
     else:
         _read_mat(findings)
     if all(entry.reference_length is None for entry in findings.entries):
-        findings.notice("head boxes", "none; PCKh cannot be computed")
+        findings.notice("head boxes", "none; judged by PCK in torsos instead of PCKh")
+        return annotation_file(findings, replace(MPII, protocol="pck_torso"), pictures)
     return annotation_file(findings, MPII, pictures)
 
 

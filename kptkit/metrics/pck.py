@@ -3,7 +3,8 @@
 Distances are Euclidean, in pixels of the picture. A keypoint counts where the truth labels it,
 hidden or not, and its person's length is known. A number means nothing without its length:
 
-- head (PCKh; Andriluka et al. 2014): 0.6 of the diagonal of MPII's head box.
+- head (PCKh; Andriluka et al. 2014): 0.6 of the diagonal of MPII's head box, as
+  `kptkit.data.mpii.head_sizes` gives it.
 - torso (Sapp and Taskar 2013): from a shoulder to the opposite hip, the usual one for PCK@0.2 on
   FLIC, LSP and LSP-extended. LSP: the person's left shoulder to the right hip (the reference joints
   of bearpaw/eval_pose). FLIC: right shoulder to left hip in person-centric labels, which are the
@@ -28,18 +29,10 @@ import numpy as np
 
 from kptkit.metrics.distances import normalised_distances
 
-# Of the diagonal of MPII's head box.
-HEAD_BIAS = 0.6
 # The headline, @0.1 as mmpose has it, and what HRNet's and PaddleDetection's tables call @0.1.
 PCKH_THRESHOLDS = (0.5, 0.1, 0.11)
 # Left out of MPII's mean, as data sets spell them.
 UNCOUNTED_JOINTS = ("pelvis", "pelv", "thorax", "thor")
-
-
-def head_sizes(head_boxes_xyxy: np.ndarray) -> np.ndarray:
-    """MPII's head sizes (N,) in pixels, from its head boxes (N, 4)."""
-    corners = np.asarray(head_boxes_xyxy, np.float64).reshape(-1, 2, 2)
-    return HEAD_BIAS * np.linalg.norm(corners[:, 1] - corners[:, 0], axis=-1)
 
 
 def torso_sizes(keypoints: np.ndarray, shoulder: int, hip: int) -> np.ndarray:

@@ -136,6 +136,13 @@ def test_pckh_equals_a_loop():
     assert len(set(expected.values())) == 6
 
 
+def test_stacks_are_compared_in_torsos_where_there_is_one():
+    samples, predicted = made("pckh", schema_of(*BODY), lengths=head_sizes())
+    expected = loop_share(samples, predicted, loop_lengths(samples, (0,), (1,)), 0.2)
+    assert protocols.pck_of(samples, predicted) == pytest.approx(expected)
+    assert expected != loop_share(samples, predicted, samples.reference_lengths, 0.2)
+
+
 def test_pckh_needs_head_sizes():
     samples, predicted = made("pckh", schema_of(*BODY))
     with pytest.raises(InputError, match="PCKh: no head sizes; expected a file"):
