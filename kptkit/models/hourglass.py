@@ -17,7 +17,7 @@ from keras import layers, ops
 
 from kptkit.models.blocks import batch_norm, convolution, relu
 
-Variant = Literal["hg1", "hg2", "hg4", "hg8", "hg2_small", "hg4_small"]
+Variant = Literal["hg1", "hg2", "hg4", "hg8", "hg2_small", "hg2_medium", "hg4_small"]
 DEPTH = 4
 
 
@@ -36,6 +36,7 @@ VARIANTS: dict[Variant, Sizes] = {
     "hg4": Sizes(4),
     "hg8": Sizes(8),
     "hg2_small": Sizes(2, features=64),
+    "hg2_medium": Sizes(2, features=128),
     "hg4_small": Sizes(4, features=64),
 }
 
