@@ -2,8 +2,9 @@
 
 Their one category names no keypoints, and their boxes are 1.2 times the extent of the landmarks.
 Which keypoints there are is therefore the format's affair, and boxes are made from the landmarks as
-for the data sets' own files (`kptkit.data.entries.landmark_box`). Coordinates are taken as they
-stand. Whatever COCO's reader checks is checked.
+for the data sets' own files (`kptkit.data.entries.landmark_box`), unless an annotation says under
+`BOX_SOURCE` where its box is from. Coordinates are taken as they stand. Whatever COCO's reader
+checks is checked.
 """
 
 from collections import Counter
@@ -17,6 +18,9 @@ from kptkit.data.annotation_file import AnnotationFile
 from kptkit.data.coco import inspect_coco
 from kptkit.data.coco_faults import Fault
 from kptkit.data.entries import DataSet, landmark_box
+
+# The key under which `data_prep/detect_face_boxes.py` says that a box is a detector's.
+BOX_SOURCE = "box_source"
 
 
 def inspect_face_json(
@@ -40,6 +44,8 @@ def inspect_face_json(
 
 
 def _with_landmark_box(annotation: dict) -> dict:
+    if BOX_SOURCE in annotation:
+        return annotation
     box = landmark_box(np.reshape(np.array(annotation["keypoints"], np.float64), (-1, 3)))
     if box is None:
         return annotation
