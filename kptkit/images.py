@@ -138,6 +138,11 @@ def encode_jpeg(image_rgb: np.ndarray, quality: int = 95) -> bytes:
     return _encode(image_rgb, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
+def encode_png(image_rgb: np.ndarray) -> bytes:
+    """The bytes of a PNG file; `image_rgb` is whatever `as_image` takes."""
+    return _encode(image_rgb, ".png", [])
+
+
 def write_image(path: str | os.PathLike, image_rgb: np.ndarray) -> None:
     """Publishes a picture, whatever `as_image` takes, as PNG or JPEG by the suffix of `path`.
 
@@ -146,7 +151,7 @@ def write_image(path: str | os.PathLike, image_rgb: np.ndarray) -> None:
     """
     path = Path(path)
     if path.suffix.lower() == ".png":
-        data = _encode(image_rgb, ".png", [])
+        data = encode_png(image_rgb)
     elif path.suffix.lower() in (".jpg", ".jpeg"):
         data = encode_jpeg(image_rgb)
     else:

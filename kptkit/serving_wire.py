@@ -1,0 +1,225 @@
+"""How a request reaches a model server and its answer comes back: TF Serving's gRPC and REST.
+
+Both take the tensors of a signature by name and give those of its answer. One request, one attempt:
+`kptkit.serving` tries again where that helps.
+"""
+
+import base64
+import http.client
+import json
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from kptkit.errors import InputError
+
+Arrays = dict[str, np.ndarray]
+
+# An answer beyond it is refused; one of 1,024 persons has less than a megabyte.
+MAX_ANSWER_BYTES = 64 * 2**20
+
+# A channel whose server was away tries again so soon; gRPC's own pauses grow to two minutes.
+_CHANNEL_OPTIONS = (
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
+    ("grpc.max_send_message_length", -1),
+)
+
+
+class ServingError(RuntimeError):
+    """A server that was not reached, or that answers something else than a program of kptkit."""
+
+
+class Unavailable(ServingError):
+    """The server cannot take the request now; later it may."""
+
+
+class TooLate(ServingError):
+    """The answer did not come in time."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request to a signature of a model."""
+
+    model: str
+    version: int | None
+    """None: the newest that the server has."""
+    signature: str
+    inputs: dict[str, list[bytes] | np.ndarray]
+    """Tensors by name; strings as a list of bytes, numbers as float32."""
+
+
+class Wire(Protocol):
+    """A way to a server."""
+
+    def send(self, call: Call, timeout: float) -> Arrays:
+        """The answer to one attempt, within `timeout` seconds.
+
+        Raises:
+            InputError: the server refuses the request for what it holds.
+            Unavailable, TooLate, ServingError: otherwise, see there.
+        """
+
+    def close(self) -> None:
+        """Lets go of connections."""
+
+
+class GrpcWire:
+    """To PredictionService.
+
+    Args:
+        target: host and port.
+        credentials: of `grpc.ssl_channel_credentials` where the server asks for TLS.
+
+    Raises:
+        InputError: tensorflow-serving-api is not installed.
+    """
+
+    def __init__(self, target: str, credentials: Any = None):
+        try:
+            import grpc
+            from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+        except ImportError:
+            raise InputError(
+                f"grpc://{target}: gRPC needs tensorflow-serving-api: pip install "
+                '"kptkit[serving]"; REST (http://) works without'
+            ) from None
+        self._grpc, self._request = grpc, predict_pb2.PredictRequest
+        if credentials is None:
+            self._channel = grpc.insecure_channel(target, _CHANNEL_OPTIONS)
+        else:
+            self._channel = grpc.secure_channel(target, credentials, _CHANNEL_OPTIONS)
+        self._predict = prediction_service_pb2_grpc.PredictionServiceStub(self._channel).Predict
+
+    def send(self, call: Call, timeout: float) -> Arrays:
+        """See `Wire.send`."""
+        import tensorflow as tf
+
+        request = self._request()
+        request.model_spec.name = call.model
+        request.model_spec.signature_name = call.signature
+        if call.version is not None:
+            request.model_spec.version.value = call.version
+        for name, value in call.inputs.items():
+            request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+        try:
+            outputs = self._predict(request, timeout=timeout).outputs
+        except self._grpc.RpcError as error:
+            raise _error_of(error.code().name, error.details() or "", call) from None
+        try:
+            return {name: tf.make_ndarray(tensor) for name, tensor in outputs.items()}
+        except (TypeError, ValueError) as error:
+            raise ServingError(f"not tensors in the answer: {error}") from None
+
+    def close(self) -> None:
+        """See `Wire.close`."""
+        self._channel.close()
+
+
+class RestWire:
+    """To TF Serving's RESTful API; each request has a connection of its own.
+
+    Args:
+        target: host and port.
+        tls: whether it is HTTPS.
+        path: what stands before TF Serving's own paths, where a proxy does.
+    """
+
+    def __init__(self, target: str, tls: bool = False, path: str = ""):
+        self._connection = http.client.HTTPSConnection if tls else http.client.HTTPConnection
+        self._target, self._path = target, path.rstrip("/")
+
+    def send(self, call: Call, timeout: float) -> Arrays:
+        """See `Wire.send`."""
+        version = "" if call.version is None else f"/versions/{call.version}"
+        inputs = {name: _to_json(value) for name, value in call.inputs.items()}
+        body = json.dumps({"signature_name": call.signature, "inputs": inputs})
+        path = f"{self._path}/v1/models/{call.model}{version}:predict"
+        status, data = self._post(path, body.encode(), time.monotonic() + timeout)
+        try:
+            answer = json.loads(data)
+            if status != 200:
+                code = _CODES.get(status, f"HTTP {status}")
+                raise _error_of(code, str(answer["error"]), call)
+            return {name: np.asarray(value) for name, value in answer["outputs"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            if isinstance(error, InputError):
+                raise
+            if status in (502, 503, 504):  # a proxy's, whose server is away
+                raise Unavailable(f"HTTP {status}") from None
+            found = f"HTTP {status} and {data[:99]!r}"
+            raise ServingError(f"{found}, expected an answer of TF Serving") from None
+
+    def close(self) -> None:
+        """See `Wire.close`."""
+
+    def _post(self, path: str, body: bytes, deadline: float) -> tuple[int, bytes]:
+        connection = self._connection(self._target, timeout=_left(deadline))
+        try:
+            connection.connect()
+            socket = connection.sock  # which `getresponse` may take away from the connection
+            socket.settimeout(_left(deadline))
+            connection.request("POST", path, body, {"Content-Type": "application/json"})
+            socket.settimeout(_left(deadline))
+            response = connection.getresponse()
+            data = bytearray()
+            while True:
+                socket.settimeout(_left(deadline))
+                piece = response.read1(2**16)
+                if not piece:
+                    return response.status, bytes(data)
+                data += piece
+                if len(data) > MAX_ANSWER_BYTES:
+                    raise ServingError(f"an answer of more than {MAX_ANSWER_BYTES:,} bytes")
+        except TimeoutError:
+            raise TooLate from None
+        except (OSError, http.client.HTTPException) as error:
+            raise Unavailable(str(error) or type(error).__name__) from None
+        finally:
+            connection.close()
+
+
+# TF Serving's HTTP statuses of the codes that are told apart.
+_CODES = {
+    400: "INVALID_ARGUMENT",
+    404: "NOT_FOUND",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
+
+def _error_of(code: str, details: str, call: Call) -> Exception:
+    """What to raise for a status that is not OK."""
+    # TensorFlow adds lines on where in its graph it was.
+    line = (details.strip() or "it does not say why").splitlines()[0]
+    if "assertion failed: [" in line:
+        line = line.split("assertion failed: [", 1)[1].split("]", 1)[0]
+    line = line[:300]
+    if code == "INVALID_ARGUMENT":
+        return InputError(f"refused: {line}")
+    if code == "UNAVAILABLE":
+        return Unavailable(line)
+    if code == "DEADLINE_EXCEEDED":
+        return TooLate()
+    if code == "NOT_FOUND":
+        return ServingError(f"model {call.model!r}, signature {call.signature!r}: {line}")
+    return ServingError(f"{code}: {line}")
+
+
+def _to_json(value: list[bytes] | np.ndarray) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return [{"b64": base64.b64encode(data).decode()} for data in value]
+
+
+def _left(deadline: float) -> float:
+    """Seconds to a moment; sockets take 0 for something else."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
