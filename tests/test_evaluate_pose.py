@@ -1,6 +1,9 @@
 """Which judge a data set gets, and what of, with an estimator that looks its answers up."""
 
+import json
+import runpy
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +13,11 @@ from kptkit.data.sources import ImageSource
 from kptkit.errors import InputError
 from kptkit.evaluate import evaluate_pose
 from kptkit.images import write_image
+from kptkit.known_skeletons import LSP_14
 from kptkit.metrics import protocols
 from kptkit.pose import PoseEstimator
 from kptkit.recipes import RECIPES
+from kptkit.run import PoseRun
 from kptkit.skeletons import COCO_17, KeypointSchema
 
 FACES = KeypointSchema(tuple(f"kpt-{n}" for n in range(68)), (), (), (0.05,) * 68)
@@ -24,6 +29,7 @@ SCHEMAS = {
     "nme_interpupil": FACES,
 }
 NUM_PERSONS = 6
+SCRIPT = Path(__file__).parents[1] / "scripts/evaluate.py"
 
 
 class Lookup(PoseEstimator):
@@ -160,3 +166,42 @@ def test_predictions_that_are_no_numbers_are_refused(set_of, protocol):
     answers[3, 2, 0] = np.nan
     with pytest.raises(InputError, match="NaN or infinity"):
         evaluate_pose(Lookup(samples.schema, answers), ImageSource(samples), truth_of(samples))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "told"),
+    [
+        ("oks", ["6 persons", "|    AP |", "| similarity > 0.5 |", "PCK: in torsos"]),
+        ("pckh", ["6 persons", "| PCKh@0.5 |", "| distance / head size |", "PCKh: in head sizes"]),
+        ("pck_torso", ["6 persons", "| PCK@0.2 |", "| distance / torso |", "PCK: in torsos"]),
+        (
+            "nme_interocular",
+            ["6 faces", "|    NME |", "| distance / inter-ocular |", "NME: in"],
+        ),
+    ],
+)
+def test_the_command_prints_the_tables_of_the_protocol(set_of, protocol, told, capsys):
+    samples = set_of(protocol)
+    truth = truth_of(samples)
+    estimator = Lookup(samples.schema, answers_of(samples))
+    evaluation = evaluate_pose(estimator, ImageSource(samples), truth)
+    runpy.run_path(str(SCRIPT))["report"](evaluation, truth)
+    printed = capsys.readouterr().out
+    for text in told:
+        assert text in printed
+    assert f" {samples.schema.names[0]} |" in printed
+    assert printed.splitlines()[-1].lstrip("| ").startswith("all |")
+
+
+def test_detected_boxes_are_refused_where_persons_are_judged_one_by_one(tmp_path):
+    write_image(tmp_path / "a.png", np.zeros((90, 80, 3), np.uint8))
+    joints = [[20 + 3 * n, 70 - 4 * n, 1] for n in range(14)]
+    path = tmp_path / "val.json"
+    path.write_text(json.dumps([{"image": "a.png", "joints": joints}]))
+    script = runpy.run_path(str(SCRIPT))
+    data = {"val": str(path), "images": str(tmp_path), "format": "lsp"}
+    run = PoseRun(tmp_path, RECIPES["demo"], LSP_14, data)
+    config = script["Config"](run=tmp_path)
+    assert len(script["held_out_data"](run, config).source.samples) == 1
+    with pytest.raises(InputError, match=r"--detections: .*val.json is judged by PCK@0.2, pers"):
+        script["held_out_data"](run, replace(config, detections=path))
