@@ -15,7 +15,8 @@ commands.import_tensorflow_quietly()
 from dataclasses import dataclass
 from pathlib import Path
 
-from kptkit.data.mat_files import read_mat
+import scipy.io
+
 from kptkit.data.mpii import head_sizes
 from kptkit.errors import InputError
 from kptkit.metrics import pck, tables
@@ -23,7 +24,7 @@ from kptkit.metrics import pck, tables
 # What the official evaluation says of the file, in percent.
 OFFICIAL = {"PCKh@0.5": 81.944, "PCKh@0.1": 27.214}
 
-VARIABLES = ("pos_pred_src", "pos_gt_src", "headboxes_src", "jnt_missing", "dataset_joints")
+POINTS = ("pos_pred_src", "pos_gt_src", "headboxes_src")
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,10 @@ class Config:
 
 def main(config: Config) -> None:
     """A table in percent; stops where a mean differs from the official one."""
-    content = {
-        name: read_mat(config.data, name, "predictions and ground truth of MPII")
-        for name in VARIABLES
-    }
-    predicted, true, head_boxes = (content[name].transpose(2, 0, 1) for name in VARIABLES[:3])
+    if not config.data.is_file():
+        raise InputError(f"{config.data}: no such file; expected MPII's truth and predictions")
+    content = scipy.io.loadmat(config.data)
+    predicted, true, head_boxes = (content[name].transpose(2, 0, 1) for name in POINTS)
     names = [str(name[0]) for name in content["dataset_joints"][0]]
     uncounted = [k for k, name in enumerate(names) if name in pck.UNCOUNTED_JOINTS]
     sizes = head_sizes(head_boxes)
