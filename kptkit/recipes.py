@@ -202,8 +202,8 @@ RECIPES: dict[str, PoseRecipe] = {
         schedule="cosine",
         warmup_steps=100,
         batch_size=16,
-        epochs=6,
-        evaluate_every=3,
+        epochs=4,
+        evaluate_every=2,
         ema_decay=0.995,
     ),
 }
