@@ -1,4 +1,4 @@
-"""Cuts the persons of a COCO-keypoints file out of their pictures: the fast path of training.
+"""Cuts the persons of an annotation file out of their pictures: the fast path of training.
 
     python data_prep/make_pose_records.py --annotations X.json --images DIR --out RECORDS
     python scripts/train_hrnet.py --data.train RECORDS --data.val Y.json --data.val-images DIR
@@ -14,6 +14,7 @@ from typing import Literal
 
 from kptkit import commands
 from kptkit.data.augment import AugmentConfig
+from kptkit.data.formats import Format
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,15 @@ class RecordsConfig:
     """What to cut out, and where to put it."""
 
     annotations: Path
-    """COCO keypoints json."""
+    """Annotation file; of one that says what is for training, that part."""
     images: Path
     """Folder of its pictures."""
     out: Path
     """Folder to write."""
+    format: Format = "coco"
+    """What the annotation file is; see --data.format of train_hrnet.py."""
     orientation: Literal["auto", "stored", "exif"] = "auto"
-    """How pictures lie: as stored, turned by EXIF, or (auto) whichever the json's sizes match."""
+    """How pictures lie: as stored, turned by EXIF, or (auto) whichever the file's sizes match."""
     category: str | None = None
     """Name of the category to use, where a file has several with keypoints."""
     size_wh: tuple[int, int] = (192, 256)
@@ -46,14 +49,19 @@ class RecordsConfig:
 def main(config: RecordsConfig) -> None:
     commands.import_tensorflow_quietly()
     from kptkit import files
-    from kptkit.data.coco import coco_samples, load_coco
+    from kptkit.data.annotation_file import own_part
+    from kptkit.data.coco import coco_samples
+    from kptkit.data.formats import load_annotations
     from kptkit.data.record_writer import CutConfig, write_records
     from kptkit.data.records import RecordSource
 
-    coco = load_coco(config.annotations, config.category)
-    for notice in coco.notices:
+    file = load_annotations(
+        config.annotations, config.format, config.images, config.category, config.orientation
+    )
+    file = own_part(file, "train")
+    for notice in file.notices:
         print(notice)
-    samples = coco_samples(coco, config.images, config.orientation)
+    samples = coco_samples(file, config.images, config.orientation)
     cut = CutConfig(config.size_wh, config.augment, config.jpeg_quality, config.shard_size)
     made_from = {
         "annotations": config.annotations.name,

@@ -8,6 +8,7 @@ the published results crop. This reader was never run on the data set itself.
 """
 
 import reprlib
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -44,16 +45,15 @@ def inspect_wflw(path: str | Path, pictures: Pictures, category: str | None = No
     for number, text in read_lines(path, "a list of faces of 98 points"):
         where = f"line {number}"
         words = text.split()
-        count = next((n for n in reversed(_NUMBERS) if as_numbers(" ".join(words[:n]))), 0)
-        numbers = as_numbers(" ".join(words[:count])) if len(words) > count else None
-        if not count or numbers is None or len(numbers) != count:
+        numbers = list(takewhile(lambda n: n is not None, (as_numbers(word) for word in words)))
+        if len(numbers) not in _NUMBERS or len(words) == len(numbers):
             findings.error(
                 where,
-                f"{reprlib.repr(text)}, {len(words)} words; expected {_NUMBERS[1]} or "
-                f"{_NUMBERS[0]} numbers and a picture's path",
+                f"{reprlib.repr(text)} begins with {len(numbers)} numbers; expected {_NUMBERS[1]} "
+                f"or {_NUMBERS[0]}, and behind them a picture's path",
             )
             continue
-        name = text.split(None, count)[count].replace("\\", "/")
+        name = text.split(None, len(numbers))[-1].replace("\\", "/")
         points = np.array(numbers[: 2 * _POINTS]).reshape(_POINTS, 2)
         keypoints = np.hstack([points, np.full((_POINTS, 1), 2.0)])
         where = f"{where} ({name})"

@@ -29,7 +29,7 @@ import numpy as np
 
 from kptkit.data.entries import DataSet, Entry, Findings, Inspected, Pictures, annotation_file
 from kptkit.data.json_files import read_json, shown
-from kptkit.data.mat_files import read_mat, structs_of
+from kptkit.data.mat_files import read_structs
 from kptkit.errors import InputError
 from kptkit.known_skeletons import FLIC_11
 
@@ -108,7 +108,7 @@ class _Example:
 
 def _mat_examples(findings: Findings) -> Iterator[tuple[str, _Example]]:
     expected = "the struct array examples of FLIC's examples.mat"
-    for example in structs_of(read_mat(findings.path, "examples", expected), "examples"):
+    for example in read_structs(findings.path, "examples", expected):
         try:
             numbers = [example.numbers(name) for name in ("coords", "torsobox", "imgdims")]
             flags = [bool(example.number(name)) for name in ("istrain", "istest")]

@@ -32,7 +32,7 @@ from kptkit.data.entries import (
     extent,
 )
 from kptkit.data.json_files import read_json, shown
-from kptkit.data.mat_files import numbers_of, read_mat
+from kptkit.data.mat_files import read_numbers
 from kptkit.errors import InputError
 from kptkit.known_skeletons import LSP_14
 
@@ -125,7 +125,7 @@ def _read_mat(findings: Findings, pictures: Pictures) -> None:
 def _joints(path: str | Path) -> np.ndarray:
     """The joints (N, 14, 3) of a ``joints.mat`` of either layout."""
     expected = "joints.mat of LSP (3 x 14 x N) or LSP extended (14 x 3 x N)"
-    joints = numbers_of(read_mat(path, "joints", expected), f"{path}: joints")
+    joints = read_numbers(path, "joints", expected)
     shape = " x ".join(map(str, joints.shape))
     if joints.ndim == 2:  # of one person
         joints = joints[..., None]

@@ -26,7 +26,7 @@ import numpy as np
 from kptkit.data.coco_faults import is_numbers
 from kptkit.data.entries import DataSet, Entry, Findings, Inspected, Pictures, annotation_file
 from kptkit.data.json_files import read_json, shown
-from kptkit.data.mat_files import Struct, numbers_of, read_mat, structs_of
+from kptkit.data.mat_files import Struct, read_numbers, read_structs
 from kptkit.errors import InputError
 from kptkit.known_skeletons import MPII_16
 
@@ -167,7 +167,7 @@ def _truth_beside(path: Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
     Raises:
         InputError: it is not of `shape`.
     """
-    values = numbers_of(read_mat(path, name, "the ground truth of a json's persons"), name)
+    values = read_numbers(path, name, "the ground truth of a json's persons")
     if values.shape != shape:
         found, expected = (" x ".join(map(str, s)) for s in (values.shape, shape))
         raise InputError(f"{path}: {name}: {found} numbers; expected {expected}, as the json has")
@@ -176,10 +176,13 @@ def _truth_beside(path: Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 def _read_mat(findings: Findings) -> None:
     expected = "the struct RELEASE of mpii_human_pose_v1_u12_1.mat"
-    release = structs_of(read_mat(findings.path, "RELEASE", expected), "RELEASE")
+    release = read_structs(findings.path, "RELEASE", expected)
     if len(release) != 1:
         raise InputError(f"{findings.path}: RELEASE: {len(release)} structs; expected one")
-    frames = release[0].structs("annolist")
+    try:
+        frames = release[0].structs("annolist")
+    except InputError as error:
+        raise InputError(f"{findings.path}: {error}") from None
     if not frames:
         raise InputError(f"{findings.path}: RELEASE.annolist: missing; expected {expected}")
     for frame in frames:
@@ -232,10 +235,11 @@ def _visibility(point: Struct) -> int:
 
     The flag is a number or a digit, and missing for some joints, those of the head among them.
     """
-    value = point.field("is_visible")
-    if value is None:
+    flag = point.field("is_visible")
+    if flag is None:
         return 2
-    return 1 if str(value.flat[0]).strip() in ("0", "0.0", "False") else 2
+    hidden = flag.text().strip() == "0" if flag.kind == "a text" else not flag.numbers(1).any()
+    return 1 if hidden else 2
 
 
 def _parts_of(error: InputError) -> tuple[str, str]:

@@ -1,0 +1,98 @@
+"""Writes the FLIC of TensorFlow Datasets as pictures and a json that stands for examples.mat.
+
+    python data_prep/extract_tfds_flic.py --data-dir ~/tensorflow_datasets --out data/flic
+    python scripts/train_hrnet.py --data.format flic --data.train data/flic/examples.json \\
+        --data.val data/flic/examples.json --data.images data/flic/images
+
+The data set must stand there already; `tfds build flic/small` downloads and prepares it. Pictures
+keep their bytes and get FLIC's own names. Where examples.mat is at hand this step is not needed.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from kptkit import commands
+
+
+@dataclass(frozen=True)
+class ExtractConfig:
+    """Where the data set stands, and where it goes."""
+
+    data_dir: Path
+    """Folder of TensorFlow Datasets, which holds flic/small or flic/full."""
+    out: Path
+    """Folder to write."""
+    variant: Literal["small", "full"] = "small"
+    """The 5,003 examples of the paper, or 20,928."""
+
+
+def main(config: ExtractConfig) -> None:
+    commands.import_tensorflow_quietly()
+    from kptkit import files
+
+    rows = sorted(extract(config), key=lambda row: (row["filepath"], row["torsobox"]))
+    files.write_json(config.out / "examples.json", rows)
+    for part in ("istrain", "istest"):
+        print(f"{part}: {sum(row[part] for row in rows)} persons")
+    print(f"written: {config.out}/examples.json, {config.out}/images")
+
+
+def extract(config: ExtractConfig) -> Iterator[dict[str, Any]]:
+    """Writes the pictures and yields the fields of `kptkit.data.flic` for each person.
+
+    Raises:
+        InputError: the data set does not stand there.
+    """
+    import tensorflow_datasets as tfds
+
+    from kptkit.errors import InputError
+
+    # The builder's own code says what the files hold; nothing in them is asked.
+    builder = tfds.builder(f"flic/{config.variant}", data_dir=config.data_dir)
+    if not builder.is_prepared():
+        raise InputError(
+            f"{config.data_dir}: no prepared flic/{config.variant}; run tfds build "
+            f"flic/{config.variant} --data_dir {config.data_dir} first"
+        )
+    decoders = {"image": tfds.decode.SkipDecoding()}
+    for split in ("train", "test"):
+        for example in tfds.as_numpy(builder.as_dataset(split=split, decoders=decoders)):
+            yield write_example(example, split, config.out / "images")
+
+
+def write_example(example: dict[str, Any], split: str, folder: Path) -> dict[str, Any]:
+    """Writes the picture of an example, and gives the example's row of the json.
+
+    Raises:
+        InputError: the picture's name leads out of the folder, or it is no picture.
+    """
+    from kptkit import files, images
+    from kptkit.data.coco_faults import is_file_name
+    from kptkit.errors import InputError
+
+    name = f"{example['moviename'].decode()}-{int(example['currframe']):08d}.jpg"
+    if not is_file_name(name) or "/" in name:
+        raise InputError(f"moviename: {name!r}; expected the name of a movie")
+    width, height = images.image_size_wh(example["image"])
+    path = folder / name
+    if not path.exists():
+        with files.publish_file(path) as unfinished:
+            unfinished.write_bytes(example["image"])
+    ymin, xmin, ymax, xmax = example["torsobox"].tolist()
+    coords = np.stack([example["xcoords"], example["ycoords"]]).tolist()
+    return {
+        "filepath": name,
+        "coords": [[n if np.isfinite(n) else None for n in row] for row in coords],
+        "torsobox": [xmin * width, ymin * height, xmax * width, ymax * height],
+        "imgdims": [height, width, 3],
+        "istrain": split == "train",
+        "istest": split == "test",
+    }
+
+
+if __name__ == "__main__":
+    commands.run(main, ExtractConfig)
