@@ -11,25 +11,22 @@ import keras
 import numpy as np
 
 from kptkit.errors import InputError
-from kptkit.files import publish_file, sha256
+from kptkit.known_weights import cached_or_path
 from kptkit.models.mtcnn import STAGES, Stage, mtcnn
-from kptkit.weights import assign_weights, load_arrays, model_arrays, save_arrays
+from kptkit.weights import assign_weights, load_arrays, model_arrays, publish_arrays
+
+# The name under which the authors' weights are known.
+ORIGINAL = "mtcnn-original"
 
 
 def save_cascade(path: str | os.PathLike, models: dict[Stage, keras.Model]) -> None:
     """Publishes the weights of some or all stages at `path`, and their checksum."""
-    path = Path(path)
-    sidecar = _sidecar(path)
-    # A process killed in between leaves weights without a checksum, never with a wrong one.
-    sidecar.unlink(missing_ok=True)
     arrays = {
         f"{stage}/{name}": array
         for stage, model in models.items()
         for name, array in model_arrays(model).items()
     }
-    save_arrays(path, arrays)
-    with publish_file(sidecar) as unfinished:
-        unfinished.write_text(f"{sha256(path)}  {path.name}\n")
+    publish_arrays(path, arrays)
 
 
 def load_cascade(source: str | os.PathLike) -> dict[Stage, keras.Model]:
@@ -37,9 +34,9 @@ def load_cascade(source: str | os.PathLike) -> dict[Stage, keras.Model]:
 
     Args:
         source: a file written by `save_cascade`, or a folder that holds it as `mtcnn.npz`, such as
-            training's runs/mtcnn; ``default``, the weights that come with the package; or
-            ``original``, the authors' weights once converted, see `original_path`. The working
-            folder is never searched for the two names.
+            training's runs/mtcnn; ``default``, the weights that come with the package; or a name of
+            `kptkit.known_weights` once fetched: ``mtcnn-original``, the authors', in short
+            ``original``. The working folder is never searched for names.
 
     Raises:
         InputError: the file is missing, damaged, not what its checksum says, or does not hold three
@@ -51,7 +48,6 @@ def load_cascade(source: str | os.PathLike) -> dict[Stage, keras.Model]:
 def load_stages(source: str | os.PathLike, up_to: Stage) -> dict[Stage, keras.Model]:
     """As `load_cascade`, for the stages up to one; the file need not hold the later ones."""
     path = _path_of(source)
-    _check(path)
     by_stage: dict[str, dict[str, np.ndarray]] = {}
     for key, array in load_arrays(path).items():
         stage, _, name = key.partition("/")
@@ -84,40 +80,8 @@ def stage_model(stage: Stage, arrays: dict[str, np.ndarray], source: str) -> ker
     return model
 
 
-def original_path() -> Path:
-    """Where the authors' published weights are kept once converted: in the user's cache folder,
-    $KPTKIT_CACHE or ~/.cache/kptkit."""
-    folder = os.environ.get("KPTKIT_CACHE") or Path.home() / ".cache" / "kptkit"
-    return Path(folder) / "mtcnn-original.npz"
-
-
 def _path_of(source: str | os.PathLike) -> Path:
     if source == "default":
         return Path(__file__).parent / "assets" / "mtcnn.npz"
-    if source != "original":
-        path = Path(source)
-        return path / "mtcnn.npz" if path.is_dir() else path
-    path = original_path()
-    if not path.exists():
-        raise InputError(
-            f"{path}: the published weights are not here yet; convert them once: "
-            "python scripts/convert_weights.py --from facenet-pytorch DIR"
-        )
-    return path
-
-
-def _sidecar(path: Path) -> Path:
-    return path.with_name(path.name + ".sha256")
-
-
-def _check(path: Path) -> None:
-    """Compares a file with its checksum, if it has one."""
-    sidecar = _sidecar(path)
-    if not (path.is_file() and sidecar.is_file()):
-        return
-    expected, found = sidecar.read_bytes().split(), sha256(path).encode()
-    if not expected or expected[0].lower() != found:
-        raise InputError(
-            f"{path}: its SHA-256 is {found.decode()}, not that of {sidecar.name}; one of the two "
-            "was damaged or changed, make or copy both again"
-        )
+    path = cached_or_path(ORIGINAL if source == "original" else source, "face")
+    return path / "mtcnn.npz" if path.is_dir() else path

@@ -20,7 +20,7 @@ from kptkit.pose_network import (
 from kptkit.recipes import PoseRecipe
 from kptkit.run import load_run
 from kptkit.skeletons import KeypointSchema
-from kptkit.weights import load_weights
+from kptkit.weights import load, load_weights
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,16 @@ class PoseEstimator:
         model = build_model(run.recipe, run.schema.num_keypoints)
         load_weights(model, Path(folder) / weights)
         return cls(model, run.recipe, run.schema)
+
+    @classmethod
+    def from_weights(cls, source: str | os.PathLike) -> "PoseEstimator":
+        """The estimator of a known name, such as ``coco-w32-256x192``, or of converted weights.
+
+        Raises:
+            InputError: as `kptkit.weights.load`.
+        """
+        loaded = load(source)
+        return cls(loaded.model, loaded.recipe, loaded.schema)
 
     def predict(
         self, image: np.ndarray | str | os.PathLike, boxes_xyxy: np.ndarray | None = None

@@ -2,20 +2,31 @@
 
 A key is the variable's path, such as ``stage2.0.branches.0.0.conv1/kernel``. The zip container
 carries a CRC of each array, so a truncated or altered file is refused; loading is strict by name
-and shape.
+and shape. Published weights have a checksum beside them, ``FILE.sha256`` as `sha256sum` writes it,
+and a card among their arrays, which says what they need.
 """
 
 import os
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from kptkit.errors import InputError
-from kptkit.files import publish_file
+from kptkit.files import publish_file, sha256
+from kptkit.known_weights import cached_or_path
+from kptkit.pose_network import build_model
+from kptkit.recipes import PoseRecipe
+from kptkit.run import PoseRun, load_run
+from kptkit.skeletons import KeypointSchema
+from kptkit.weights_card import WeightsCard, WeightsRun
 
-HEAD = "final_layer"
+# The layers whose shapes follow from the number of keypoints.
+HEADS = ("final_layer/", "outs.", "merge_preds.")
+# The array that is no weight: what the others need, as JSON.
+CARD = "card.json"
 # What NumPy raises for a file that is not what it says; a shape beyond all memory among it.
 _DAMAGES = (ValueError, OSError, EOFError, KeyError, RuntimeError, MemoryError)
 
@@ -26,17 +37,38 @@ def save_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
         np.savez(file, **arrays)
 
 
+def publish_arrays(
+    path: str | os.PathLike, arrays: dict[str, np.ndarray], card: WeightsCard | None = None
+) -> None:
+    """As `save_arrays`, with the card among the arrays and their checksum beside the file."""
+    path = Path(path)
+    # A process killed in between leaves weights without a checksum, never with a wrong one.
+    _sidecar(path).unlink(missing_ok=True)
+    save_arrays(path, arrays | ({CARD: np.array(card.to_json())} if card else {}))
+    with publish_file(_sidecar(path)) as unfinished:
+        unfinished.write_text(f"{sha256(path)}  {path.name}\n")
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
+
+
 def load_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """Reads named arrays; objects (pickles) are refused, and what would unfold beyond its file.
 
     Raises:
-        InputError: the file is missing, truncated, altered or no `.npz` of plain arrays.
+        InputError: the file is missing, truncated, altered, no `.npz` of plain arrays, or not what
+            the checksum beside it says.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such weights file")
+    _check(path)
     if not zipfile.is_zipfile(path):
-        raise InputError(f"{path}: not an .npz weights file, or a truncated one")
+        raise InputError(
+            f"{path}: not an .npz weights file, or a truncated one; those of other projects are "
+            "converted by scripts/convert_weights.py"
+        )
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             members = archive.zip.infolist()
@@ -54,6 +86,75 @@ def load_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
     return arrays
 
 
+def _check(path: Path) -> None:
+    """Compares a file with its checksum, if it has one."""
+    sidecar = _sidecar(path)
+    if not sidecar.is_file():
+        return
+    expected, found = sidecar.read_bytes().split(), sha256(path).encode()
+    if not expected or expected[0].lower() != found:
+        raise InputError(
+            f"{path}: its SHA-256 is {found.decode()}, not that of {sidecar.name}; one of the two "
+            "was damaged or changed, make or copy both again"
+        )
+
+
+def _take_card(arrays: dict[str, np.ndarray], path: Path) -> WeightsCard | None:
+    """Takes the card out of a file's arrays, so that weights are left."""
+    card = arrays.pop(CARD, None)
+    return None if card is None else WeightsCard.from_json(str(card), str(path))
+
+
+@dataclass(frozen=True)
+class PoseWeights:
+    """A network with its weights and what is needed to use it."""
+
+    model: keras.Model
+    """Crops, RGB 0..255 (B, H, W, 3), to heatmaps."""
+    recipe: PoseRecipe
+    schema: KeypointSchema
+
+
+def load(source: str | os.PathLike) -> PoseWeights:
+    """The pose network of a known name, of a file that `convert_weights.py` wrote, or of a run.
+
+    Args:
+        source: a name such as ``coco-w32-256x192`` (`kptkit.known_weights`), a file, or a run
+            folder. The working folder is never searched for a name.
+
+    Raises:
+        InputError: the name is not in the cache (the message has the command that fetches it) or
+            not known; or the file is damaged or has no recipe.
+    """
+    run = open_run(source)
+    model = build_model(run.recipe, run.schema.num_keypoints)
+    load_weights(model, run.best)
+    return PoseWeights(model, run.recipe, run.schema)
+
+
+def open_run(source: str | os.PathLike) -> PoseRun:
+    """What `load` would load, as evaluation and export take it: a run folder, a name or a file.
+
+    Raises:
+        InputError: as `load`, but for the weights themselves.
+    """
+    path = cached_or_path(source, "pose")
+    if path.is_dir():
+        return load_run(path)
+    card = _take_card(load_arrays(path), path)
+    if card is None:
+        raise InputError(
+            f"{path}: weights without a recipe; give the folder of their run, or a file that "
+            "scripts/convert_weights.py wrote"
+        )
+    if card.recipe is None or card.schema is None:
+        raise InputError(
+            f"{path}: features of {card.network} without a head; they are there to start from: "
+            f"python scripts/train_hrnet.py --init {source}"
+        )
+    return WeightsRun(Path("runs", path.stem), card.recipe, card.schema, {}, path, card)
+
+
 def model_arrays(model: keras.Model) -> dict[str, np.ndarray]:
     """Every weight of a model by the path of its variable, batch statistics included."""
     return {variable.path: np.asarray(variable) for variable in model.variables}
@@ -65,41 +166,50 @@ def save_weights(model: keras.Model, path: str | os.PathLike) -> None:
 
 
 def load_weights(model: keras.Model, path: str | os.PathLike) -> None:
-    """Fills every weight of `model` from a file written by `save_weights`.
+    """Fills every weight of `model` from a file written by `save_weights` or `publish_arrays`.
 
     Raises:
         InputError: an array is missing, left over, misshapen or not finite; all are named.
     """
-    assign_weights(model, load_arrays(path), str(path))
+    arrays = load_arrays(path)
+    arrays.pop(CARD, None)
+    assign_weights(model, arrays, str(path))
 
 
 def initialise(model: keras.Model, source: str | os.PathLike) -> list[str]:
-    """Starts `model` from other weights: a weights file or a run folder.
+    """Starts `model` from other weights: a known name, a weights file or a run folder.
 
     Every layer but the head must fit. A head for other keypoints keeps its fresh values.
 
     Returns:
         What was renewed, as lines to print.
     """
-    path = Path(source)
+    path = cached_or_path(source, "pose")
     if path.is_dir():
         path = path / "best.npz"
-    elif not path.exists():
-        raise InputError(
-            f"--init {source}: no such file or run folder (named weights: none are known yet)"
-        )
     arrays = load_arrays(path)
+    card = _take_card(arrays, path)
+    if card and card.network != model.name:
+        raise InputError(
+            f"--init {source}: weights of {card.network}, but the model is {model.name}; give the "
+            f"--variant or the --recipe that fits, {card.network.partition('_')[2]}"
+        )
     own = model_arrays(model)
-    head = [name for name in own if name.startswith(HEAD + "/")]
+    head = [name for name in own if name.startswith(HEADS)]
     renewed = [n for n in head if n not in arrays or arrays[n].shape != own[n].shape]
     if not renewed:
         assign_weights(model, arrays, str(path))
         return []
     kept = {name: value for name, value in arrays.items() if name not in head}
     assign_weights(model, kept | {name: own[name] for name in head}, str(path))
-    theirs = arrays[f"{HEAD}/bias"].shape[0] if f"{HEAD}/bias" in arrays else "no"
-    ours = own[f"{HEAD}/bias"].shape[0]
+    theirs, ours = num_keypoints(arrays) or "no", num_keypoints(own)
     return [f"{path}: its head has {theirs} keypoints, this model {ours}; the head starts afresh"]
+
+
+def num_keypoints(arrays: dict[str, np.ndarray]) -> int | None:
+    """How many keypoints the head has among a network's arrays, if it is there."""
+    biases = [arrays[name] for name in ("final_layer/bias", "outs.0.conv/bias") if name in arrays]
+    return len(biases[0]) if biases else None
 
 
 def assign_weights(model: keras.Model, arrays: dict[str, np.ndarray], source: str) -> None:

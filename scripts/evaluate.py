@@ -37,7 +37,9 @@ from kptkit.evaluate import PoseEvaluation, evaluate_pose
 from kptkit.judge_face import JudgeConfig, judge_face
 from kptkit.metrics import oks, protocols
 from kptkit.pose import PoseEstimator
-from kptkit.run import PoseRun, load_run
+from kptkit.run import PoseRun
+from kptkit.weights import open_run
+from kptkit.weights_card import WeightsRun
 
 
 @dataclass(frozen=True)
@@ -68,21 +70,24 @@ class Config:
 
 def main(config: Config) -> None:
     """Run, data, prediction, tables."""
-    run = load_run(config.run)
+    run = open_run(config.run)
     held_out = held_out_data(run, config)
     chosen = {
         name: value
         for name in ("flip_test", "flip_alignment", "decoder")
         if (value := getattr(config, name)) is not None
     }
-    estimator = PoseEstimator.from_run(config.run, config.weights)
+    if isinstance(run, WeightsRun):
+        estimator = PoseEstimator.from_weights(config.run)
+    else:
+        estimator = PoseEstimator.from_run(config.run, config.weights)
     estimator = PoseEstimator(estimator.model, replace(run.recipe, **chosen), run.schema)
     threshold = config.oks_nms if config.detections else None
     evaluation = evaluate_pose(
         estimator, held_out.source, held_out.truth, oks_nms_threshold=threshold
     )
     report(evaluation, held_out.truth)
-    out = config.out or config.run / "evaluation"
+    out = config.out or run.folder / "evaluation"
     files.write_json(out / "results.json", evaluation.results)
     finite = {k: v for k, v in evaluation.metrics.items() if np.isfinite(v)}
     files.write_json(out / "metrics.json", finite)

@@ -3,7 +3,9 @@
     python scripts/predict.py PHOTO.jpg --run runs/demo
 
 takes the whole picture as one person; give boxes as --box X1 Y1 X2 Y2 or from a COCO-style json as
---boxes FILE. Writes PHOTO.jpg with skeletons and keypoints.json (COCO results) to --out.
+--boxes FILE. With --weights coco-w32-256x192 instead of --run, the published network of that name
+is used, once scripts/convert_weights.py has fetched it. Writes PHOTO.jpg with skeletons and
+keypoints.json (COCO results) to --out.
 
     python scripts/predict.py --task face PHOTO.jpg
 
@@ -49,6 +51,8 @@ class Config:
     """What to find; each task has its own flags, which --task face --help lists."""
     run: Path = Path("runs/demo")
     """Run folder of train_hrnet.py."""
+    weights: str | None = None
+    """Instead of a run: a name such as coco-w32-256x192, or a file of convert_weights.py."""
     box: tuple[float, float, float, float] | None = None
     """One person in pixels of the upright picture: x1 y1 x2 y2."""
     boxes: Path | None = None
@@ -81,7 +85,10 @@ def main(config: Config) -> None:
         raise InputError("--box and --boxes: both are given; expected one of them")
     targets = drawing_paths(config.images, config.out)
     by_name = boxes_by_name(config.boxes) if config.boxes else {}
-    estimator = PoseEstimator.from_run(config.run)
+    if config.weights:
+        estimator = PoseEstimator.from_weights(config.weights)
+    else:
+        estimator = PoseEstimator.from_run(config.run)
 
     def look(number: int, path: str, image: np.ndarray) -> tuple[np.ndarray, list[dict[str, Any]]]:
         boxes_xyxy = None if config.box is None else np.array([config.box])

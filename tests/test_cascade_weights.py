@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import kptkit
-from kptkit import cascade_weights
+from kptkit import cascade_weights, weights
 from kptkit.cascade_weights import load_cascade, load_stages, save_cascade
 from kptkit.errors import InputError
+from kptkit.known_weights import cached_path
 from kptkit.models.mtcnn import STAGES, mtcnn
 from kptkit.weights import load_arrays, model_arrays, save_arrays
 
@@ -147,14 +148,14 @@ def test_a_missing_file_and_a_folder(tmp_path):
 
 def test_original_weights_are_in_the_cache_folder(saved, models, tmp_path, monkeypatch):
     monkeypatch.setenv("KPTKIT_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(InputError, match=r"convert_weights\.py --from facenet-pytorch"):
+    with pytest.raises(InputError, match=r"convert_weights\.py --from mtcnn-original"):
         load_cascade("original")
-    save_cascade(cascade_weights.original_path(), models)
+    save_cascade(cached_path(cascade_weights.ORIGINAL), models)
     assert_same_weights(load_cascade("original"), models)
     monkeypatch.delenv("KPTKIT_CACHE")
     monkeypatch.setenv("HOME", str(tmp_path))
     expected = tmp_path / ".cache/kptkit/mtcnn-original.npz"
-    assert cascade_weights.original_path() == expected
+    assert cached_path(cascade_weights.ORIGINAL) == expected
 
 
 def test_the_working_folder_is_never_searched(saved, tmp_path, monkeypatch):
@@ -162,7 +163,7 @@ def test_the_working_folder_is_never_searched(saved, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for planted in ("original", "default", "mtcnn-original.npz"):
         os.link(saved, planted)
-    with pytest.raises(InputError, match=r"cache/mtcnn-original\.npz: .* not here yet"):
+    with pytest.raises(InputError, match=r"not here yet \(.*cache/mtcnn-original\.npz\)"):
         load_cascade("original")
     read = []
     monkeypatch.setattr(cascade_weights, "load_arrays", lambda path: read.append(path) or {})
@@ -178,7 +179,7 @@ def test_a_killed_writer_leaves_no_wrong_checksum(saved, models, monkeypatch):
         save_arrays(path, arrays)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cascade_weights, "save_arrays", killed)
+    monkeypatch.setattr(weights, "save_arrays", killed)
     with pytest.raises(KeyboardInterrupt):
         save_cascade(saved, other)
     assert_same_weights(load_stages(saved, "pnet"), other)

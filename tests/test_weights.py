@@ -153,5 +153,6 @@ def test_initialise_refuses_another_backbone(saved):
 
 
 def test_initialise_names_an_unknown_source():
-    with pytest.raises(InputError, match="no such file or run folder"):
+    message = r"coco-w32: no run folder or weights file, nor a name .* mean coco-w32-256x192\?"
+    with pytest.raises(InputError, match=message):
         weights.initialise(network(), "coco-w32")
