@@ -1,35 +1,42 @@
 """Trained networks as programs for strangers: a SavedModel in a version folder, for TF Serving.
 
 What is written is loaded again and compared with what it was made of before it appears under its
-name. `assets.extra/export.json` says what it takes and gives, and holds the sha256 of its files.
+name. Its `assets.extra` hold `export.json`, which says what it takes and gives, and the sha256 of
+its files; `model_card.md`, the same for people; and requests for TF Serving to warm up with.
+Beside the versions, `serving` has the files of a server.
 """
 
 import dataclasses
+import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
+import kptkit
 from kptkit import face_program, pose_program
 from kptkit.cascade import CascadeConfig
-from kptkit.errors import InputError
 from kptkit.export_check import Signature, compare_face, compare_pose
 from kptkit.face import FaceDetector
 from kptkit.face_program import FaceProgram
-from kptkit.files import locked, publish_folder, remove_unfinished, sha256, write_json
+from kptkit.files import sha256, write_json
 from kptkit.image_headers import MAX_PIXELS
 from kptkit.images import MAX_FILE_BYTES
+from kptkit.model_card import CARD, model_card
 from kptkit.pose import PoseEstimator
 from kptkit.pose_network import build_model
 from kptkit.pose_program import PoseProgram
 from kptkit.program import MAX_PICTURES
-from kptkit.run import load_run
-from kptkit.weights import load_weights
+from kptkit.run import PoseRun
+from kptkit.serving_files import write_server_files
+from kptkit.versions import MANIFEST, new_version
+from kptkit.warmup import Request, face_requests, pose_requests, write_warmup
+from kptkit.weights import load_weights, open_run
+from kptkit.weights_card import WeightsRun
 
-MANIFEST = Path("assets.extra", "export.json")
+# Beside the versions; TF Serving takes it for none of them.
+SERVER_FILES = "serving"
 
 PICTURE_LIMITS = {
     "pictures_in_a_request": MAX_PICTURES,
@@ -43,6 +50,8 @@ def export_pose(
     out: str | os.PathLike | None = None,
     version: int | None = None,
     flip_test: bool | None = None,
+    keep: int | None = None,
+    licence: str = "",
 ) -> Path:
     """Writes the best network of a run as a SavedModel; its signatures: `kptkit.pose_program`.
 
@@ -52,6 +61,8 @@ def export_pose(
         out: where version folders stand; none: `export` in the run folder.
         version: the number to publish under; none: one more than the highest there.
         flip_test: whether the mirrored crop is read as well; none: as the recipe says.
+        keep: how many of the newest versions stay; none: all.
+        licence: of the weights, for the model card; published weights bring theirs.
 
     Returns:
         The version folder.
@@ -60,29 +71,33 @@ def export_pose(
         InputError: the run cannot be read, or the version exists.
         RuntimeError: the written program answers something else than the estimator.
     """
-    run = load_run(run_folder)
+    run = open_run(run_folder)
     recipe = dataclasses.replace(run.recipe, precision="float32")
     if flip_test is not None:
         recipe = dataclasses.replace(recipe, flip_test=flip_test)
     out = run.folder / "export" if out is None else Path(out)
-    with _new_version(out, version) as (path, folder):
+    with new_version(out, version, keep) as (path, folder):
         model = build_model(recipe, run.schema.num_keypoints)
         load_weights(model, run.best)
         estimator = PoseEstimator(model, recipe, run.schema)
-        signatures = PoseProgram(estimator).save(folder)
+        program = PoseProgram(estimator)
         description = {
             "task": "pose",
+            "weights": _pose_weights(run, licence),
             "recipe": dataclasses.asdict(recipe),
             "schema": run.schema.to_json(),
-            "signatures": _described(signatures, pose_program.MEANINGS),
+            "signatures": _described(program.save(folder), pose_program.MEANINGS),
             "limits": {
                 "boxes_on_a_picture": pose_program.MAX_PERSONS,
                 "boxes_in_a_request": pose_program.MAX_BOXES,
             }
             | PICTURE_LIMITS,
-            "largest_difference": compare_pose(_reloaded(folder), estimator),
         }
-        _write_manifest(folder, description)
+        signatures = tf.saved_model.load(folder).signatures
+        difference = compare_pose(signatures["serving_default"], estimator)
+        requests = pose_requests(recipe.input_size_wh)
+        _finish(folder, description, difference, requests, signatures)
+    write_server_files(out / SERVER_FILES, {"pose": out})
     return path
 
 
@@ -92,6 +107,8 @@ def export_face(
     version: int | None = None,
     config: CascadeConfig | None = None,
     max_faces: int = 1000,
+    keep: int | None = None,
+    licence: str = "",
 ) -> Path:
     """Writes a face detector as a SavedModel; its signatures: `kptkit.face_program`.
 
@@ -101,6 +118,8 @@ def export_face(
         version: the number to publish under; none: one more than the highest there.
         config: pyramid and thresholds, which the program keeps for good.
         max_faces: of a picture with more faces, the best-scored ones are told.
+        keep: how many of the newest versions stay; none: all.
+        licence: of the weights, for the model card; those that come with the package have theirs.
 
     Returns:
         The version folder.
@@ -112,47 +131,85 @@ def export_face(
     settings = dataclasses.asdict(config or CascadeConfig())
     detector = FaceDetector(weights, **settings)
     program = FaceProgram(detector.cascade, max_faces)
-    with _new_version(out, version) as (path, folder):
-        signatures = program.save(folder)
+    with new_version(out, version, keep) as (path, folder):
         description = {
             "task": "face",
-            "weights": os.fspath(weights),
+            "weights": _face_weights(weights, licence),
             "cascade": settings,
-            "signatures": _described(signatures, face_program.MEANINGS),
+            "signatures": _described(program.save(folder), face_program.MEANINGS),
             "limits": {"faces_on_a_picture": max_faces} | PICTURE_LIMITS,
-            "largest_difference": compare_face(_reloaded(folder), detector, max_faces),
         }
-        _write_manifest(folder, description)
+        if weights == "default":
+            card = Path(__file__).parent / "assets" / "mtcnn.md"
+            description["notes"] = card.read_text().partition("\n")[2].strip()
+        signatures = tf.saved_model.load(folder).signatures
+        difference = compare_face(signatures["serving_default"], detector, max_faces)
+        _finish(folder, description, difference, face_requests(), signatures)
+    write_server_files(Path(out) / SERVER_FILES, {"face": Path(out)})
     return path
 
 
-@contextmanager
-def _new_version(out: str | os.PathLike, version: int | None) -> Iterator[tuple[Path, Path]]:
-    """Yields a version's final path, and an empty folder that gets that name once it is filled."""
-    if version is not None and version < 1:
-        raise InputError(f"version: {version}, expected a whole number from 1")
-    with locked(out) as out:
-        remove_unfinished(out)
-        path = out / str(_next_version(out) if version is None else version)
-        with publish_folder(path) as folder:
-            yield path, folder
-
-
-def _next_version(out: Path) -> int:
-    return 1 + max((int(p.name) for p in out.iterdir() if p.name.isdecimal()), default=0)
-
-
-def _reloaded(folder: Path) -> Signature:
-    return tf.saved_model.load(folder).signatures["serving_default"]
-
-
-def _write_manifest(folder: Path, description: dict[str, Any]) -> None:
+def _finish(
+    folder: Path,
+    description: dict[str, Any],
+    difference: dict[str, float],
+    requests: list[Request],
+    signatures: dict[str, Signature],
+) -> None:
+    """Writes what stands beside a program: warm-up, manifest and model card."""
+    count = write_warmup(folder, description["task"], requests, signatures)
+    description |= {
+        "largest_difference": difference,
+        "warmup_requests": count,
+        "kptkit": kptkit.__version__,
+        "tensorflow": tf.__version__,
+    }
+    (folder / CARD).write_text(model_card(description))
     hashes = {
         str(file.relative_to(folder)): sha256(file)
         for file in sorted(folder.rglob("*"))
         if file.is_file()
     }
     write_json(folder / MANIFEST, description | {"sha256": hashes})
+
+
+def _pose_weights(run: PoseRun, licence: str) -> dict[str, str]:
+    """What the model card says of a run's weights, or of published ones."""
+    if isinstance(run, WeightsRun):
+        origin = run.card.origin
+        return {
+            "source": origin.source,
+            "licence": licence or origin.licence,
+            "score": origin.score,
+            "cite": origin.cite,
+        }
+    reached = run.folder / "metrics.json"
+    best = json.loads(reached.read_text())["best"] if reached.is_file() else {}
+    score = ", ".join(f"{name} {value:.4g}" for name, value in best.items())
+    if score:
+        score = f"{score} on the run's own validation set"
+    return {
+        "source": f"a run of kptkit, {run.folder.name}",
+        "licence": licence,
+        "score": score,
+        "cite": "",
+    }
+
+
+def _face_weights(weights: str | os.PathLike, licence: str) -> dict[str, str]:
+    """What the model card says of a cascade's weights."""
+    known = {
+        "default": "kptkit's default weights, see below",
+        "original": "those of MTCNN's authors, as facenet-pytorch has them",
+    }
+    name = os.fspath(weights)
+    return {
+        "source": known.get(name, name),
+        "licence": licence or ("MIT" if name in known else ""),
+        "score": "see below" if name == "default" else "",
+        "cite": "Zhang et al., Joint Face Detection and Alignment Using Multitask Cascaded "
+        "Convolutional Networks, IEEE Signal Processing Letters 2016",
+    }
 
 
 def _described(signatures: dict[str, Any], meanings: dict[str, str]) -> dict[str, Any]:

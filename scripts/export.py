@@ -7,7 +7,8 @@ writes RUN/export/<version>/, which answers pictures and boxes with keypoints in
     python scripts/export.py --task face
 
 writes runs/mtcnn/export/<version>/, which answers pictures with faces. Both run in any process that
-has TensorFlow. What is written is first loaded and compared with what it was made of.
+has TensorFlow. What is written is first loaded and compared with what it was made of. Beside the
+versions, `serving` gets the files of a server; docs/serving.md tells the rest.
 """
 
 from kptkit import commands
@@ -22,7 +23,9 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from kptkit.cascade import CascadeConfig
-from kptkit.export import MANIFEST, export_face, export_pose
+from kptkit.export import SERVER_FILES, export_face, export_pose
+from kptkit.serving_files import docker_run
+from kptkit.versions import MANIFEST
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,18 @@ class PoseConfig:
     """What to export, and where to."""
 
     run: tyro.conf.Positional[Path]
-    """Run folder of train_hrnet.py."""
+    """Run folder of train_hrnet.py, or converted weights: a file, or a name such as
+    coco-w32-256x192."""
     task: Literal["pose", "face"] = "pose"
     """What the network finds; each task has its own flags."""
     out: Path | None = None
     """Folder for the version folders; none: RUN/export."""
     version: int | None = None
     """Number to publish under; none: one more than the highest there."""
+    keep: int | None = None
+    """How many of the newest versions stay there; none: all. Keep two, to be able to go back."""
+    licence: str = ""
+    """Of the weights, for the model card."""
     flip_test: bool = True
     """Whether mirrored crops are read too, if the recipe says so; without, an answer takes half the
     time."""
@@ -55,6 +63,10 @@ class FaceConfig:
     """Folder for the version folders."""
     version: int | None = None
     """Number to publish under; none: one more than the highest there."""
+    keep: int | None = None
+    """How many of the newest versions stay there; none: all. Keep two, to be able to go back."""
+    licence: str = ""
+    """Of the weights, for the model card."""
     cascade: Annotated[CascadeConfig, tyro.conf.arg(name="")] = CascadeConfig()
     """What the detector looks for, fixed in the export."""
     max_faces: int = 1000
@@ -64,19 +76,27 @@ class FaceConfig:
 def pose(config: PoseConfig) -> None:
     """Export, then the signatures and how well they agree."""
     flip_test = None if config.flip_test else False
-    folder = export_pose(config.run, config.out, config.version, flip_test)
+    folder = export_pose(
+        config.run, config.out, config.version, flip_test, config.keep, config.licence
+    )
     difference = report_signatures(folder)["largest_difference"]
     print(
         f"reloaded and compared: {difference['keypoints_compared']} keypoints differ from the run "
         f"by at most {difference['keypoints_px']:.4f} px and {difference['scores']:.5f} in scores"
     )
-    print(f"written: {folder}")
+    report_written(folder, "pose")
 
 
 def face(config: FaceConfig) -> None:
     """Export, then the signatures and how well they agree."""
     folder = export_face(
-        config.weights, config.out, config.version, config.cascade, config.max_faces
+        config.weights,
+        config.out,
+        config.version,
+        config.cascade,
+        config.max_faces,
+        config.keep,
+        config.licence,
     )
     difference = report_signatures(folder)["largest_difference"]
     print(
@@ -84,7 +104,7 @@ def face(config: FaceConfig) -> None:
         f"the detector's by at most {difference['boxes_and_landmarks_px']:.4f} px and "
         f"{difference['scores']:.7f} in scores"
     )
-    print(f"written: {folder}")
+    report_written(folder, "face")
 
 
 def report_signatures(folder: Path) -> dict[str, Any]:
@@ -93,6 +113,13 @@ def report_signatures(folder: Path) -> dict[str, Any]:
     for name, signature in manifest["signatures"].items():
         print(f"{name}: {_shapes(signature['inputs'])} -> {_shapes(signature['outputs'])}")
     return manifest
+
+
+def report_written(folder: Path, model: str) -> None:
+    """Prints how the version is served, and where it is."""
+    server_files = folder.parent / SERVER_FILES
+    print(f"to serve it: {docker_run(server_files, {model: folder.parent})}")
+    print(f"written: {folder}")
 
 
 def _shapes(tensors: dict[str, dict]) -> str:

@@ -8,14 +8,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import tf_serving_double as double
+from tensorflow_serving.apis import prediction_log_pb2
 
 from kptkit import export
 from kptkit.errors import InputError
-from kptkit.files import sha256
+from kptkit.files import sha256, write_json
 from kptkit.pose_network import build_model
 from kptkit.recipes import RECIPES
 from kptkit.run import PoseRun
 from kptkit.skeletons import COCO_17
+from kptkit.versions import MANIFEST
+from kptkit.warmup import WARMUP
 from kptkit.weights import save_weights
 
 SIGNATURES = {"serving_default", "image_bytes", "images", "whole_images", "crops"}
@@ -57,6 +62,7 @@ def run(tmp_path_factory):
     model = build_model(recipe, COCO_17.num_keypoints)
     randomise(model)
     save_weights(model, run.best)
+    write_json(run.folder / "metrics.json", {"best": {"AP": 0.512345}, "last": {"AP": 0.1}})
     return run
 
 
@@ -70,18 +76,27 @@ def exported(run):
     left = [path for path in (run.folder / "export").iterdir() if path.is_dir()]
     assert [len(list(path.iterdir())) for path in left] == [1]
     assert not any(path.name.isdecimal() for path in left)
-    return export.export_pose(run.folder)
+    return export.export_pose(run.folder, licence="CC0")
 
 
 def test_a_kill_leaves_nothing_behind(run, exported):
     assert exported == run.folder / "export" / "1"
-    assert sorted(path.name for path in exported.parent.iterdir()) == [".lock", "1"]
+    assert sorted(path.name for path in exported.parent.iterdir()) == [".lock", "1", "serving"]
+    assert {path.name for path in (exported.parent / "serving").iterdir()} == {
+        "models.config",
+        "batching.config",
+        "monitoring.config",
+        "compose.yaml",
+    }
 
 
 def test_the_manifest_tells_a_stranger_everything(exported):
-    manifest = json.loads((exported / export.MANIFEST).read_text())
+    manifest = json.loads((exported / MANIFEST).read_text())
     assert manifest["schema"] == COCO_17.to_json()
     assert manifest["recipe"]["decoder"] == "dark"
+    assert manifest["weights"]["licence"] == "CC0"
+    assert manifest["weights"]["score"] == "AP 0.5123 on the run's own validation set"
+    assert manifest["warmup_requests"] == 6
     assert manifest["recipe"]["precision"] == "float32"
     assert set(manifest["signatures"]) == SIGNATURES
     for signature in manifest["signatures"].values():
@@ -92,13 +107,50 @@ def test_the_manifest_tells_a_stranger_everything(exported):
     boxes = manifest["signatures"]["serving_default"]["inputs"]["boxes"]
     assert (boxes["dtype"], boxes["shape"]) == ("float32", [None, None, 4])
     files = {str(p.relative_to(exported)): p for p in exported.rglob("*") if p.is_file()}
-    del files[str(export.MANIFEST)]
+    del files[str(MANIFEST)]
     assert manifest["sha256"] == {name: sha256(path) for name, path in files.items()}
     difference = manifest["largest_difference"]
     assert difference["keypoints_px"] < 0.05
     assert difference["scores"] < 1e-3
     # Of the 34 keypoints of two persons; a random network is undecided about some.
     assert difference["keypoints_compared"] > 17
+
+
+def test_the_model_card_tells_people_the_same(exported):
+    card = (exported / "assets.extra/model_card.md").read_text()
+    manifest = json.loads((exported / MANIFEST).read_text())
+    assert "| licence of the weights | CC0 |" in card
+    assert "AP 0.5123 on the run's own validation set" in card
+    for name, signature in manifest["signatures"].items():
+        assert f"### `{name}`" in card
+        for tensor, spec in (signature["inputs"] | signature["outputs"]).items():
+            assert f"| `{tensor}` | {spec['dtype']} [N" in card
+            assert spec["meaning"] in card
+    for index, name in enumerate(COCO_17.names):
+        assert f"| {index} | {name} |" in card
+    for limit in manifest["limits"].values():
+        assert f"{limit:,}" in card
+
+
+def test_warm_up_requests_parse_and_replay(exported):
+    """As TF Serving reads them, and as it runs them, before it lets the version answer anyone."""
+    records = [record.numpy() for record in tf.data.TFRecordDataset(str(exported / WARMUP))]
+    program, answered = double.Program(exported), []
+    for record in records:
+        log = prediction_log_pb2.PredictionLog.FromString(record)
+        assert log.WhichOneof("log_type") == "predict_log"
+        request = log.predict_log.request
+        assert log.SerializeToString(deterministic=True) == type(log)(
+            predict_log={"request": request}
+        ).SerializeToString(deterministic=True)
+        assert request.model_spec.name == "pose"
+        name = request.model_spec.signature_name
+        answer = program(name, {k: tf.make_ndarray(v) for k, v in request.inputs.items()})
+        assert all(np.isfinite(array).all() for array in answer.values())
+        answered.append(name)
+    assert set(answered) == SIGNATURES
+    assert len(records) <= 1000
+    assert sum(map(len, records)) < 5e6
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,15 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_serving_double as double
+from tensorflow_serving.apis import prediction_log_pb2
 
 from kptkit import export
 from kptkit.cascade import CascadeConfig
 from kptkit.errors import InputError
 from kptkit.files import sha256
+from kptkit.versions import MANIFEST
+from kptkit.warmup import WARMUP
 
 CONFIG = CascadeConfig(min_face_size=24, score_thresholds=(0.6, 0.6, 0.5))
 
@@ -21,10 +25,16 @@ def exported(cascade_file, tmp_path_factory):
 
 
 def test_the_manifest_tells_a_stranger_everything(exported, cascade_file):
-    assert sorted(path.name for path in exported.parent.iterdir()) == [".lock", "1"]
-    manifest = json.loads((exported / export.MANIFEST).read_text())
+    assert sorted(path.name for path in exported.parent.iterdir()) == [".lock", "1", "serving"]
+    manifest = json.loads((exported / MANIFEST).read_text())
     assert manifest["task"] == "face"
-    assert manifest["weights"] == str(cascade_file)
+    assert manifest["weights"]["source"] == str(cascade_file)
+    card = (exported / "assets.extra/model_card.md").read_text()
+    assert "| licence of the weights | not stated" in card
+    assert "| min_face_size | `24` |" in card
+    for name, signature in manifest["signatures"].items():
+        assert f"### `{name}`" in card
+        assert all(spec["meaning"] in card for spec in signature["outputs"].values())
     assert manifest["cascade"] == {
         "min_face_size": 24,
         "scale_factor": 0.709,
@@ -44,15 +54,28 @@ def test_the_manifest_tells_a_stranger_everything(exported, cascade_file):
             "counts": ("int32", [None]),
         }
     files = {str(p.relative_to(exported)): p for p in exported.rglob("*") if p.is_file()}
-    del files[str(export.MANIFEST)]
+    del files[str(MANIFEST)]
     assert manifest["sha256"] == {name: sha256(path) for name, path in files.items()}
 
 
 def test_what_is_written_is_compared(exported):
-    difference = json.loads((exported / export.MANIFEST).read_text())["largest_difference"]
+    difference = json.loads((exported / MANIFEST).read_text())["largest_difference"]
     assert difference["boxes_and_landmarks_px"] <= 1e-2
     assert difference["scores"] <= 1e-5
     assert difference["faces_compared"] > 8
+
+
+def test_warm_up_requests_parse_and_replay(exported):
+    program, answered = double.Program(exported), set()
+    for record in tf.data.TFRecordDataset(str(exported / WARMUP)):
+        log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+        request = log.predict_log.request
+        assert request.model_spec.name == "face"
+        name = request.model_spec.signature_name
+        answer = program(name, {k: tf.make_ndarray(v) for k, v in request.inputs.items()})
+        assert len(answer["counts"]) == len(next(iter(request.inputs.values())).string_val or [0])
+        answered.add(name)
+    assert answered == {"serving_default", "images"}
 
 
 def test_settings_are_fixed(exported):

@@ -6,7 +6,9 @@ import json
 def test_a_run_becomes_a_numbered_version(run_script, workplace, tmp_path):
     done = run_script("export.py", "run", "--out", tmp_path, "--version", 7, "--no-flip-test")
     assert done.code == 0, done
-    *signatures, compared, written = done.out.splitlines()
+    *signatures, compared, serve, written = done.out.splitlines()
+    assert serve.startswith("to serve it: docker run --rm -p 127.0.0.1:8500:8500 -p 127.0.0.1:")
+    assert f"source={tmp_path},target=/models/pose,readonly" in serve
     assert written == f"written: {tmp_path}/7"
     assert compared.startswith("reloaded and compared: 34 keypoints differ")
     assert len(signatures) == 5
@@ -25,6 +27,17 @@ def test_a_run_becomes_a_numbered_version(run_script, workplace, tmp_path):
     )
 
 
+def test_old_versions_go_where_that_is_asked_for(run_script, workplace, cascade_file, tmp_path):
+    face = ("--task", "face", "--weights", cascade_file, "--out", tmp_path, "--min-face-size", 90)
+    assert run_script("export.py", *face).code == 0
+    done = run_script("export.py", *face, "--keep", 1, "--licence", "CC0")
+    assert done.out.endswith(f"written: {tmp_path}/2\n")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".lock", "2", "serving"]
+    card = (tmp_path / "2/assets.extra/model_card.md").read_text()
+    assert "| licence of the weights | CC0 |" in card
+    assert "keep: 0, expected at least 1" in run_script("export.py", *face, "--keep", 0).error
+
+
 def test_no_run(run_script, tmp_path):
     assert "no run folder" in run_script("export.py", tmp_path).error
 
@@ -34,7 +47,8 @@ def test_a_cascade_becomes_a_numbered_version(run_script, cascade_file, tmp_path
     flags = ("--min-face-size", 60, "--score-thresholds", 0.6, 0.6, 0.5, "--max-faces", 9)
     done = run_script("export.py", *face, *flags)
     assert done.code == 0, done
-    serving, images, compared, written = done.out.splitlines()
+    serving, images, compared, serve, written = done.out.splitlines()
+    assert f"source={tmp_path},target=/models/face,readonly" in serve
     assert serving == (
         "serving_default: image_bytes string[N] -> boxes float32[N, ?, 4], scores float32[N, ?], "
         "landmarks float32[N, ?, 5, 2], counts int32[N]"

@@ -1,0 +1,137 @@
+"""What TF Serving needs beside the models: its configuration, and how it is started.
+
+    models.config      which models there are (ModelServerConfig)
+    batching.config    how requests are merged, where batching is on (BatchingParameters)
+    monitoring.config  that Prometheus may ask (MonitoringConfig)
+    compose.yaml       a container with them, published on loopback
+
+Files that stand there already are left as they are: somebody may have changed them.
+"""
+
+import json
+import os
+import re
+import shlex
+from pathlib import Path
+
+from kptkit.errors import InputError
+from kptkit.files import publish_file
+
+IMAGE = "tensorflow/serving:2.20.0"
+
+# Ports of gRPC and REST. Published beyond loopback, they are open to everyone: TF Serving asks
+# nobody who they are.
+PORTS = (8500, 8501)
+
+# Eight merged requests of one picture each are never more than a program takes. Lengths are padded
+# since pictures have different numbers of persons.
+_BATCHING = """\
+max_batch_size { value: 8 }
+batch_timeout_micros { value: 2000 }
+max_enqueued_batches { value: 64 }
+num_batch_threads { value: 4 }
+pad_variable_length_inputs: true
+"""
+
+_MONITORING = """\
+prometheus_config {
+  enable: true
+  path: "/monitoring/prometheus/metrics"
+}
+"""
+
+_FLAGS = (
+    "--model_config_file=/serving/models.config",
+    "--monitoring_config_file=/serving/monitoring.config",
+    "--rest_api_timeout_in_ms=30000",
+)
+BATCHING_FLAGS = ("--enable_batching", "--batching_parameters_file=/serving/batching.config")
+
+
+def write_server_files(folder: str | os.PathLike, models: dict[str, Path]) -> list[Path]:
+    """Writes what is missing of the four files.
+
+    Args:
+        models: folders of versions by the names that clients will use.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        InputError: a name is none that fits into an address.
+    """
+    for name in models:
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            raise InputError(f"model: {name!r}, expected letters, digits, - and _")
+    folder = Path(folder)
+    contents = {
+        "models.config": models_config(models),
+        "batching.config": _BATCHING,
+        "monitoring.config": _MONITORING,
+        "compose.yaml": _compose(folder, models),
+    }
+    written = [folder / name for name in contents if not (folder / name).exists()]
+    for path in written:
+        with publish_file(path) as unfinished:
+            unfinished.write_text(contents[path.name])
+    return written
+
+
+def models_config(models: dict[str, Path]) -> str:
+    """The text of a ModelServerConfig: each model's newest version is served."""
+    entries = [
+        f"""\
+  config {{
+    name: "{name}"
+    base_path: "/models/{name}"
+    model_platform: "tensorflow"
+    model_version_policy {{ latest {{ num_versions: 1 }} }}
+  }}
+"""
+        for name in models
+    ]
+    return f"model_config_list {{\n{''.join(entries)}}}\n"
+
+
+def docker_run(folder: str | os.PathLike, models: dict[str, Path], batching: bool = False) -> str:
+    """The line that starts a server with the files of `folder`, for a shell."""
+    mounts = {f"/models/{name}": Path(path) for name, path in models.items()}
+    mounts["/serving"] = Path(folder)
+    arguments = ["docker", "run", "--rm"]
+    for port in PORTS:
+        arguments += ["-p", f"127.0.0.1:{port}:{port}"]
+    for target, source in mounts.items():
+        arguments += ["--mount", f"type=bind,source={source.resolve()},target={target},readonly"]
+    return shlex.join([*arguments, IMAGE, *_FLAGS, *(BATCHING_FLAGS if batching else ())])
+
+
+def _compose(folder: Path, models: dict[str, Path]) -> str:
+    def mount(source: Path, target: str) -> str:
+        # JSON's strings are YAML's; Compose takes $ for a variable.
+        text = json.dumps(os.path.join(".", os.path.relpath(source, folder))).replace("$", "$$")
+        return (
+            f"      - type: bind\n        source: {text}\n        target: {target}\n"
+            "        read_only: true\n"
+        )
+
+    mounts = "".join(mount(path, f"/models/{name}") for name, path in models.items())
+    ports = "".join(f'      - "127.0.0.1:{port}:{port}"\n' for port in PORTS)
+    flags = "".join(f"      - {flag}\n" for flag in _FLAGS)
+    batching = "".join(f"      # - {flag}\n" for flag in BATCHING_FLAGS)
+    return f"""\
+services:
+  serving:
+    image: {IMAGE}
+    ports:
+{ports}    volumes:
+{mounts}{mount(folder, "/serving")}    command:
+{flags}      # For throughput on a GPU, see docs/serving.md:
+{batching}    healthcheck:
+      # The image has no curl; the port opens when all models are loaded and warm.
+      test: ["CMD", "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/{PORTS[1]}"]
+      interval: 10s
+      start_period: 60s
+    security_opt:
+      - no-new-privileges:true
+    restart: unless-stopped
+"""
