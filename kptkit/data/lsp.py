@@ -112,7 +112,7 @@ def _read_mat(findings: Findings, pictures: Pictures) -> None:
     visibility = 2 * flags if mostly_set else 2 - flags
     meaning = "visible, the others unlabelled" if mostly_set else "hidden, the others visible"
     findings.notice("joints", f"{flags.mean():.0%} carry a flag, taken as: {meaning}")
-    name = _picture_names(findings.path, pictures)
+    name = _picture_names(findings.path, len(joints), pictures)
     for index, keypoints in enumerate(np.dstack([joints[..., :2], visibility])):
         part: Part | None = None
         if len(joints) == _LSP_PERSONS:
@@ -136,11 +136,16 @@ def _joints(path: str | Path) -> np.ndarray:
     raise InputError(f"{path}: joints: {shape} numbers; expected {expected}")
 
 
-def _picture_names(path: str | Path, pictures: Pictures) -> str:
-    """How the pictures are named, which the file does not say."""
-    for name in _NAMES:
-        if os.path.exists(pictures.path(name.format(1))):
-            return name
+def _picture_names(path: str | Path, count: int, pictures: Pictures) -> str:
+    """How the `count` pictures are named, which the file does not say."""
+    found = {
+        name: sum(os.path.exists(pictures.path(name.format(n))) for n in range(1, count + 1))
+        for name in _NAMES
+    }
+    # From 10,000 on four digits and five are the same.
+    best = max(found, key=found.get)
+    if found[best]:
+        return best
     looked = ", ".join(name.format(1) for name in _NAMES)
     raise InputError(
         f"{pictures.folder}: none of {looked}; expected the folder of pictures of {path}"
