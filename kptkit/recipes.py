@@ -134,6 +134,35 @@ _HOURGLASS = PoseRecipe(
 # What is in use for it since: HRNet's optimizer and schedule, DARK, an exactly aligned flip test.
 _HOURGLASS_DARK = replace(_DARK, variant="hg8", input_size_wh=(256, 256), augment=HOURGLASS)
 
+# Ours, for a few hundred to a few thousand persons of one's own, with or without --init.
+_FINETUNE = replace(
+    _DARK,
+    variant="w18_small",
+    loss="cross_entropy",
+    learning_rate=5e-4,
+    schedule="cosine",
+    warmup_steps=100,
+    batch_size=32,
+    epochs=60,
+    evaluate_every=5,
+    ema_decay=0.998,
+)
+# Ours: learns the demo set on two CPU cores within minutes.
+_DEMO = replace(
+    _DARK,
+    variant="demo",
+    input_size_wh=(96, 128),
+    loss="cross_entropy",
+    augment=AugmentConfig(rotation_degrees=10.0, scale=0.15, half_body_probability=0.0),
+    learning_rate=1.5e-3,
+    schedule="cosine",
+    warmup_steps=100,
+    batch_size=16,
+    epochs=10,
+    evaluate_every=5,
+    ema_decay=0.995,
+)
+
 RECIPES: dict[str, PoseRecipe] = {
     # Sun et al. 2019, table 1 (COCO val2017, flip test, detector of 56.4 AP): AP 74.4, 75.8, 75.1,
     # 76.3. The authors shift the mirrored map by a whole pixel: `--flip-alignment whole_pixel`.
@@ -146,64 +175,15 @@ RECIPES: dict[str, PoseRecipe] = {
     "w32-384x288-dark": replace(_DARK, input_size_wh=(288, 384)),
     "w48-256x192-dark": replace(_DARK, variant="w48"),
     "w48-384x288-dark": replace(_DARK, variant="w48", input_size_wh=(288, 384)),
-    # Ours, for a few hundred to a few thousand persons of one's own, with or without --init.
-    "finetune": replace(
-        _DARK,
-        variant="w18_small",
-        loss="cross_entropy",
-        learning_rate=5e-4,
-        schedule="cosine",
-        warmup_steps=100,
-        batch_size=32,
-        epochs=60,
-        evaluate_every=5,
-        ema_decay=0.998,
-    ),
-    # Ours: learns the demo set on two CPU cores within minutes.
-    "demo": replace(
-        _DARK,
-        variant="demo",
-        input_size_wh=(96, 128),
-        loss="cross_entropy",
-        augment=AugmentConfig(rotation_degrees=10.0, scale=0.15, half_body_probability=0.0),
-        learning_rate=1.5e-3,
-        schedule="cosine",
-        warmup_steps=100,
-        batch_size=16,
-        epochs=10,
-        evaluate_every=5,
-        ema_decay=0.995,
-    ),
+    "finetune": _FINETUNE,
+    "demo": _DEMO,
     # Newell et al. 2016 (MPII test, PCKh@0.5): 90.9 with 8 stacks.
     "hg8": _HOURGLASS,
     "hg2": replace(_HOURGLASS, variant="hg2"),
     "hg8-dark": _HOURGLASS_DARK,
     "hg2-dark": replace(_HOURGLASS_DARK, variant="hg2"),
-    # Ours, as `finetune` and `demo`.
-    "hg-finetune": replace(
-        _HOURGLASS_DARK,
-        variant="hg2",
-        loss="cross_entropy",
-        learning_rate=5e-4,
-        schedule="cosine",
-        warmup_steps=100,
-        batch_size=32,
-        epochs=60,
-        evaluate_every=5,
-        ema_decay=0.998,
-    ),
+    "hg-finetune": replace(_FINETUNE, variant="hg2", input_size_wh=(256, 256), augment=HOURGLASS),
     "hg-demo": replace(
-        _HOURGLASS_DARK,
-        variant="hg2_small",
-        input_size_wh=(128, 128),
-        loss="cross_entropy",
-        augment=AugmentConfig(rotation_degrees=10.0, scale=0.15, half_body_probability=0.0),
-        learning_rate=1.5e-3,
-        schedule="cosine",
-        warmup_steps=100,
-        batch_size=16,
-        epochs=4,
-        evaluate_every=2,
-        ema_decay=0.995,
+        _DEMO, variant="hg2_small", input_size_wh=(128, 128), epochs=4, evaluate_every=2
     ),
 }
