@@ -83,10 +83,10 @@ def export_pose(
         program = PoseProgram(estimator)
         description = {
             "task": "pose",
-            "weights": _pose_weights(run, licence),
+            "weights": pose_weights(run, licence),
             "recipe": dataclasses.asdict(recipe),
             "schema": run.schema.to_json(),
-            "signatures": _described(program.save(folder), pose_program.MEANINGS),
+            "signatures": described(program.save(folder), pose_program.MEANINGS),
             "limits": {
                 "boxes_on_a_picture": pose_program.MAX_PERSONS,
                 "boxes_in_a_request": pose_program.MAX_BOXES,
@@ -134,9 +134,9 @@ def export_face(
     with new_version(out, version, keep) as (path, folder):
         description = {
             "task": "face",
-            "weights": _face_weights(weights, licence),
+            "weights": face_weights(weights, licence),
             "cascade": settings,
-            "signatures": _described(program.save(folder), face_program.MEANINGS),
+            "signatures": described(program.save(folder), face_program.MEANINGS),
             "limits": {"faces_on_a_picture": max_faces} | PICTURE_LIMITS,
         }
         if weights == "default":
@@ -173,7 +173,7 @@ def _finish(
     write_json(folder / MANIFEST, description | {"sha256": hashes})
 
 
-def _pose_weights(run: PoseRun, licence: str) -> dict[str, str]:
+def pose_weights(run: PoseRun, licence: str) -> dict[str, str]:
     """What the model card says of a run's weights, or of published ones."""
     if isinstance(run, WeightsRun):
         origin = run.card.origin
@@ -196,7 +196,7 @@ def _pose_weights(run: PoseRun, licence: str) -> dict[str, str]:
     }
 
 
-def _face_weights(weights: str | os.PathLike, licence: str) -> dict[str, str]:
+def face_weights(weights: str | os.PathLike, licence: str) -> dict[str, str]:
     """What the model card says of a cascade's weights."""
     known = {
         "default": "kptkit's default weights, see below",
@@ -212,7 +212,7 @@ def _face_weights(weights: str | os.PathLike, licence: str) -> dict[str, str]:
     }
 
 
-def _described(signatures: dict[str, Any], meanings: dict[str, str]) -> dict[str, Any]:
+def described(signatures: dict[str, Any], meanings: dict[str, str]) -> dict[str, Any]:
     """Type, shape and meaning of the inputs and outputs of every signature."""
 
     def tensors(specs: dict[str, Any]) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class PoseProgram:
         shape = (None, *self._crop_spec.shape[1:])
         crops = checked(crops, shape, sides=1, most=MAX_PERSONS, of="crops")
         heatmaps, keypoints = self._read(crops)
-        return {"heatmaps": heatmaps, **_named(keypoints)}
+        return {"heatmaps": heatmaps, **named(keypoints)}
 
     def _persons(
         self, pictures: tf.Tensor, boxes: tf.Tensor, image_hw: tf.Tensor | None = None
@@ -152,7 +152,7 @@ class PoseProgram:
         points = affine.transform_points(crop_to_image, keypoints[..., :2], ops)
         keypoints = tf.concat([points, keypoints[..., 2:]], axis=-1)
         shape = tf.concat([tf.shape(real), tf.shape(keypoints)[1:]], axis=0)
-        return _named(tf.scatter_nd(tf.where(real), keypoints, tf.cast(shape, tf.int64)))
+        return named(tf.scatter_nd(tf.where(real), keypoints, tf.cast(shape, tf.int64)))
 
     def _read_all(self, crops: tf.Tensor) -> tf.Tensor:
         """Keypoints (P, K, 3) of crops (P, h, w, 3); the network sees a bearable number at once,
@@ -183,7 +183,7 @@ def _map_rows(
     return tuple(tf.reshape(output.values, (-1, *spec.shape[1:])) for output, spec in pairs)
 
 
-def _named(keypoints: tf.Tensor) -> Tensors:
+def named(keypoints: tf.Tensor) -> Tensors:
     """The outputs that keypoints (..., K, 3) make."""
     return {
         "keypoints": keypoints[..., :2],

@@ -1,4 +1,4 @@
-"""Exports a network as a SavedModel for TF Serving.
+"""Exports a network as a SavedModel for TF Serving, or for LiteRT or ONNX Runtime.
 
     python scripts/export.py runs/demo
 
@@ -9,6 +9,11 @@ writes RUN/export/<version>/, which answers pictures and boxes with keypoints in
 writes runs/mtcnn/export/<version>/, which answers pictures with faces. Both run in any process that
 has TensorFlow. What is written is first loaded and compared with what it was made of. Beside the
 versions, `serving` gets the files of a server; docs/serving.md tells the rest.
+
+    python scripts/export.py runs/demo --format litert --precision float16
+
+writes RUN/export-litert-float16/<version>/pose.tflite, from crops to keypoints in crop pixels; with
+`--task face`, P-Net, R-Net and O-Net. `--format onnx` needs `pip install 'kptkit[onnx]'`.
 """
 
 from kptkit import commands
@@ -23,7 +28,10 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from kptkit.cascade import CascadeConfig
+from kptkit.errors import InputError
 from kptkit.export import SERVER_FILES, export_face, export_pose
+from kptkit.export_portable import export_portable_face, export_portable_pose
+from kptkit.portable import Target
 from kptkit.serving_files import docker_run
 from kptkit.versions import MANIFEST
 
@@ -37,8 +45,10 @@ class PoseConfig:
     coco-w32-256x192."""
     task: Literal["pose", "face"] = "pose"
     """What the network finds; each task has its own flags."""
+    target: Annotated[Target, tyro.conf.arg(name="")] = Target()
+    """What kind of program is written."""
     out: Path | None = None
-    """Folder for the version folders; none: RUN/export."""
+    """Folder for the version folders; none: RUN/export, or RUN/export-FORMAT-PRECISION."""
     version: int | None = None
     """Number to publish under; none: one more than the highest there."""
     keep: int | None = None
@@ -59,8 +69,11 @@ class FaceConfig:
     weights: str = "default"
     """Of the detector: default (packaged), original (published, converted), a file, or a folder
     that train_mtcnn.py wrote one into, such as runs/mtcnn."""
-    out: Path = Path("runs/mtcnn/export")
-    """Folder for the version folders."""
+    target: Annotated[Target, tyro.conf.arg(name="")] = Target()
+    """What kind of program is written."""
+    out: Path | None = None
+    """Folder for the version folders; none: runs/mtcnn/export, or
+    runs/mtcnn/export-FORMAT-PRECISION."""
     version: int | None = None
     """Number to publish under; none: one more than the highest there."""
     keep: int | None = None
@@ -68,17 +81,19 @@ class FaceConfig:
     licence: str = ""
     """Of the weights, for the model card."""
     cascade: Annotated[CascadeConfig, tyro.conf.arg(name="")] = CascadeConfig()
-    """What the detector looks for, fixed in the export."""
+    """What the detector looks for, fixed in a SavedModel, recommended beside other formats."""
     max_faces: int = 1000
-    """Of a picture with more faces, the best-scored ones are told."""
+    """Of a picture with more faces, the best-scored ones are told; for a SavedModel."""
 
 
 def pose(config: PoseConfig) -> None:
     """Export, then the signatures and how well they agree."""
     flip_test = None if config.flip_test else False
-    folder = export_pose(
-        config.run, config.out, config.version, flip_test, config.keep, config.licence
-    )
+    settings = config.out, config.version, flip_test, config.keep, config.licence
+    if config.target.format != "saved_model":
+        report_portable(export_portable_pose(config.run, config.target, *settings))
+        return
+    folder = export_pose(config.run, *settings)
     difference = report_signatures(folder)["largest_difference"]
     print(
         f"reloaded and compared: {difference['keypoints_compared']} keypoints differ from the run "
@@ -89,9 +104,16 @@ def pose(config: PoseConfig) -> None:
 
 def face(config: FaceConfig) -> None:
     """Export, then the signatures and how well they agree."""
+    if config.target.format != "saved_model":
+        if config.max_faces != FaceConfig.max_faces:
+            raise InputError("max_faces: for --format saved_model only; no other has the cascade")
+        settings = config.version, config.cascade, config.keep, config.licence
+        folder = export_portable_face(config.weights, config.target, config.out, *settings)
+        report_portable(folder)
+        return
     folder = export_face(
         config.weights,
-        config.out,
+        config.out or Path("runs/mtcnn/export"),
         config.version,
         config.cascade,
         config.max_faces,
@@ -105,6 +127,15 @@ def face(config: FaceConfig) -> None:
         f"{difference['scores']:.7f} in scores"
     )
     report_written(folder, "face")
+
+
+def report_portable(folder: Path) -> None:
+    """Prints what networks for other runtimes take and give, and how well they agree."""
+    for name, difference in report_signatures(folder)["largest_difference"].items():
+        values = ", ".join(f"{what} {value:.3g}" for what, value in difference.items())
+        size = next(folder.glob(f"{name}.*")).stat().st_size
+        print(f"{name}: {size:,} bytes; reloaded and compared, largest differences: {values}")
+    print(f"written: {folder}")
 
 
 def report_signatures(folder: Path) -> dict[str, Any]:

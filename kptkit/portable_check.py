@@ -1,0 +1,160 @@
+"""Whether a network in another runtime answers as the one that it was made of, on drawn scenes."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from kptkit import affine, boxes
+from kptkit.area_resize import area_crops
+from kptkit.data.demo_scene import Scene, draw_scene
+from kptkit.face_geometry import square
+from kptkit.models.mtcnn import STAGES
+from kptkit.portable import PortableNetwork, Precision
+from kptkit.pose import PoseEstimator
+from kptkit.pose_network import heatmaps_to_crop
+
+Arrays = dict[str, np.ndarray]
+Runner = Callable[[Arrays], Arrays]
+
+# What a pose network may differ by: heatmaps and scores as shares of the highest peak, keypoints in
+# crop pixels.
+MAX_POSE_DIFFERENCES: dict[Precision, dict[str, float]] = {
+    "float32": {"heatmaps": 1e-4, "scores": 1e-4, "keypoints_px": 0.01},
+    "float16": {"heatmaps": 1e-2, "scores": 1e-2, "keypoints_px": 0.25},
+}
+# What P-Net, R-Net and O-Net may differ by: in scores, and in offsets as shares of a window's side.
+MAX_STAGE_DIFFERENCES: dict[Precision, float] = {"float32": 1e-4, "float16": 2e-2}
+
+# Drawn scenes of one to five people, on some of whom a face is seen.
+_SCENES = 6
+
+
+def compare_pose(
+    runner: Runner, network: PortableNetwork, estimator: PoseEstimator, precision: Precision
+) -> dict[str, float]:
+    """The largest differences between a runtime's answers and the estimator's.
+
+    A keypoint that leaps when the heatmaps are shaken by as much as they differ lies where two
+    places are equally high; it says nothing about the program and is left out.
+
+    Raises:
+        RuntimeError: they exceed what rounding explains at this precision.
+    """
+    crops = person_crops(estimator)
+    found, expected = _answers(runner, network, crops), _keras_answers(network, crops)
+    keypoints = estimator.predict_crops(crops)
+    peak = expected["heatmaps"].max()
+    apart = np.abs(found["heatmaps"] - expected["heatmaps"]).max()
+    noise = np.random.default_rng(0).uniform(-apart, apart, expected["heatmaps"].shape)
+    shaken = heatmaps_to_crop(np.float32(expected["heatmaps"] + noise), estimator.recipe)
+    bearable = MAX_POSE_DIFFERENCES[precision]
+    steady = _distances(shaken, keypoints) <= bearable["keypoints_px"] / 2
+    far = _distances(found["keypoints"], keypoints)[steady]
+    largest = {
+        "heatmaps": float(apart / peak),
+        "scores": float(np.abs(found["keypoint_scores"] - keypoints[..., 2]).max() / peak),
+        "keypoints_px": float(far.max(initial=0.0)),
+    }
+    _refuse_beyond(largest, bearable)
+    return largest | {"keypoints_compared": int(steady.sum()), "keypoints": steady.size}
+
+
+def compare_stage(
+    runner: Runner, network: PortableNetwork, precision: Precision
+) -> dict[str, float]:
+    """The largest differences between a runtime's P-Net, R-Net or O-Net and Keras's.
+
+    Raises:
+        RuntimeError: they exceed what rounding explains at this precision.
+    """
+    size = STAGES[network.name].size
+    # P-Net's levels are of two sizes, so that none is baked in.
+    pictures = [face_windows(size)] if network.spec.shape[1] else levels()
+    largest: dict[str, float] = {}
+    for images in pictures:
+        found, expected = _answers(runner, network, images), _keras_answers(network, images)
+        for name, values in expected.items():
+            apart = float(np.abs(found[name] - values).max())
+            largest[name] = max(largest.get(name, 0.0), apart)
+    _refuse_beyond(largest, dict.fromkeys(largest, MAX_STAGE_DIFFERENCES[precision]))
+    return largest
+
+
+def person_crops(estimator: PoseEstimator) -> np.ndarray:
+    """People of drawn scenes as the estimator cuts them out: (N, h, w, 3) uint8."""
+    size_wh, convention = estimator.recipe.input_size_wh, estimator.recipe.convention
+    crops = []
+    for scene in _scenes():
+        persons = boxes.from_xywh(np.array([person.box_xywh for person in scene.people]))
+        centre_xy, window_wh = affine.crop_window(persons, size_wh)
+        matrices = affine.crop_matrix(centre_xy, window_wh, size_wh, convention=convention)
+        crops += [affine.warp(scene.image, matrix, size_wh) for matrix in matrices]
+    return np.stack(crops)
+
+
+def face_windows(size: int) -> np.ndarray:
+    """Squares around faces of drawn scenes, and as many beside them: (N, size, size, 3) float32."""
+    # In a graph: eagerly it fails where no window leaves the picture.
+    specs = [tf.TensorSpec((None, None, 3), tf.uint8), tf.TensorSpec((None, 4), tf.int32)]
+    cut = tf.function(lambda *args: area_crops(*args, size), specs, autograph=False)
+    crops = []
+    for scene in _scenes():
+        faces = [person.face.box_xywh for person in scene.people if person.face]
+        if faces:
+            windows = square(boxes.from_xywh(np.array(faces)))
+            beside = windows + (windows[:, 2:] - windows[:, :2]).max(axis=1, keepdims=True)
+            windows = np.concatenate([windows, beside]).astype(np.int32)
+            crops.append(cut(scene.image, windows).numpy())
+    return np.concatenate(crops)
+
+
+def levels() -> list[np.ndarray]:
+    """Two drawn scenes at half their sizes, twice each: (2, h, w, 3) float32."""
+    scenes = {scene.image.shape: scene.image for scene in _scenes()}
+    halves = [
+        cv2.resize(image, (shape[1] // 2, shape[0] // 2), interpolation=cv2.INTER_AREA)
+        for shape, image in list(scenes.items())[:2]
+    ]
+    return [np.float32([half, half[:, ::-1]]) for half in halves]
+
+
+def _scenes() -> list[Scene]:
+    scenes = [draw_scene(np.random.default_rng(seed)) for seed in range(_SCENES)]
+    return [scene for scene in scenes if scene.people]
+
+
+def _keras_answers(network: PortableNetwork, images: np.ndarray) -> Arrays:
+    def run(inputs: Arrays) -> Arrays:
+        outputs = network.function(tf.constant(inputs[network.spec.name]))
+        return {name: output.numpy() for name, output in outputs.items()}
+
+    return _answers(run, network, images)
+
+
+def _answers(runner: Runner, network: PortableNetwork, images: np.ndarray) -> Arrays:
+    """What a runtime says of images, in batches of its number; of any number: one, then all others.
+
+    Images that fill up the last batch are dropped again.
+    """
+    size = network.spec.shape[0]
+    filled = np.concatenate([images, images[: -len(images) % (size or 1)]])
+    batches = np.split(filled, range(size, len(filled), size) if size else [1])
+    answers = [runner({network.spec.name: batch}) for batch in batches]
+    joined = {name: np.concatenate([a[name] for a in answers]) for name in answers[0]}
+    return {name: rows[: len(images)] for name, rows in joined.items()}
+
+
+def _distances(points: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Between points (..., 2 or more) and others, by their x and y: (...)."""
+    return np.linalg.norm(np.asarray(points)[..., :2] - others[..., :2], axis=-1)
+
+
+def _refuse_beyond(largest: dict[str, float], bearable: dict[str, float]) -> None:
+    for name, difference in largest.items():
+        if not difference <= bearable[name]:
+            raise RuntimeError(
+                f"the written program and what it was made of differ by {difference:.3g} in "
+                f"{name}, expected at most {bearable[name]:g}"
+            )
