@@ -1,0 +1,80 @@
+"""A landmark network on the faces it learned and on those it never saw, drawn without the photos.
+
+    python benchmarks/landmarks.py --run runs/face68 --out docs/face68.png
+
+Lines are what the network says, red dots the truth. The photos are left out of the picture, since
+data sets of faces may not be published.
+"""
+
+from kptkit import commands
+
+commands.import_tensorflow_quietly()
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from kptkit import visualize
+from kptkit.data.pose_data import DataConfig, PoseSet, load_pose_data
+from kptkit.evaluate import evaluate_pose
+from kptkit.images import write_image
+from kptkit.metrics import protocols
+from kptkit.pose import PoseEstimator
+from kptkit.run import load_run
+from kptkit.skeletons import KeypointSchema
+
+SIDE = 200
+
+
+@dataclass(frozen=True)
+class Config:
+    """Which run, and where its picture goes."""
+
+    run: Path = Path("runs/face68")
+    out: Path = Path("docs/face68.png")
+
+
+def main(config: Config) -> None:
+    """Prints the metrics of both sets and draws all their faces, those held out last."""
+    estimator = PoseEstimator.from_run(config.run, "last.npz")
+    data = load_pose_data(DataConfig(**load_run(config.run).data))
+    faces = []
+    for name, persons in (("learned", data.train), ("held out", data.held_out)):
+        faces += judged(name, estimator, persons)
+    write_image(config.out, visualize.contact_sheet(faces, columns=7, cell_wh=(SIDE, SIDE)))
+    print(f"written: {config.out}")
+
+
+def judged(name: str, estimator: PoseEstimator, persons: PoseSet) -> list[np.ndarray]:
+    """Prints how far the predictions are from the truth, and draws both."""
+    evaluation = evaluate_pose(estimator, persons.source, persons.truth)
+    samples = evaluation.samples
+    print(f"{name}: {len(samples)} faces")
+    print(protocols.format_table(samples.protocol, evaluation.metrics))
+    return [
+        drawn(predicted, true, samples.schema)
+        for predicted, true in zip(evaluation.keypoints, samples.keypoints, strict=True)
+    ]
+
+
+def drawn(predicted: np.ndarray, true: np.ndarray, schema: KeypointSchema) -> np.ndarray:
+    """One face as large as a cell allows, without its photo."""
+    low, high = true[:, :2].min(axis=0), true[:, :2].max(axis=0)
+    scale = 0.8 * SIDE / (high - low).max()
+    canvas = np.full((SIDE, SIDE, 3), 255, np.uint8)
+
+    def placed(points: np.ndarray) -> np.ndarray:
+        return np.rint((points[:, :2] - (low + high) / 2) * scale + SIDE / 2).astype(int)
+
+    lines = placed(predicted)
+    for start, end in schema.edges:
+        cv2.line(canvas, lines[start].tolist(), lines[end].tolist(), (60, 90, 160), 1, cv2.LINE_AA)
+    for point in placed(true):
+        cv2.circle(canvas, point.tolist(), 1, (210, 40, 40), -1, cv2.LINE_AA)
+    return canvas
+
+
+if __name__ == "__main__":
+    commands.run(main, Config)
