@@ -153,6 +153,12 @@ def test_warm_up_requests_parse_and_replay(exported):
     assert sum(map(len, records)) < 5e6
 
 
+def test_malformed_requests(exported):
+    kinds = double.malformed_kinds(exported)
+    assert set(kinds) == SIGNATURES
+    assert min(kinds.values()) >= 20
+
+
 @pytest.mark.parametrize(
     ("version", "message"),
     [(1, "1: exists already"), (0, "version: 0, expected a whole number"), (-1, "version: -1")],

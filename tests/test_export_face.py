@@ -78,6 +78,12 @@ def test_warm_up_requests_parse_and_replay(exported):
     assert answered == {"serving_default", "images"}
 
 
+def test_malformed_requests(exported):
+    kinds = double.malformed_kinds(exported)
+    assert set(kinds) == {"serving_default", "images"}
+    assert min(kinds.values()) >= 20
+
+
 def test_settings_are_fixed(exported):
     noise = np.random.default_rng(0).integers(0, 256, (1, 24, 400, 3), np.uint8)
     images = np.kron(noise, np.ones((1, 6, 1, 1), np.uint8))

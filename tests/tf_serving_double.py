@@ -7,6 +7,9 @@ g3doc/api_rest.md describes. `merge` and `split` are its batching, by batching_s
 
 import base64
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent import futures
@@ -43,10 +46,14 @@ class Program:
         }
         self._calls = {}
 
-    def __call__(self, name: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        signature = self.signatures.get(name)
-        if signature is None:
+    def signature(self, name: str):
+        """What is fed and fetched under that name."""
+        if name not in self.signatures:
             raise Refusal("INVALID_ARGUMENT", f'Serving signature name: "{name}" not found')
+        return self.signatures[name]
+
+    def __call__(self, name: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        signature = self.signature(name)
         if set(inputs) != set(signature.inputs):
             expected, sent = sorted(signature.inputs), sorted(inputs)
             message = f"input keys: sent {sent}, expected {expected}"
@@ -157,7 +164,9 @@ def rest_door(server: ModelServer) -> Iterator[str]:
             name = request.get("signature_name", "serving_default")
 
             def inputs(program):
-                specs = program.signatures[name].inputs
+                specs = program.signature(name).inputs
+                if set(values) - set(specs):
+                    raise Refusal("INVALID_ARGUMENT", f"unexpected inputs: {sorted(values)}")
                 return {key: tensor_of(value, specs[key].dtype) for key, value in values.items()}
 
             outputs = server.predict(model, int(version[1]) if version else None, name, inputs)
@@ -228,3 +237,18 @@ def split(
         {name: array[end - count : end] for name, array in answer.items()}
         for count, end in zip(counts, ends, strict=True)
     ]
+
+
+def malformed_kinds(folder: Path) -> dict[str, int]:
+    """Of how many kinds the malformed requests to each signature of an export were.
+
+    All were refused, and the process that did so lived on.
+    """
+    command = [sys.executable, Path(__file__).with_name("malformed_requests.py"), folder]
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    *counts, last = done.stdout.splitlines()
+    assert all(len(line.split()) == 2 for line in counts), done.stdout
+    assert last == "ALIVE", done.stdout
+    return {name: int(count) for name, count in map(str.split, counts)}
