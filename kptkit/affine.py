@@ -61,19 +61,22 @@ def crop_matrix(
     """The affine map from image pixels to crop pixels.
 
     Only the window's width sets the scale, as in the official code; its height follows from the
-    crop's aspect ratio. A positive rotation turns the window clockwise in the image (y down), so
-    the person appears turned counter-clockwise in the crop.
+    crop's aspect ratio. In UDP's code each side has its own: 191 and 255 intervals are not quite
+    3:4. A positive rotation turns the window clockwise in the image (y down), so the person appears
+    turned counter-clockwise in the crop.
 
     Returns:
         (..., 2, 3): crop = matrix @ (x, y, 1).
     """
     margin = 1 if convention == "udp" else 0
     out_w, out_h = size_wh[0] - margin, size_wh[1] - margin
-    scale = out_w / window_wh[..., 0]
-    radians = xp.multiply(rotation_degrees, np.pi / 180.0) + xp.zeros_like(scale)
-    cos, sin = xp.cos(radians) * scale, xp.sin(radians) * scale
+    scale_x = out_w / window_wh[..., 0]
+    scale_y = out_h / window_wh[..., 1] if convention == "udp" else scale_x
+    radians = xp.multiply(rotation_degrees, np.pi / 180.0) + xp.zeros_like(scale_x)
     x, y = centre_xy[..., 0], centre_xy[..., 1]
+    cos, sin = xp.cos(radians) * scale_x, xp.sin(radians) * scale_x
     top = xp.stack([cos, sin, out_w / 2 - cos * x - sin * y], axis=-1)
+    cos, sin = xp.cos(radians) * scale_y, xp.sin(radians) * scale_y
     bottom = xp.stack([-sin, cos, out_h / 2 + sin * x - cos * y], axis=-1)
     return xp.stack([top, bottom], axis=-2)
 

@@ -71,6 +71,7 @@ _IMAGENET = (
     "Wang, Sun, Cheng et al.: Deep High-Resolution Representation Learning for Visual "
     "Recognition, TPAMI 2020"
 )
+_NEWELL = "Newell, Yang, Deng: Stacked Hourglass Networks for Human Pose Estimation, ECCV 2016"
 _MTCNN = (
     "Zhang, Zhang, Li, Qiao: Joint Face Detection and Alignment using Multitask Cascaded "
     "Convolutional Networks, IEEE SPL 2016"
@@ -203,6 +204,17 @@ KNOWN: dict[str, KnownWeights] = dict(
         _imagenet("w48", "hrnet_w48-8ef0771d", "20.7 %"),
     ]
 )
+for _stacks, _pckh in (("2", 88.3), ("8", 90.2)):
+    KNOWN[f"mpii-hg{_stacks}-princeton"] = KnownWeights(
+        "pose",
+        (KnownFile(f"original_{_stacks}hg/checkpoint.pt"),),
+        f"MPII val: PCKh@0.5 {_pckh} of all 16 joints, pelvis and thorax among them",
+        _NEWELL,
+        "BSD-3-Clause (princeton-vl/pytorch_stacked_hourglass)",
+        f"hg{_stacks}",
+        RECIPES[f"hg{_stacks}"],
+        MPII_16,
+    )
 KNOWN["mtcnn-original"] = KnownWeights(
     "face",
     tuple(

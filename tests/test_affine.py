@@ -50,8 +50,19 @@ def test_udp_maps_outermost_pixel_centres():
         np.array([50.0, 80.0]), np.array([60.0, 80.0]), SIZE_WH, convention="udp"
     )
     corners = affine.transform_points(matrix, np.array([[20.0, 40.0], [80.0, 120.0]]))
-    np.testing.assert_allclose(corners[0], [0, (255 - 191 * 4 / 3) / 2], atol=1e-9)
-    np.testing.assert_allclose(corners[1, 0], 191, atol=1e-9)
+    np.testing.assert_allclose(corners, [[0, 0], [191, 255]], atol=1e-9)
+
+
+def test_udp_turns_and_then_scales_each_side():
+    """As in the authors' code: rows of the rotation, scaled by (191 / width) and (255 / height)."""
+    centre, window_wh = np.array([311.5, 87.25]), np.array([240.0, 320.0])
+    matrix = affine.crop_matrix(centre, window_wh, SIZE_WH, 30.0, "udp")
+    cos, sin = np.cos(np.pi / 6), np.sin(np.pi / 6)
+    turned = np.array([[cos, sin], [-sin, cos]]) @ (np.array([400.0, 33.0]) - centre)
+    expected = (turned + window_wh / 2) * [191 / 240, 255 / 320]
+    np.testing.assert_allclose(
+        affine.transform_points(matrix, np.array([[400.0, 33.0]]))[0], expected, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def test_a_dry_run_on_other_keypoints_leaves_nothing(workplace, tmp_path, train)
         (["--data.category", "dog"], "--data.category dog: expected one of 'person'"),
         (["--data.flip-pairs", "nose:hat"], "'hat' is no keypoint"),
         (["--out", "demo/manifest.json"], "File exists: 'demo/manifest.json'"),
-        (["--init", "no.npz"], "--init no.npz: no such file"),
+        (["--init", "no.npz"], "no.npz: no run folder or weights file"),
     ],
 )
 def test_unusable_flags_are_one_line(workplace, train, flags, message):
