@@ -22,6 +22,7 @@ from kptkit.data.json_files import differences, read_json
 from kptkit.errors import InputError
 from kptkit.face_recipes import FaceRecipe
 from kptkit.files import write_json
+from kptkit.foreign_files import refuse_foreign
 from kptkit.models.mtcnn import STAGES, Stage
 from kptkit.recipes import PoseRecipe
 from kptkit.skeletons import KeypointSchema
@@ -130,6 +131,8 @@ def load_run(folder: str | os.PathLike, kind: type[AnyRun] = PoseRun) -> AnyRun:
     folder = Path(folder)
     path = folder / "config.json"
     if not path.is_file():
+        if folder.is_file():
+            refuse_foreign(folder)
         raise InputError(f"{folder}: no run folder (no config.json); train one first")
     try:
         config = json.loads(path.read_text())

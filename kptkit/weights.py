@@ -16,6 +16,7 @@ import numpy as np
 
 from kptkit.errors import InputError
 from kptkit.files import publish_file, sha256
+from kptkit.foreign_files import refuse_foreign
 from kptkit.known_weights import cached_or_path
 from kptkit.pose_network import build_model
 from kptkit.recipes import PoseRecipe
@@ -63,6 +64,7 @@ def load_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such weights file")
+    refuse_foreign(path)
     _check(path)
     if not zipfile.is_zipfile(path):
         raise InputError(

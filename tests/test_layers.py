@@ -11,7 +11,16 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     (
         "ground",
-        ["errors", "files", "skeletons", "known_skeletons", "boxes", "affine", "face_geometry"],
+        [
+            "errors",
+            "files",
+            "foreign_files",
+            "skeletons",
+            "known_skeletons",
+            "boxes",
+            "affine",
+            "face_geometry",
+        ],
     ),
     ("pictures", ["image_headers", "images"]),
     ("maths", ["encode", "decode", "losses", "area_resize", "suppression"]),
