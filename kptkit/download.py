@@ -123,7 +123,7 @@ def _copy(
     """Writes an answer's body behind `have` bytes; returns how many there are then."""
     name = urlsplit(url).path.rpartition("/")[2]
     with tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=name, disable=None) as bar:
-        while chunk := answer.read(_CHUNK):
+        while chunk := answer.read1(_CHUNK):  # what has come; `read` would wait for a whole chunk
             have += len(chunk)
             if have > max_bytes:
                 raise _too_long(url, have, max_bytes)

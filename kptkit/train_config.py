@@ -41,8 +41,9 @@ class TrainOptions(RunOptions):
     """How the run of a pose network is carried out."""
 
     init: str | None = None
-    """Weights to start from: a weights file or a run folder. The head is renewed where its
-    keypoints differ."""
+    """Weights to start from: a name such as coco-w32-256x192 or imagenet-w32, once
+    convert_weights.py has fetched it; a weights file; or a run folder. The head is renewed where
+    its keypoints differ."""
     synchronized_batch_norm: bool = False
     """With --strategy mirrored: batch statistics over all GPUs instead of each alone."""
     overfit: int = 0

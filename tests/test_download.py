@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,6 +33,8 @@ class Server:
     lying_range: bool = False
     location: str = ""
     told_length: int | None = None
+    stall: float = 0.0
+    """Seconds for which the first answer says nothing more after its first half."""
     asked: list[str | None] = field(default_factory=list)
     """The Range of each request."""
 
@@ -68,6 +71,11 @@ def server() -> Iterator[Server]:
             if length >= 0:
                 self.send_header("Content-Length", str(length))
             self.end_headers()
+            if state.stall:
+                self.wfile.write(body[: len(body) // 2])
+                seconds, state.stall = state.stall, 0.0
+                time.sleep(seconds)
+                return
             self.wfile.write(body[: state.cuts.pop(0)] if state.cuts else body)
 
         def log_message(self, *_):
@@ -127,6 +135,13 @@ def test_a_body_that_keeps_ending_early(server, path):
     assert not path.exists()
     download(server.url, path, DIGEST)  # the same command, later
     assert server.asked[-1] == "bytes=4000-"
+    assert path.read_bytes() == CONTENT
+
+
+def test_a_server_that_falls_silent(server, path):
+    server.stall = 1.0
+    download(server.url, path, DIGEST, timeout=0.3)
+    assert server.asked == [None, f"bytes={len(CONTENT) // 2}-"]
     assert path.read_bytes() == CONTENT
 
 

@@ -62,6 +62,15 @@ def test_forms(tmp_path, form, zipped):
     assert weights.config == (META["cfg"] if form.startswith("mmpose") else "")
 
 
+def test_arrays_that_numpy_1_wrote(tmp_path):
+    path = tmp_path / "a.pth"
+    torch.save(FORMS["mmpose 1.x"](), path, _use_new_zipfile_serialization=False)
+    content = path.read_bytes()
+    assert content.count(b"cnumpy._core.multiarray\n") == 2
+    path.write_bytes(content.replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n"))
+    assert read_torch(path).state.keys() == STATE.keys()
+
+
 def test_an_empty_state_dict(tmp_path):
     torch.save({}, tmp_path / "a.pth")
     assert read_torch(tmp_path / "a.pth").state == {}
