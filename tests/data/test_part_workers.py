@@ -63,11 +63,17 @@ def test_leaving_early_ends_the_workers():
 ORPHANS = """
 import os, sys, time
 sys.path.insert(0, {folder!r})
-from test_part_workers import sleep
+from test_part_workers import start_and_sleep
 from kptkit.data.part_workers import work_on
 if __name__ == "__main__":
-    list(work_on({{0: 0, 1: 1}}, sleep, 2))
+    list(work_on({{number: {started!r} + str(number) for number in (0, 1)}}, start_and_sleep, 2))
 """
+
+
+def start_and_sleep(mark):
+    Path(mark).touch()
+    time.sleep(60)
+    return []
 
 
 def children(pid):
@@ -84,13 +90,14 @@ def is_alive(pid):
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_workers_end_with_their_parent(tmp_path, how):
     script = tmp_path / "orphans.py"
-    script.write_text(ORPHANS.format(folder=os.path.dirname(__file__)))
+    started = tmp_path / "started"
+    script.write_text(ORPHANS.format(folder=os.path.dirname(__file__), started=str(started)))
     process = subprocess.Popen([sys.executable, script], stderr=subprocess.DEVNULL)
-    workers = []
-    while len(workers) < 3:  # the two, and multiprocessing's own helper
+    while not all(Path(f"{started}{number}").exists() for number in (0, 1)):
+        assert process.poll() is None
         time.sleep(0.05)
-        workers = children(process.pid)
-    time.sleep(1)  # until they have started
+    workers = children(process.pid)
+    assert len(workers) == 3  # the two, and multiprocessing's own helper
     process.send_signal(how)
     assert process.wait(20) != 0
     deadline = time.monotonic() + 20

@@ -53,7 +53,7 @@ def test_a_cascade_becomes_a_numbered_version(run_script, cascade_file, tmp_path
         "serving_default: image_bytes string[N] -> boxes float32[N, ?, 4], scores float32[N, ?], "
         "landmarks float32[N, ?, 5, 2], counts int32[N]"
     )
-    assert images.startswith("images: images uint8[N, ?, ?, 3] -> boxes")
+    assert images.startswith("images: images uint8[N, ?, ?, 3], image_hw int32[N, 2] -> boxes")
     assert "faces of drawn scenes differ from the detector's by at most 0.00" in compared
     assert written == f"written: {tmp_path}/1"
     manifest = json.loads((tmp_path / "1/assets.extra/export.json").read_text())
