@@ -24,10 +24,6 @@ def die(part):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def sleep(part):
-    time.sleep(600)
-
-
 @pytest.mark.parametrize("workers", [0, 1, 3])
 @pytest.mark.parametrize("parts", [{}, {4: range(3)}, {0: [], 7: [2], 5: [3, 4]}])
 def test_results_come_with_their_numbers(parts, workers):
