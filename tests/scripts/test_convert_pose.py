@@ -209,7 +209,7 @@ def test_the_list_of_names(run_script):
     assert "did you mean coco-w32-256x192?" in error
 
 
-def test_published_weights_are_judged(run_script, workplace, model, publish, tmp_path):
+def test_published_weights_are_judged_and_exported(run_script, workplace, model, publish, tmp_path):
     publish("test-demo")
     in_cache("test-demo", model)
     data = ("--data.val", workplace.annotations("val"), "--data.images", "demo/images")
@@ -217,6 +217,11 @@ def test_published_weights_are_judged(run_script, workplace, model, publish, tmp
     assert done.code == 0, done
     assert "|    AP |" in done.out
     assert (tmp_path / "out/metrics.json").is_file()
+    done = run_script("export.py", "test-demo", "--out", tmp_path / "export")
+    assert done.code == 0, done
+    manifest = json.loads((tmp_path / "export/1/assets.extra/export.json").read_text())
+    assert manifest["recipe"]["flip_alignment"] == RECIPE.flip_alignment
+    assert manifest["schema"] == COCO_17.to_json()
 
 
 def with_24_keypoints(workplace, path):
