@@ -7,6 +7,7 @@ Both take the tensors of a signature by name and give those of its answer. One r
 import base64
 import http.client
 import json
+import re
 import time
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -195,8 +196,9 @@ _CODES = {
 
 def _error_of(code: str, details: str, call: Call) -> Exception:
     """What to raise for a status that is not OK."""
-    # TensorFlow adds lines on where in its graph it was.
+    # TensorFlow adds words and lines on where in its graph it was.
     line = (details.strip() or "it does not say why").splitlines()[0]
+    line = re.sub(r"\{\{function_node [^}]*\}\} ?", "", line)
     if "assertion failed: [" in line:
         line = line.split("assertion failed: [", 1)[1].split("]", 1)[0]
     line = line[:300]

@@ -1,5 +1,6 @@
 """The client of served networks, against TF Serving's contract over sockets on loopback."""
 
+import contextlib
 import json
 import socket
 import sys
@@ -317,6 +318,12 @@ def raw_server(answer):
                             connection.sendall(piece)
                         except OSError:
                             break
+                    # Closed with something unread, it would reset what the client has not read.
+                    with contextlib.suppress(OSError):
+                        connection.shutdown(socket.SHUT_WR)
+                        connection.settimeout(2)
+                        while connection.recv(2**20):
+                            pass
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
