@@ -57,8 +57,9 @@ def test_leaving_early_ends_the_workers():
 
 
 ORPHANS = """
-import os, sys, time
+import signal, sys
 sys.path.insert(0, {folder!r})
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from test_part_workers import start_and_sleep
 from kptkit.data.part_workers import work_on
 if __name__ == "__main__":
