@@ -137,6 +137,8 @@ class PoseProgram:
         crop_to_image = affine.invert(image_to_crop, ops)
         # Finite boxes whose area is beyond float32 get here.
         crop_to_image = tf.debugging.check_numerics(crop_to_image, "boxes: too large")
+        with tf.control_dependencies([crop_to_image]):  # before pixels are looked for out there
+            image_to_crop = tf.identity(image_to_crop)
         crops = tf.round(affine.warp_tensor(image, image_to_crop, size_wh))
         return tf.cast(crops, tf.uint8), crop_to_image
 
