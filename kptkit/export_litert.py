@@ -5,10 +5,8 @@ where it is not installed.
 """
 
 import os
-import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -39,9 +37,7 @@ def load(path: str | os.PathLike, threads: int | None = None) -> Callable[[Array
     Args:
         threads: that compute; none: as many as there are cores.
     """
-    with _silent_stderr():
-        interpreter = _interpreter(str(path), threads or os.cpu_count())
-        interpreter.allocate_tensors()
+    interpreter = _interpreter(str(path), threads or os.cpu_count())
     runner = interpreter.get_signature_runner("serving_default")
 
     def run(inputs: Arrays) -> Arrays:
@@ -58,17 +54,3 @@ def _interpreter(path: str, threads: int) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that TensorFlow's own is about to leave it
         return Interpreter(path, num_threads=threads)
-
-
-@contextmanager
-def _silent_stderr() -> Iterator[None]:
-    """Drops the line with which the interpreter greets, below Python's own streams."""
-    sys.stderr.flush()
-    with open(os.devnull, "wb") as null:
-        stderr = os.dup(2)
-        try:
-            os.dup2(null.fileno(), 2)
-            yield
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)

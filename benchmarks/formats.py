@@ -1,0 +1,236 @@
+"""What a network costs in each format: bytes on disk, largest difference, milliseconds an image.
+
+    pip install -e ".[litert,onnx]"
+    python benchmarks/formats.py
+
+Twenty minutes on 2 cores, most of them for conversions. W32 at 256x192, the 2-stack hourglass at
+256x256 and the face cascade; a recipe's name stands for fresh weights with the batch statistics of
+drawn people, and trained runs or weights may be named instead. All formats of a network take turns
+in one process on the same crops, with all cores; a figure is the median of its turns. Crops go in,
+keypoints come out, and mirrored crops are not read unless `--flip-test` is given.
+
+Differences are those that the export itself measures, on drawn people: keypoints in crop pixels (of
+a SavedModel, in pixels of the picture), the others as shares of the highest peak. LiteRT and ONNX
+have P-Net, R-Net and O-Net of the cascade, each measured beside Keras's own.
+"""
+
+from kptkit import commands
+
+commands.import_tensorflow_quietly()
+
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kptkit import export_litert, export_onnx
+from kptkit.cascade_weights import save_cascade
+from kptkit.data.demo_scene import draw_scene
+from kptkit.export import export_face, export_pose
+from kptkit.export_portable import default_name, export_portable_face, export_portable_pose
+from kptkit.face import FaceDetector
+from kptkit.models.mtcnn import STAGES
+from kptkit.portable import Format, Precision, Target
+from kptkit.portable_check import face_windows, levels, person_crops
+from kptkit.pose import PoseEstimator
+from kptkit.pose_network import build_model
+from kptkit.recipes import RECIPES
+from kptkit.run import PoseRun
+from kptkit.skeletons import COCO_17
+from kptkit.versions import MANIFEST
+from kptkit.weights import save_weights
+
+LOADERS = {"litert": export_litert.load, "onnx": export_onnx.load}
+PORTABLE: list[tuple[Format, Precision]] = [
+    (format, precision) for format in LOADERS for precision in ("float32", "float16")
+]
+LABELS = {"litert": "LiteRT", "onnx": "ONNX"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to measure, and how often."""
+
+    networks: tuple[str, ...] = ("w32-256x192", "hg2")
+    """Recipes, run folders, weights files, or names of published weights."""
+    face: bool = True
+    """Whether the face cascade is measured too."""
+    batch_size: int = 1
+    """Crops of a call."""
+    fixed_batch: bool = False
+    """Whether LiteRT and ONNX are told that number when they are written."""
+    flip_test: bool = False
+    """Whether mirrored crops are read too."""
+    repeats: int = 21
+    """Turns of the side-by-side measurement."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One format of a network: what it weighs, by how much it differs, and how it is called."""
+
+    format: str
+    precision: str
+    bytes: int
+    difference: str
+    call: Callable[[], object]
+
+
+def main(config: Config) -> None:
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    with TemporaryDirectory() as folder:
+        for index, network in enumerate(config.networks):
+            rows = pose_rows(config, network, Path(folder, str(index)))
+            report(network, rows, config.batch_size, config.repeats)
+        if config.face:
+            for (name, images), rows in face_tables(Path(folder, "face")).items():
+                report(name, rows, images, config.repeats)
+
+
+def pose_rows(config: Config, network: str, folder: Path) -> list[Row]:
+    """All formats of a pose network."""
+    source = fresh_run(network, folder / "run") if network in RECIPES else network
+    loaded = PoseEstimator.from_weights(source)
+    recipe = dataclasses.replace(loaded.recipe, flip_test=config.flip_test, precision="float32")
+    model = build_model(recipe, loaded.schema.num_keypoints)
+    model.set_weights(loaded.model.get_weights())
+    estimator = PoseEstimator(model, recipe, loaded.schema)
+    crops = person_crops(estimator)
+    crops = np.resize(crops, (config.batch_size, *crops.shape[1:]))
+
+    save_weights(model, folder / "keras.npz")
+    weights = (folder / "keras.npz").stat().st_size
+    rows = [Row("Keras", "float32", weights, "", lambda: estimator.predict_crops(crops))]
+
+    flip_test = None if config.flip_test else False
+    path = export_pose(source, folder / "saved_model", flip_test=flip_test)
+    serve = tf.saved_model.load(path).signatures["crops"]
+    call = lambda: serve(crops=tf.constant(crops))["keypoints"].numpy()  # noqa: E731
+    rows.append(Row("SavedModel", "float32", size_of(path), difference_of(path), call))
+
+    batch = config.batch_size if config.fixed_batch else None
+    for format, precision in PORTABLE:
+        target = Target(format, precision, batch)
+        out = folder / default_name(target)
+        path = export_portable_pose(source, target, out, flip_test=flip_test)
+        rows.append(portable_row(path, "pose", target, {"crops": crops}))
+    return rows
+
+
+def fresh_run(recipe: str, folder: Path) -> Path:
+    """A run folder of a network with fresh weights and the batch statistics of drawn people."""
+    folder.mkdir(parents=True)
+    run = PoseRun(folder, RECIPES[recipe], COCO_17, {})
+    run.write({})
+    model = build_model(run.recipe, COCO_17.num_keypoints)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    crops = person_crops(PoseEstimator(model, run.recipe, COCO_17))
+    model(crops.astype(np.float32), training=True)
+    save_weights(model, run.best)
+    return folder
+
+
+def face_tables(folder: Path) -> dict[tuple[str, int], list[Row]]:
+    """The cascade on one picture, and its networks one by one; with how many images a call has."""
+    detector = FaceDetector()
+    models = detector.cascade.models
+    folder.mkdir()
+    save_cascade(folder / "mtcnn.npz", models)
+    image = draw_scene(np.random.default_rng(0)).image
+    sides = tf.constant([image.shape[:2]])
+    path = export_face(out=folder / "saved_model")
+    serve = tf.saved_model.load(path).signatures["images"]
+    whole = [
+        Row("Keras", "float32", size_of(folder / "mtcnn.npz"), "", lambda: detector.detect(image)),
+        Row(
+            "SavedModel",
+            "float32",
+            size_of(path),
+            difference_of(path),
+            lambda: serve(images=tf.constant(image[None]), image_hw=sides)["boxes"].numpy(),
+        ),
+    ]
+    tables = {(f"face cascade, a picture of {image.shape[1]}x{image.shape[0]}", 1): whole}
+    targets = [Target(format, precision) for format, precision in PORTABLE]
+    exports = {
+        target: export_portable_face("default", target, folder / default_name(target))
+        for target in targets
+    }
+    for stage, model in models.items():
+        pictures = face_windows(STAGES[stage].size) if STAGES[stage].hidden else levels()[0][:1]
+        network = tf.function(model, autograph=False)
+        keras_row = Row(
+            "Keras",
+            "float32",
+            4 * model.count_params(),
+            "",
+            lambda network=network, x=pictures: network(x)["box"].numpy(),
+        )
+        rows = [portable_row(exports[t], stage, t, {"images": pictures}) for t in targets]
+        count, height, width, _ = pictures.shape
+        tables[f"{stage}, {count} of {width}x{height} in a call", count] = [keras_row, *rows]
+    return tables
+
+
+def portable_row(path: Path, name: str, target: Target, inputs: dict[str, np.ndarray]) -> Row:
+    """One file for LiteRT or ONNX Runtime."""
+    file = next(path.glob(f"{name}.*"))
+    run = LOADERS[target.format](file)
+    return Row(
+        LABELS[target.format],
+        target.precision,
+        file.stat().st_size,
+        difference_of(path, name),
+        lambda: run(inputs),
+    )
+
+
+def size_of(path: Path) -> int:
+    """The bytes of a file or of all files of a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def difference_of(path: Path, name: str | None = None) -> str:
+    """What an export's manifest says it differs by."""
+    found: dict[str, Any] = json.loads((path / MANIFEST).read_text())["largest_difference"]
+    found = found[name] if name else found
+    counts = {n: v for n, v in found.items() if isinstance(v, int)}
+    text = ", ".join(f"{n} {v:.1e}" for n, v in found.items() if n not in counts)
+    return f"{text} ({', '.join(f'{n} {v}' for n, v in counts.items())})" if counts else text
+
+
+def report(name: str, rows: list[Row], images: int, repeats: int) -> None:
+    """Prints the rows of one network, whose calls take turns; the first calls are left out."""
+    seconds = np.zeros((repeats, len(rows)))
+    for turn in range(-2, repeats):
+        for column, row in enumerate(rows):
+            start = time.perf_counter()
+            row.call()
+            if turn >= 0:
+                seconds[turn, column] = time.perf_counter() - start
+    times = np.median(seconds, axis=0) * 1e3 / images
+    speeds = np.median(seconds[:, :1] / seconds, axis=0)
+    print(f"\n{name}, medians of {repeats} turns")
+    print("| format | precision | MB | ms an image | x Keras | largest difference |")
+    print("|---|---|---|---|---|---|")
+    for row, milliseconds, speed in zip(rows, times, speeds, strict=True):
+        print(
+            f"| {row.format} | {row.precision} | {row.bytes / 1e6:.2f} | {milliseconds:.2f} | "
+            f"{speed:.2f} | {row.difference} |"
+        )
+
+
+if __name__ == "__main__":
+    commands.run(main, Config)
