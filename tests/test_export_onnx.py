@@ -11,6 +11,7 @@ from kptkit import export_onnx
 from kptkit.cascade_weights import load_cascade
 from kptkit.errors import InputError
 from kptkit.export_portable import export_portable_face, export_portable_pose
+from kptkit.models import hourglass
 from kptkit.portable import Target, portable_pose
 from kptkit.versions import MANIFEST
 
@@ -36,7 +37,8 @@ def test_decoders_run_inside(decoder, convention, pixels, tmp_path):
     assert not any(x.any() for x in export_onnx.load(path)({"crops": crops * 0}).values())
 
 
-def test_an_hourglass_of_mixed_precision(tmp_path):
+def test_an_hourglass_of_mixed_precision(tmp_path, monkeypatch):
+    monkeypatch.setattr(hourglass, "DEPTH", 1)  # conversion takes time with every layer
     run = small_run(tmp_path / "run", "hg-demo")
     path = export_portable_pose(run.folder, Target("onnx"), flip_test=False)
     assert path == run.folder / "export-onnx-float32/1"
