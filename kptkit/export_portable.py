@@ -11,7 +11,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 import kptkit
@@ -20,6 +19,7 @@ from kptkit.cascade import CascadeConfig
 from kptkit.cascade_weights import load_cascade
 from kptkit.export import described, face_weights, pose_weights
 from kptkit.files import sha256, write_json
+from kptkit.models.precision import built_in
 from kptkit.portable import Format, PortableNetwork, Target, portable_pose, portable_stage
 from kptkit.portable_check import Runner, compare_pose, compare_stage
 from kptkit.pose import PoseEstimator
@@ -108,8 +108,8 @@ def export_portable_face(
         InputError: the weights cannot be read, the version exists, or a library is missing.
         RuntimeError: a written network answers something else than Keras's.
     """
-    keras.config.set_dtype_policy("float32")
-    models = load_cascade(weights)
+    with built_in("float32"):
+        models = load_cascade(weights)
     out = Path("runs/mtcnn", default_name(target)) if out is None else out
     with new_version(out, version, keep) as (path, folder):
         networks, differences = [], {}

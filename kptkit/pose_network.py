@@ -12,16 +12,17 @@ from kptkit import affine
 from kptkit.decode import decode, flip_back, heatmaps_from_logits
 from kptkit.models import hourglass, hrnet
 from kptkit.models.blocks import STRIDE
+from kptkit.models.precision import built_in
 from kptkit.recipes import PoseRecipe
 from kptkit.skeletons import KeypointSchema
 
 
 def build_model(recipe: PoseRecipe, num_keypoints: int, synchronized: bool = False) -> keras.Model:
     """The network of a recipe, with fresh weights."""
-    keras.config.set_dtype_policy(recipe.precision)
     is_hourglass = recipe.variant in hourglass.VARIANTS
     build = hourglass.hourglass if is_hourglass else hrnet.hrnet
-    return build(num_keypoints, recipe.variant, recipe.input_size_wh, synchronized)
+    with built_in(recipe.precision):
+        return build(num_keypoints, recipe.variant, recipe.input_size_wh, synchronized)
 
 
 def crops_to_heatmaps(

@@ -14,6 +14,7 @@ from kptkit.face_recipes import FaceRecipe
 from kptkit.losses import mtcnn_loss
 from kptkit.metrics.crops import crop_metrics
 from kptkit.models.mtcnn import Stage, mtcnn
+from kptkit.models.precision import built_in
 from kptkit.optimizer import build_optimizer
 from kptkit.run import FaceRun
 from kptkit.train_config import FaceOptions
@@ -105,11 +106,8 @@ def build_network(stage: Stage, recipe: FaceRecipe, init: str | None) -> keras.M
     """A network with fresh weights, or with those and the heads of the cascade `init`."""
     source = load_stages(init, stage)[stage] if init else None
     landmarks = "landmark" in source.output if source else recipe.landmark_head
-    # Cascades are read back, and mine, in the precision of before.
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(recipe.precision)
-    model = mtcnn(stage, landmarks, recipe.l2)
-    keras.config.set_dtype_policy(before)
+    with built_in(recipe.precision):
+        model = mtcnn(stage, landmarks, recipe.l2)
     if source:
         assign_weights(model, model_arrays(source), init)
     return model

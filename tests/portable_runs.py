@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import keras
 import numpy as np
 from blob_pose import BLOBS, BOXES, SCHEMA, blobs
 from blob_pose import estimator as blob_estimator
@@ -22,7 +21,6 @@ def small_run(folder, recipe):
     run = PoseRun(folder, recipe, COCO_17, {})
     run.write({})
     model = build_model(recipe, COCO_17.num_keypoints)
-    keras.config.set_dtype_policy("float32")
     settle(model)
     save_weights(model, run.best)
     return run

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from kptkit.models.hourglass import VARIANTS, Sizes, hourglass
+from kptkit.models.precision import built_in
 
 
 @pytest.fixture(scope="module")
@@ -124,13 +125,10 @@ def test_a_residual_is_its_formula():
 
 
 def test_mixed_precision_answers_in_float32():
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
+    with built_in("mixed_bfloat16"):
         model = hourglass(2, "hg2_small", (64, 64))
-        assert model.get_layer("pre.1.conv1.conv").compute_dtype == "bfloat16"
-        assert model(np.zeros((1, 64, 64, 3), np.uint8)).dtype == "float32"
-    finally:
-        keras.config.set_dtype_policy("float32")
+    assert model.get_layer("pre.1.conv1.conv").compute_dtype == "bfloat16"
+    assert model(np.zeros((1, 64, 64, 3), np.uint8)).dtype == "float32"
 
 
 def test_the_table():

@@ -5,12 +5,7 @@ import numpy as np
 import pytest
 
 from kptkit.models.hrnet import VARIANTS, hrnet
-
-
-@pytest.fixture(autouse=True)
-def _float32():
-    yield
-    keras.config.set_dtype_policy("float32")
+from kptkit.models.precision import built_in
 
 
 def tiny(num_keypoints=3, **options):
@@ -59,8 +54,8 @@ def test_shapes_and_dtypes(batch):
 
 
 def test_mixed_precision_computes_in_bfloat16_and_answers_in_float32():
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    model = tiny()
+    with built_in("mixed_bfloat16"):
+        model = tiny()
     assert model.get_layer("conv2").compute_dtype == "bfloat16"
     assert model.get_layer("normalise").compute_dtype == "float32"
     assert model(np.zeros((1, 64, 32, 3), np.uint8)).dtype == "float32"

@@ -5,12 +5,7 @@ import numpy as np
 import pytest
 
 from kptkit.models.mtcnn import STAGES, mtcnn
-
-
-@pytest.fixture(autouse=True)
-def _float32():
-    yield
-    keras.config.set_dtype_policy("float32")
+from kptkit.models.precision import built_in
 
 
 def pixels(*shape, seed=0):
@@ -152,8 +147,8 @@ def test_convolutions_start_with_the_variance_of_glorot():
 
 
 def test_mixed_precision_computes_in_bfloat16_and_answers_in_float32():
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    model = mtcnn("rnet")
+    with built_in("mixed_bfloat16"):
+        model = mtcnn("rnet")
     assert model.get_layer("conv2").compute_dtype == "bfloat16"
     assert model.get_layer("normalise").compute_dtype == "float32"
     assert all(x.dtype == "float32" for x in model(pixels(1, 24, 24)).values())

@@ -79,8 +79,11 @@ def run_script(
 ) -> Callable[..., Done]:
     """Runs a script in the workplace, from the command line to the exit code, in this process.
 
-    A process of its own would take seconds to import TensorFlow.
+    A process of its own would take seconds to import TensorFlow. Training turns Grappler off for
+    its process, and tests of other things are not to depend on who trained before them.
     """
+    import tensorflow as tf
+
     monkeypatch.chdir(workplace.folder)
 
     def run(name: str, *arguments: object) -> Done:
@@ -91,6 +94,8 @@ def run_script(
             runpy.run_path(str(SCRIPTS / name), run_name="__main__")
         except SystemExit as stop:
             code = stop.code or 0
+        finally:
+            tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
         captured = capfd.readouterr()
         return Done(code, captured.out, captured.err)
 
