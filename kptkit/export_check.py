@@ -5,7 +5,9 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import tensorflow as tf
+from keras import ops
 
+from kptkit import affine
 from kptkit.data.demo_scene import draw_scene
 from kptkit.face import FaceDetector
 from kptkit.images import decode_image, encode_jpeg
@@ -14,9 +16,8 @@ from kptkit.pose import PoseEstimator
 # The signature `serving_default` of a program that was loaded again.
 Signature = Callable[..., dict[str, tf.Tensor]]
 
-# What a program may differ by: pixels, score. A pose program cuts its crops by other arithmetic
-# than the estimator, and the peaks of an untrained network's heatmaps, which may be far above 1,
-# differ in proportion; a face program runs the detector's own graph.
+# What a program may differ by: pixels, score. Where the peaks of heatmaps are above 1, as those of
+# untrained networks may be, it is in proportion.
 MAX_POSE_DIFFERENCES = np.array([0.05, 1e-3])
 MAX_FACE_DIFFERENCES = np.array([0.01, 1e-5])
 
@@ -30,11 +31,16 @@ _SCENES = 16
 def compare_pose(served: Signature, estimator: PoseEstimator) -> dict[str, float]:
     """The largest differences between a program's answers and those of the estimator it came from.
 
-    A keypoint that leaps when its box moves by a thousandth of a pixel lies where two places of the
-    heatmap are equally high; it says nothing about the program and is left out.
+    Its crops are up to a grey level apart from the estimator's, and some networks make more of that
+    than others: the answers must agree where the estimator reads the same crops. A keypoint that
+    leaps when its box moves by a thousandth of a pixel lies where two places of the heatmap are
+    equally high; it says nothing about the program and is left out.
+
+    Returns:
+        How far keypoints and scores are from `estimator.predict`, and how many were compared.
 
     Raises:
-        RuntimeError: they exceed what rounding explains.
+        RuntimeError: on the same crops they differ by more than rounding explains.
     """
     noise = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
     data = encode_jpeg(cv2.resize(noise, (320, 240), interpolation=cv2.INTER_CUBIC))
@@ -46,16 +52,34 @@ def compare_pose(served: Signature, estimator: PoseEstimator) -> dict[str, float
     if answer[2].any():
         raise RuntimeError("the written program finds keypoints in a padded box")
 
-    expected = estimator.predict(image, boxes).keypoints
-    moved = [
-        _differences(estimator.predict(image, boxes + by).keypoints, expected) for by in _NUDGES
-    ]
+    expected = _predict_as_programs(estimator, image, boxes)
     bearable = MAX_POSE_DIFFERENCES * [1.0, max(1.0, np.abs(expected[..., 2]).max())]
+    moved = [
+        _differences(_predict_as_programs(estimator, image, boxes + by), expected) for by in _NUDGES
+    ]
     steady = (np.max(moved, axis=0) <= bearable / 2).all(axis=-1)
-    largest = _differences(answer[:2], expected)[steady].max(axis=0, initial=0.0)
-    _refuse_beyond(largest, bearable)
-    keypoints_px, scores = largest.tolist()
+    _refuse_beyond(_largest(answer[:2], expected, steady), bearable)
+    predicted = estimator.predict(image, boxes).keypoints
+    keypoints_px, scores = _largest(answer[:2], predicted, steady).tolist()
     return {"keypoints_px": keypoints_px, "scores": scores, "keypoints_compared": int(steady.sum())}
+
+
+def _predict_as_programs(
+    estimator: PoseEstimator, image: np.ndarray, boxes: np.ndarray
+) -> np.ndarray:
+    """What the estimator answers (N, K, 3) of crops that are cut as programs cut them."""
+    size_wh, convention = estimator.recipe.input_size_wh, estimator.recipe.convention
+    centre_xy, window_wh = affine.crop_window(tf.constant(boxes), size_wh, xp=ops)
+    matrices = affine.crop_matrix(centre_xy, window_wh, size_wh, convention=convention, xp=ops)
+    crops = np.round(affine.warp_tensor(image, matrices, size_wh)).astype(np.uint8)
+    keypoints = estimator.predict_crops(crops)
+    points = affine.transform_points(affine.invert(matrices.numpy()), keypoints[..., :2])
+    return np.concatenate([points, keypoints[..., 2:]], axis=-1)
+
+
+def _largest(keypoints: np.ndarray, others: np.ndarray, steady: np.ndarray) -> np.ndarray:
+    """The largest of `_differences` among those that are `steady` (..., K): two numbers."""
+    return _differences(keypoints, others)[steady].max(axis=0, initial=0.0)
 
 
 def _differences(keypoints: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import pytest
 from kptkit import export_check
 from kptkit.face import FacePrediction
 from kptkit.pose import PosePrediction
+from kptkit.recipes import RECIPES
 
 
 def outcome(message, compare, *arguments):
@@ -35,21 +36,38 @@ def outcome(message, compare, *arguments):
     ],
 )
 def test_poses(changed, by, score, message):
+    calls = []
+
     class Estimator:
-        def predict(self, _, boxes):
-            keypoints = np.tile(np.float32([5, 7, score]), (2, 4, 1))
-            keypoints[:, -1, 0] += np.sign(boxes[:, 0] - np.round(boxes[:, 0]))
-            return PosePrediction(keypoints, keypoints[..., 2].mean(axis=1), boxes)
+        """Sees three keypoints in the middle of every crop, and one that leaps every time."""
+
+        recipe = RECIPES["demo"]
+
+        def predict_crops(self, crops):
+            calls.append(crops.shape)
+            keypoints = np.tile(np.float32([48, 64, score]), (2, 4, 1))
+            keypoints[:, -1, 0] += len(calls)
+            return keypoints
+
+        def predict(self, image, boxes):
+            return PosePrediction(np.full((2, 4, 3), 7.0), np.full(2, 7.0), boxes)
 
     def served(image_bytes, boxes):
         assert (image_bytes.shape, boxes.shape) == ((1,), (1, 3, 4))
-        answer = np.zeros((1, 3, 4, 3), np.float32)
-        answer[0, :2] = [5, 7, score]
+        answer = np.zeros((1, 3, 4, 3))
+        # By the official convention the middle of a crop is the middle of its box.
+        low, high = np.split(boxes[0, :2].numpy(), 2, axis=1)
+        answer[0, :2, :, :2] = ((low + high) / 2)[:, None]
+        answer[0, :2, :, 2] = score
         answer[changed] += by
         return {"keypoints": answer[..., :2], "keypoint_scores": answer[..., 2]}
 
     found = outcome(message, export_check.compare_pose, served, Estimator())
-    assert found is None or found["keypoints_compared"] == 6
+    assert calls == [(2, 128, 96, 3)] * len(calls)
+    if found:
+        assert found["keypoints_compared"] == 6
+        # Told is how far it is from `predict`, which cuts otherwise.
+        assert found["scores"] == pytest.approx(7 - score, abs=2 * abs(by))
 
 
 @pytest.mark.parametrize(
