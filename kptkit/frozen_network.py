@@ -83,10 +83,11 @@ def _prelu(x: tf.Tensor, slopes: np.ndarray) -> tf.Tensor:
     The rows of a picture are multiplied as wholes: TensorFlow takes twice as long to multiply by 10
     numbers again and again as by a row of thousands.
     """
-    shape, rows = tf.shape(x), slopes
     if x.shape.rank == 4:
-        x = tf.reshape(x, tf.stack([-1, shape[2] * shape[3]]))
-        rows = tf.tile(slopes, shape[2:3])
+        width = tf.shape(x)[2] if x.shape[2] is None else x.shape[2]
+        slopes_of_row = tf.tile(slopes[None], [width, 1])
+    else:
+        slopes_of_row = tf.constant(slopes)
     if slopes.max() <= 1:
-        return tf.reshape(tf.maximum(x, rows * x), shape)
-    return tf.reshape(x + (rows - 1) * tf.minimum(x, 0), shape)
+        return tf.maximum(x, slopes_of_row * x)
+    return x + (slopes_of_row - 1) * tf.minimum(x, 0)

@@ -28,7 +28,7 @@ MAX_POSE_DIFFERENCES: dict[Precision, dict[str, float]] = {
 # What P-Net, R-Net and O-Net may differ by: in scores, and in offsets as shares of a window's side.
 MAX_STAGE_DIFFERENCES: dict[Precision, float] = {"float32": 1e-4, "float16": 2e-2}
 
-# How often heatmaps are shaken, and by how many times their largest difference: of two pixels that
+# How often a heatmap is shaken, and by how many times its largest difference: of two pixels that
 # may change places, one shake in five at least then makes them.
 _SHAKES, _SHAKE = 16, 3.0
 
@@ -41,8 +41,8 @@ def compare_pose(
 ) -> dict[str, float]:
     """The largest differences between a runtime's answers and the estimator's.
 
-    A keypoint that leaps when the heatmaps are shaken by little more than they differ lies where
-    two places are equally high; it says nothing about the program and is left out.
+    A keypoint that leaps when its heatmap is shaken by little more than it differs lies where two
+    places are equally high; it says nothing about the program and is left out.
 
     Raises:
         RuntimeError: they exceed what rounding explains at this precision.
@@ -51,13 +51,13 @@ def compare_pose(
     found, expected = _answers(runner, network, crops), _keras_answers(network, crops)
     keypoints = estimator.predict_crops(crops)
     peak = expected["heatmaps"].max()
-    apart = np.abs(found["heatmaps"] - expected["heatmaps"]).max()
+    apart = np.abs(found["heatmaps"] - expected["heatmaps"]).max(axis=(1, 2), keepdims=True)
     bearable = MAX_POSE_DIFFERENCES[precision]
     leaps = _leaps(expected["heatmaps"], keypoints, _SHAKE * apart, estimator)
     steady = leaps <= bearable["keypoints_px"] / 2
     far = _distances(found["keypoints"], keypoints)[steady]
     largest = {
-        "heatmaps": float(apart / peak),
+        "heatmaps": float(apart.max() / peak),
         "scores": float(np.abs(found["keypoint_scores"] - keypoints[..., 2]).max() / peak),
         "keypoints_px": float(far.max(initial=0.0)),
     }
@@ -153,9 +153,13 @@ def _answers(runner: Runner, network: PortableNetwork, images: np.ndarray) -> Ar
 
 
 def _leaps(
-    heatmaps: np.ndarray, keypoints: np.ndarray, noise: float, estimator: PoseEstimator
+    heatmaps: np.ndarray, keypoints: np.ndarray, noise: np.ndarray, estimator: PoseEstimator
 ) -> np.ndarray:
-    """How far keypoints (N, K, 3) move at most when noise is added to heatmaps: (N, K)."""
+    """How far keypoints (N, K, 3) move at most when noise is added to heatmaps: (N, K).
+
+    Args:
+        noise: of each heatmap (N, 1, 1, K).
+    """
     rng = np.random.default_rng(0)
     far = np.zeros(keypoints.shape[:-1])
     for _ in range(_SHAKES):
