@@ -7,6 +7,7 @@ from blob_pose import BLOBS, BOXES, SCHEMA, blobs
 from blob_pose import estimator as blob_estimator
 
 from kptkit import affine
+from kptkit.portable import portable_pose
 from kptkit.pose import PoseEstimator
 from kptkit.pose_network import build_model
 from kptkit.recipes import RECIPES
@@ -64,3 +65,22 @@ def blob_case(decoder, convention):
     matrices = affine.crop_matrix(centre_xy, window_wh, recipe.input_size_wh, convention=convention)
     crops = np.stack([affine.warp(blobs(), matrix, recipe.input_size_wh) for matrix in matrices])
     return estimator, crops, affine.transform_points(matrices, BLOBS)
+
+
+# Decoders, conventions of crops, and how far from the truth they may be, in crop pixels.
+DECODERS = [("argmax", "official", 2.9), ("quarter", "udp", 6.0), ("dark", "official", 0.2)]
+
+
+def decodes_inside(runtime, folder, decoder, convention, pixels):
+    """Asserts that the file of a network answers keypoints, and those of Keras; zeros for black."""
+    estimator, crops, truth = blob_case(decoder, convention)
+    path = folder / f"pose{runtime.SUFFIX}"
+    path.write_bytes(runtime.convert(portable_pose(estimator), "float32"))
+    answer = runtime.load(path)
+    found = answer({"crops": crops})
+    expected = estimator.predict_crops(crops)
+    np.testing.assert_allclose(found["keypoints"], expected[..., :2], rtol=0, atol=1e-3)
+    np.testing.assert_allclose(found["keypoint_scores"], expected[..., 2], rtol=1e-5)
+    np.testing.assert_allclose(found["scores"], expected[..., 2].mean(axis=1), rtol=1e-5)
+    assert np.linalg.norm(found["keypoints"] - truth, axis=-1).max() < pixels
+    assert not any(output.any() for output in answer({"crops": crops * 0}).values())

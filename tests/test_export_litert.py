@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from portable_runs import blob_case, estimator_of, noise, small_run
+from portable_runs import DECODERS, blob_case, decodes_inside, estimator_of, noise, small_run
 
 from kptkit import export_litert
 from kptkit.cascade_weights import load_cascade
@@ -20,20 +20,9 @@ from kptkit.versions import MANIFEST
 FLOAT16 = Target("litert", "float16")
 
 
-@pytest.mark.parametrize(
-    ("decoder", "convention", "pixels"),
-    [("argmax", "official", 2.9), ("quarter", "udp", 6.0), ("dark", "official", 0.2)],
-)
+@pytest.mark.parametrize(("decoder", "convention", "pixels"), DECODERS)
 def test_decoders_run_inside(decoder, convention, pixels, tmp_path):
-    estimator, crops, truth = blob_case(decoder, convention)
-    path = tmp_path / "pose.tflite"
-    path.write_bytes(export_litert.convert(portable_pose(estimator), "float32"))
-    found = export_litert.load(path)({"crops": crops})
-    expected = estimator.predict_crops(crops)
-    np.testing.assert_allclose(found["keypoints"], expected[..., :2], rtol=0, atol=1e-3)
-    np.testing.assert_allclose(found["keypoint_scores"], expected[..., 2], rtol=1e-5)
-    np.testing.assert_allclose(found["scores"], expected[..., 2].mean(axis=1), rtol=1e-5)
-    assert np.linalg.norm(found["keypoints"] - truth, axis=-1).max() < pixels
+    decodes_inside(export_litert, tmp_path, decoder, convention, pixels)
 
 
 def test_a_picture_that_shows_nothing(tmp_path):

@@ -5,14 +5,14 @@ import sys
 
 import numpy as np
 import pytest
-from portable_runs import blob_case, estimator_of, noise, small_run
+from portable_runs import DECODERS, decodes_inside, estimator_of, noise, small_run
 
 from kptkit import export_onnx
 from kptkit.cascade_weights import load_cascade
 from kptkit.errors import InputError
 from kptkit.export_portable import export_portable_face, export_portable_pose
 from kptkit.models import hourglass
-from kptkit.portable import Target, portable_pose
+from kptkit.portable import Target
 from kptkit.versions import MANIFEST
 
 onnx = pytest.importorskip("onnx")
@@ -20,21 +20,9 @@ onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("tf2onnx")
 
 
-@pytest.mark.parametrize(
-    ("decoder", "convention", "pixels"),
-    [("argmax", "official", 2.9), ("quarter", "udp", 6.0), ("dark", "official", 0.2)],
-)
+@pytest.mark.parametrize(("decoder", "convention", "pixels"), DECODERS)
 def test_decoders_run_inside(decoder, convention, pixels, tmp_path):
-    estimator, crops, truth = blob_case(decoder, convention)
-    path = tmp_path / "pose.onnx"
-    path.write_bytes(export_onnx.convert(portable_pose(estimator), "float32"))
-    found = export_onnx.load(path)({"crops": crops})
-    expected = estimator.predict_crops(crops)
-    np.testing.assert_allclose(found["keypoints"], expected[..., :2], rtol=0, atol=1e-3)
-    np.testing.assert_allclose(found["keypoint_scores"], expected[..., 2], rtol=1e-5)
-    np.testing.assert_allclose(found["scores"], expected[..., 2].mean(axis=1), rtol=1e-5)
-    assert np.linalg.norm(found["keypoints"] - truth, axis=-1).max() < pixels
-    assert not any(x.any() for x in export_onnx.load(path)({"crops": crops * 0}).values())
+    decodes_inside(export_onnx, tmp_path, decoder, convention, pixels)
 
 
 def test_an_hourglass_of_mixed_precision(tmp_path, monkeypatch):
