@@ -40,32 +40,37 @@ def area_crops(image: tf.Tensor, windows: tf.Tensor, size: int) -> tf.Tensor:
     )
     # Few windows leave the picture, and padding is half of a window's time.
     leaves = tf.reduce_any(before + after > 0, axis=1)
-    inside, outside = (tf.where(which)[:, 0] for which in (~leaves, leaves))
-    crops = tf.concat(
-        [
-            _crops(image, [tf.gather(cut, inside) for cut in cuts[:2]], size),
-            _crops(image, [tf.gather(cut, outside) for cut in cuts], size),
-        ],
-        axis=0,
+    crops = tf.TensorArray(
+        tf.float32, tf.shape(windows)[0], element_shape=(1, size, size, image.shape[2])
     )
-    return tf.gather(crops, tf.math.invert_permutation(tf.concat([inside, outside], axis=0)))
+    inside, outside = (tf.cast(tf.where(which)[:, 0], tf.int32) for which in (~leaves, leaves))
+    crops = _write_crops(crops, image, inside, cuts[:2], size)
+    return _write_crops(crops, image, outside, cuts, size).concat()
 
 
-def _crops(image: tf.Tensor, cuts: list[tf.Tensor], size: int) -> tf.Tensor:
-    """Crops (N, size, size, C): of each its start and length (N, 4) and, if any, its padding."""
+def _write_crops(
+    crops: tf.TensorArray,
+    image: tf.Tensor,
+    which: tf.Tensor,
+    cuts: tuple[tf.Tensor, ...],
+    size: int,
+) -> tf.TensorArray:
+    """Fills in the crops at `which` (M,); of each the start, length (N, 4) and, if any, padding."""
 
     def crop(index: tf.Tensor, crops: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-        start, length, *padding = (cut[index] for cut in cuts)
+        row = which[index]
+        start, length, *padding = (cut[row] for cut in cuts)
         pixels = tf.slice(image[None], start, length)
         if padding:
             pixels = tf.pad(pixels, padding[0])
         resized = tf.raw_ops.ResizeArea(images=pixels, size=(size, size))
-        return index + 1, crops.write(index, resized)
+        return index + 1, crops.write(row, resized)
 
-    count = tf.shape(cuts[0])[0]
-    crops = tf.TensorArray(tf.float32, count, element_shape=(1, size, size, image.shape[2]))
     # One after the other: handing such short work to another core costs more than it saves.
     _, crops = tf.while_loop(
-        lambda index, _: index < count, crop, (tf.constant(0), crops), parallel_iterations=1
+        lambda index, _: index < tf.size(which),
+        crop,
+        (tf.constant(0), crops),
+        parallel_iterations=1,
     )
-    return crops.concat()
+    return crops

@@ -100,9 +100,6 @@ def person_crops(estimator: PoseEstimator) -> np.ndarray:
 
 def face_windows(size: int) -> np.ndarray:
     """Squares around faces of drawn scenes, and as many beside them: (N, size, size, 3) float32."""
-    # In a graph: eagerly it fails where no window leaves the picture.
-    specs = [tf.TensorSpec((None, None, 3), tf.uint8), tf.TensorSpec((None, 4), tf.int32)]
-    cut = tf.function(lambda *args: area_crops(*args, size), specs, autograph=False)
     crops = []
     for scene in _scenes():
         faces = [person.face.box_xywh for person in scene.people if person.face]
@@ -110,7 +107,7 @@ def face_windows(size: int) -> np.ndarray:
             windows = square(boxes.from_xywh(np.array(faces)))
             beside = windows + (windows[:, 2:] - windows[:, :2]).max(axis=1, keepdims=True)
             windows = np.concatenate([windows, beside]).astype(np.int32)
-            crops.append(cut(scene.image, windows).numpy())
+            crops.append(area_crops(tf.constant(scene.image), tf.constant(windows), size).numpy())
     return np.concatenate(crops)
 
 
