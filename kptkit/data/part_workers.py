@@ -7,10 +7,11 @@ import multiprocessing
 import os
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
 import cv2
@@ -41,39 +42,87 @@ def work_on(
         for number, part in parts.items():
             yield number, make(part)
         return
+    waiting = iter(parts.items())
+    crew: dict[Connection, BaseProcess] = {}
+    try:
+        for _ in range(min(workers, len(parts))):
+            connection, process = _start_worker(make)
+            crew[connection] = process
+            with _deaths_told():
+                connection.send(next(waiting))
+        while crew:
+            for connection in wait(list(crew)):
+                yield _result(connection, waiting, crew)
+    finally:
+        for process in crew.values():
+            process.kill()
+        for process in crew.values():
+            process.join()
+
+
+def _start_worker(make: Callable[[Part], Iterable[Result]]) -> tuple[Connection, BaseProcess]:
     # Not forked: a copy of a process that runs threads, as TensorFlow does, may hang.
     context = multiprocessing.get_context("spawn")
-    reader, writer = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(workers, context, _start_worker, (reader,))
+    # A pipe for each, whose other end nobody else holds: of a worker that dies while it sends, the
+    # end of the pipe is seen. A pool's one queue would be waited on for ever.
+    connection, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(theirs, make), daemon=True)
+    process.start()
+    theirs.close()
+    return connection, process
+
+
+def _result(
+    connection: Connection,
+    waiting: Iterator[tuple[int, Part]],
+    crew: dict[Connection, BaseProcess],
+) -> tuple[int, list[Result]]:
+    """A worker's result, after it was given the next part or, without one, was let go."""
+    with _deaths_told():
+        outcome = connection.recv()
+        part = next(waiting, None)
+        if part is not None:
+            connection.send(part)
+    if part is None:
+        connection.close()
+        crew.pop(connection).join()
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+@contextmanager
+def _deaths_told() -> Iterator[None]:
+    """Turns what a pipe says whose other end is gone into what happened."""
     try:
-        # Made in the call, so that nothing holds results that were consumed.
-        for done in as_completed([pool.submit(_make, n, make, part) for n, part in parts.items()]):
-            yield done.result()
-        pool.shutdown()
-    except BrokenProcessPool:
+        yield
+    except (EOFError, OSError):
         raise InputError(
             "a worker process was killed, perhaps for want of memory; run the command again, it "
             "goes on where it stopped; fewer --workers need less memory"
         ) from None
-    finally:
-        writer.close()
-        pool.shutdown(cancel_futures=True)
-        reader.close()
 
 
-def _make(
-    number: int, make: Callable[[Part], Iterable[Result]], part: Part
-) -> tuple[int, list[Result]]:
-    return number, list(make(part))
-
-
-def _start_worker(reader: Connection) -> None:
+def _work(connection: Connection, make: Callable[[Part], Iterable[Result]]) -> None:
+    """What a worker does: parts in, results or the error out, until there are no more."""
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted and ends its workers
-    threading.Thread(target=_end_with_parent, args=(reader,), daemon=True).start()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    while True:
+        try:
+            number, part = connection.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            outcome = number, list(make(part))
+        except Exception as error:
+            error.add_note(f"In a worker process:\n{traceback.format_exc()}")
+            outcome = error
+        connection.send(outcome)
+        del outcome, part  # which may be large, while the next part is waited for
 
 
-def _end_with_parent(reader: Connection) -> None:
-    """Ends this process when its parent stops or dies, even of a kill: the pipe closes then."""
-    wait([reader])
+def _end_with_parent() -> None:
+    """Ends this process when its parent dies, even of a kill."""
+    wait([multiprocessing.parent_process().sentinel])
     os._exit(1)

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import pytest
@@ -40,9 +41,15 @@ def test_in_one_process_results_can_be_consumed_while_they_are_made():
     assert next(iter(results)) == 5
 
 
-def test_errors_of_workers_are_raised():
-    with pytest.raises(InputError, match="part 1"):
-        list(work_on({0: 1}, give_up, 1))
+def fail(part):
+    raise PermissionError(f"part {part}")
+
+
+@pytest.mark.parametrize(("make", "error"), [(give_up, InputError), (fail, PermissionError)])
+def test_errors_of_workers_are_raised(make, error):
+    with pytest.raises(error, match="part 1") as caught:
+        list(work_on({0: 1, 1: 2}, make, 1))
+    assert make.__name__ in caught.value.__notes__[0]
 
 
 def test_a_killed_worker_is_an_error():
@@ -54,6 +61,35 @@ def test_leaving_early_ends_the_workers():
     work = work_on({0: range(3)} | {n: range(3) for n in range(1, 4)}, squares, 1)
     next(work)
     work.close()
+
+
+def megabytes(part):
+    return [bytes(50_000_000)]
+
+
+@pytest.fixture
+def sending():
+    """Work whose one worker is stuck in the middle of a result, and the worker's number."""
+    before = set(children(os.getpid()))
+    work = work_on({0: "", 1: ""}, megabytes, 1)
+    next(work)
+    (worker,) = set(children(os.getpid())) - before - {str(resource_tracker._resource_tracker._pid)}
+    time.sleep(1)
+    yield work, int(worker)
+    work.close()
+
+
+def test_leaving_while_a_worker_sends(sending):
+    work, worker = sending
+    work.close()
+    assert not is_alive(worker)
+
+
+def test_a_worker_killed_while_it_sends_is_an_error(sending):
+    work, worker = sending
+    os.kill(worker, signal.SIGKILL)
+    with pytest.raises(InputError, match="worker process was killed"):
+        next(work)
 
 
 ORPHANS = """
