@@ -5,13 +5,13 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import tensorflow as tf
-from keras import ops
 
 from kptkit import affine
 from kptkit.data.demo_scene import draw_scene
 from kptkit.face import FaceDetector
 from kptkit.images import decode_image, encode_jpeg
 from kptkit.pose import PoseEstimator
+from kptkit.pose_program import cut_crops
 
 # The signature `serving_default` of a program that was loaded again.
 Signature = Callable[..., dict[str, tf.Tensor]]
@@ -68,12 +68,10 @@ def _predict_as_programs(
     estimator: PoseEstimator, image: np.ndarray, boxes: np.ndarray
 ) -> np.ndarray:
     """What the estimator answers (N, K, 3) of crops that are cut as programs cut them."""
-    size_wh, convention = estimator.recipe.input_size_wh, estimator.recipe.convention
-    centre_xy, window_wh = affine.crop_window(tf.constant(boxes), size_wh, xp=ops)
-    matrices = affine.crop_matrix(centre_xy, window_wh, size_wh, convention=convention, xp=ops)
-    crops = np.round(affine.warp_tensor(image, matrices, size_wh)).astype(np.uint8)
+    recipe = estimator.recipe
+    crops, back = cut_crops(image, tf.constant(boxes), recipe.input_size_wh, recipe.convention)
     keypoints = estimator.predict_crops(crops)
-    points = affine.transform_points(affine.invert(matrices.numpy()), keypoints[..., :2])
+    points = affine.transform_points(back.numpy(), keypoints[..., :2])
     return np.concatenate([points, keypoints[..., 2:]], axis=-1)
 
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from kptkit import affine, boxes
+from kptkit import boxes
 from kptkit.area_resize import area_crops
 from kptkit.data.demo_scene import Scene, draw_scene
 from kptkit.face_geometry import square
@@ -88,14 +88,11 @@ def compare_stage(
 
 def person_crops(estimator: PoseEstimator) -> np.ndarray:
     """People of drawn scenes as the estimator cuts them out: (N, h, w, 3) uint8."""
-    size_wh, convention = estimator.recipe.input_size_wh, estimator.recipe.convention
     crops = []
     for scene in _scenes():
         persons = boxes.from_xywh(np.array([person.box_xywh for person in scene.people]))
-        centre_xy, window_wh = affine.crop_window(persons, size_wh)
-        matrices = affine.crop_matrix(centre_xy, window_wh, size_wh, convention=convention)
-        crops += [affine.warp(scene.image, matrix, size_wh) for matrix in matrices]
-    return np.stack(crops)
+        crops.append(estimator.cut(scene.image, persons)[0])
+    return np.concatenate(crops)
 
 
 def face_windows(size: int) -> np.ndarray:

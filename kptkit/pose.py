@@ -94,15 +94,23 @@ class PoseEstimator:
         if boxes_xyxy is None:
             boxes_xyxy = np.array([[0, 0, image.shape[1], image.shape[0]]])
         boxes_xyxy = boxes.checked(boxes_xyxy)
+        crops, matrices = self.cut(image, boxes_xyxy)
+        keypoints = self._in_image(self.predict_crops(crops), matrices)
+        return PosePrediction(keypoints, keypoints[..., 2].mean(axis=1), boxes_xyxy)
+
+    def cut(self, image: np.ndarray, boxes_xyxy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the network sees of persons (N, 4) in image pixels of a picture (H, W, 3) uint8.
+
+        Returns:
+            Crops (N, h, w, 3) uint8, and the maps (N, 2, 3) from image to crop pixels.
+        """
         size_wh = self.recipe.input_size_wh
         centre_xy, window_wh = affine.crop_window(boxes_xyxy, size_wh)
         matrices = affine.crop_matrix(
             centre_xy, window_wh, size_wh, convention=self.recipe.convention
         )
         crops = [affine.warp(image, matrix, size_wh) for matrix in matrices]
-        crops = np.array(crops, np.uint8).reshape(-1, size_wh[1], size_wh[0], 3)
-        keypoints = self._in_image(self.predict_crops(crops), matrices)
-        return PosePrediction(keypoints, keypoints[..., 2].mean(axis=1), boxes_xyxy)
+        return np.array(crops, np.uint8).reshape(-1, size_wh[1], size_wh[0], 3), matrices
 
     def predict_crops(self, crops: np.ndarray) -> np.ndarray:
         """Keypoints (B, K, 3) in crop pixels, with scores, of crops (B, H, W, 3) uint8."""

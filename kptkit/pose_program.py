@@ -12,6 +12,7 @@ Whatever a request holds, it gets an answer or InvalidArgumentError; the process
 """
 
 import os
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -56,6 +57,26 @@ MEANINGS = {
 }
 
 
+def cut_crops(
+    image: tf.Tensor, boxes: tf.Tensor, size_wh: tuple[int, int], convention: affine.Convention
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """What a program sees of boxes (M, 4) in pixels of a picture (H, W, 3).
+
+    Returns:
+        Crops (M, h, w, 3) uint8, at most a grey level from those of `PoseEstimator.cut`, and their
+        maps (M, 2, 3) to image pixels.
+    """
+    centre_xy, window_wh = affine.crop_window(boxes, size_wh, xp=ops)
+    image_to_crop = affine.crop_matrix(centre_xy, window_wh, size_wh, convention=convention, xp=ops)
+    crop_to_image = affine.invert(image_to_crop, ops)
+    # Finite boxes whose area is beyond float32 get here.
+    crop_to_image = tf.debugging.check_numerics(crop_to_image, "boxes: too large")
+    with tf.control_dependencies([crop_to_image]):  # before pixels are looked for out there
+        image_to_crop = tf.identity(image_to_crop)
+    crops = tf.round(affine.warp_tensor(image, image_to_crop, size_wh))
+    return tf.cast(crops, tf.uint8), crop_to_image
+
+
 class PoseProgram:
     """A pose estimator as a TensorFlow program with checked inputs.
 
@@ -65,9 +86,9 @@ class PoseProgram:
     """
 
     def __init__(self, estimator: PoseEstimator):
-        self._size_wh = width, height = estimator.recipe.input_size_wh
+        width, height = size_wh = estimator.recipe.input_size_wh
         self._num_keypoints = estimator.schema.num_keypoints
-        self._convention = estimator.recipe.convention
+        self._cut = partial(cut_crops, size_wh=size_wh, convention=estimator.recipe.convention)
         self._crop_spec = tf.TensorSpec((None, height, width, 3), tf.uint8, "crops")
         self._variables = estimator.model.variables
 
@@ -126,21 +147,6 @@ class PoseProgram:
             return self._cut(image, tf.concat([[0.0, 0.0], size_wh], axis=0)[None])
 
         return self._answer(cut, pictures, tf.ones((tf.shape(pictures[0])[0], 1), tf.bool))
-
-    def _cut(self, image: tf.Tensor, boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The crops (M, h, w, 3) uint8 of boxes (M, 4), and their maps to image pixels."""
-        size_wh = self._size_wh
-        centre_xy, window_wh = affine.crop_window(boxes, size_wh, xp=ops)
-        image_to_crop = affine.crop_matrix(
-            centre_xy, window_wh, size_wh, convention=self._convention, xp=ops
-        )
-        crop_to_image = affine.invert(image_to_crop, ops)
-        # Finite boxes whose area is beyond float32 get here.
-        crop_to_image = tf.debugging.check_numerics(crop_to_image, "boxes: too large")
-        with tf.control_dependencies([crop_to_image]):  # before pixels are looked for out there
-            image_to_crop = tf.identity(image_to_crop)
-        crops = tf.round(affine.warp_tensor(image, image_to_crop, size_wh))
-        return tf.cast(crops, tf.uint8), crop_to_image
 
     def _answer(self, cut: Any, rows: Any, real: tf.Tensor) -> Tensors:
         """Keypoints in image pixels of the real boxes (N, M); zeros for padding.

@@ -25,6 +25,25 @@ def compiled(request: pytest.FixtureRequest) -> Callable[[Callable], Callable]:
     )
 
 
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder of its own for fetched and converted weights."""
+    monkeypatch.setenv("KPTKIT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def grappler() -> Iterator[None]:
+    """Turns on again afterwards what training turns off for its process.
+
+    No test is to depend on which others trained before it.
+    """
+    import tensorflow as tf
+
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+
+
 @pytest.fixture(scope="session")
 def crop_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Makes a folder of crops of noise: faces are bright, and so is where the box ends.

@@ -19,14 +19,10 @@ from kptkit.recipes import RECIPES
 from kptkit.skeletons import COCO_17
 from kptkit.weights_card import Origin, WeightsCard
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 RECIPE = replace(RECIPES["demo"], input_size_wh=(64, 64), flip_alignment="whole_pixel")
 ORIGIN = Origin("demo.pth", "0" * 64, "AP 1", "Somebody 2020", "MIT")
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("KPTKIT_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
 
 
 @pytest.fixture(scope="module")

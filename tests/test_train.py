@@ -22,6 +22,8 @@ from kptkit.errors import InputError
 from kptkit.optimizer import Adam
 from kptkit.train_step import TrainStep
 
+pytestmark = pytest.mark.usefixtures("grappler")
+
 EPOCHS, STEPS, BATCH = 4, 5, 4
 
 

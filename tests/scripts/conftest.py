@@ -75,15 +75,15 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 
 @pytest.fixture
 def run_script(
-    workplace: Workplace, capfd: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+    workplace: Workplace,
+    capfd: pytest.CaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    grappler: None,
 ) -> Callable[..., Done]:
     """Runs a script in the workplace, from the command line to the exit code, in this process.
 
-    A process of its own would take seconds to import TensorFlow. Training turns Grappler off for
-    its process, and tests of other things are not to depend on who trained before them.
+    A process of its own would take seconds to import TensorFlow.
     """
-    import tensorflow as tf
-
     monkeypatch.chdir(workplace.folder)
 
     def run(name: str, *arguments: object) -> Done:
@@ -94,8 +94,6 @@ def run_script(
             runpy.run_path(str(SCRIPTS / name), run_name="__main__")
         except SystemExit as stop:
             code = stop.code or 0
-        finally:
-            tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
         captured = capfd.readouterr()
         return Done(code, captured.out, captured.err)
 

@@ -24,6 +24,8 @@ from kptkit.skeletons import COCO_17
 from kptkit.weights_card import Origin, WeightsCard
 from kptkit.weights_pose import from_hrnet
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 PHOTO = "demo/images/val/000001.jpg"
 RECIPE = replace(
     RECIPES["demo"],
@@ -32,12 +34,6 @@ RECIPE = replace(
     flip_alignment="whole_pixel",
     decoder="dark",
 )
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("KPTKIT_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
 
 
 @pytest.fixture(scope="module")
