@@ -7,9 +7,9 @@ takes a few seconds. It prints the AP of the mean training pose placed in every 
 and prints the command that trains on them: such a network must stay below half of the honest AP.
 """
 
-from kptkit import commands
+from kptkit import cli
 
-commands.import_tensorflow_quietly()
+cli.import_tensorflow_quietly()
 
 import json
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ import numpy as np
 from mean_pose import mean_pose, place
 
 from kptkit import files
-from kptkit.data.pose_data import PoseData, load_pose_data
+from kptkit.data.pose_flags import PoseData, load_pose_data
 from kptkit.metrics import oks, tables
-from kptkit.skeletons import COCO_17
-from kptkit.train_pose import demo_data
+from kptkit.skeletons.schema import COCO_17
+from kptkit.train.pose import demo_data
 
 
 @dataclass(frozen=True)
@@ -80,4 +80,4 @@ def swap_sides(annotations: list[dict[str, Any]], random: np.random.Generator) -
 
 
 if __name__ == "__main__":
-    commands.run(main, Config)
+    cli.run(main, Config)

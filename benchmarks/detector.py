@@ -12,9 +12,9 @@ time on 2 idle cores. On a busy machine wall times mislead, and CPU times flatte
 of whose work keeps one core waiting; the load is told.
 """
 
-from kptkit import commands
+from kptkit import cli
 
-commands.import_tensorflow_quietly()
+cli.import_tensorflow_quietly()
 
 import json
 import os
@@ -28,11 +28,12 @@ import numpy as np
 import tensorflow as tf
 from levelwise_detector import LevelwiseDetector
 
-from kptkit import boxes, images
-from kptkit.area_resize import area_crops, area_resize
+from kptkit import images
 from kptkit.errors import InputError
-from kptkit.face import FaceDetector
-from kptkit.frozen_network import FrozenNetwork
+from kptkit.face.detector import FaceDetector
+from kptkit.face.fast_network import FrozenNetwork
+from kptkit.geometry import boxes
+from kptkit.images.area_resize import area_crops, area_resize
 from kptkit.models.mtcnn import STAGES
 
 MATCH = 0.7  # intersection over union from which two boxes are one face
@@ -229,4 +230,4 @@ def medians(timers: dict[str, Callable[[], tuple[float, float]]], repeats: int) 
 
 
 if __name__ == "__main__":
-    commands.run(main, Config)
+    cli.run(main, Config)

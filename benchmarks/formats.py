@@ -15,9 +15,9 @@ a SavedModel, in pixels of the picture), the others as shares of the highest pea
 have P-Net, R-Net and O-Net of the cascade, each measured beside Keras's own.
 """
 
-from kptkit import commands
+from kptkit import cli
 
-commands.import_tensorflow_quietly()
+cli.import_tensorflow_quietly()
 
 import dataclasses
 import json
@@ -34,23 +34,23 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kptkit import export_litert, export_onnx
-from kptkit.cascade_weights import save_cascade
-from kptkit.data.demo_scene import draw_scene
-from kptkit.export import export_face, export_pose
-from kptkit.export_portable import default_name, export_portable_face, export_portable_pose
-from kptkit.face import FaceDetector
+from kptkit.demo.scene import draw_scene
+from kptkit.export import litert, onnx
+from kptkit.export.check_runtimes import face_windows, levels, person_crops
+from kptkit.export.portable_networks import Format, Precision, Target
+from kptkit.export.pose import export_face, export_pose
+from kptkit.export.runtimes import default_name, export_portable_face, export_portable_pose
+from kptkit.export.version_folders import MANIFEST
+from kptkit.face.detector import FaceDetector
 from kptkit.models.mtcnn import STAGES
-from kptkit.portable import Format, Precision, Target
-from kptkit.portable_check import face_windows, levels, person_crops
-from kptkit.pose import PoseEstimator
-from kptkit.pose_network import build_model
-from kptkit.recipes import RECIPES
-from kptkit.versions import MANIFEST
-from kptkit.weights import save_weights
+from kptkit.network import build_model
+from kptkit.pose.estimator import PoseEstimator
+from kptkit.recipes.pose import RECIPES
+from kptkit.weights.assign import save_weights
+from kptkit.weights.cascade import save_cascade
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
-LOADERS = {"litert": export_litert.load, "onnx": export_onnx.load}
+LOADERS = {"litert": litert.load, "onnx": onnx.load}
 PORTABLE: list[tuple[Format, Precision]] = [
     (format, precision) for format in LOADERS for precision in ("float32", "float16")
 ]
@@ -232,4 +232,4 @@ def report(name: str, rows: list[Row], images: int, repeats: int) -> None:
 
 
 if __name__ == "__main__":
-    commands.run(main, Config)
+    cli.run(main, Config)

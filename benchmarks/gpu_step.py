@@ -25,10 +25,10 @@ from typing import Any, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from kptkit import commands
+from kptkit import cli
 
 if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
-    commands.import_tensorflow_quietly()
+    cli.import_tensorflow_quietly()
 
 import keras
 import numpy as np
@@ -37,9 +37,9 @@ from counting import NetworkCounts, Work, count_network
 
 from kptkit.losses import HeatmapLoss
 from kptkit.models.hrnet import Variant
-from kptkit.pose_network import build_model, crops_to_heatmaps, heatmaps_to_crop
-from kptkit.recipes import PoseRecipe
-from kptkit.skeletons import COCO_17
+from kptkit.network import build_model, crops_to_heatmaps, heatmaps_to_crop
+from kptkit.recipes.pose import PoseRecipe
+from kptkit.skeletons.schema import COCO_17
 
 REPEATS = 7
 # A repeat calls often enough to last this long, so that the clock and the launch do not count.
@@ -212,8 +212,8 @@ def tensorflow_programs(model: keras.Model, recipe: PoseRecipe, batch: Batch) ->
     """The three programs of a recipe as TensorFlow compiles them."""
     import tensorflow as tf
 
-    from kptkit.optimizer import Adam
-    from kptkit.train_step import TrainStep
+    from kptkit.train.optimizer import Adam
+    from kptkit.train.step import TrainStep
 
     loss = HeatmapLoss(recipe.input_size_wh, recipe.loss, recipe.target)
     step = TrainStep(
@@ -334,4 +334,4 @@ def jax_programs(model: keras.Model, recipe: PoseRecipe, batch: Batch) -> Progra
 
 
 if __name__ == "__main__":
-    commands.run(main, Config)
+    cli.run(main, Config)

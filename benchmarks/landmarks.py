@@ -6,9 +6,9 @@ Lines are what the network says, red dots the truth. The photos are left out of 
 data sets of faces may not be published.
 """
 
-from kptkit import commands
+from kptkit import cli
 
-commands.import_tensorflow_quietly()
+cli.import_tensorflow_quietly()
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +16,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from kptkit import visualize
-from kptkit.data.pose_data import DataConfig, PoseSet, load_pose_data
-from kptkit.evaluate import evaluate_pose
-from kptkit.images import write_image
+from kptkit.data.pose_flags import DataConfig, PoseSet, load_pose_data
+from kptkit.evaluate.pose import evaluate_pose
+from kptkit.images import drawing
+from kptkit.images.codec import write_image
 from kptkit.metrics import protocols
-from kptkit.pose import PoseEstimator
-from kptkit.run import load_run
-from kptkit.skeletons import KeypointSchema
+from kptkit.pose.estimator import PoseEstimator
+from kptkit.runs import load_run
+from kptkit.skeletons.schema import KeypointSchema
 
 SIDE = 200
 
@@ -43,7 +43,7 @@ def main(config: Config) -> None:
     faces = []
     for name, persons in (("learned", data.train), ("held out", data.held_out)):
         faces += judged(name, estimator, persons)
-    write_image(config.out, visualize.contact_sheet(faces, columns=7, cell_wh=(SIDE, SIDE)))
+    write_image(config.out, drawing.contact_sheet(faces, columns=7, cell_wh=(SIDE, SIDE)))
     print(f"written: {config.out}")
 
 
@@ -77,4 +77,4 @@ def drawn(predicted: np.ndarray, true: np.ndarray, schema: KeypointSchema) -> np
 
 
 if __name__ == "__main__":
-    commands.run(main, Config)
+    cli.run(main, Config)

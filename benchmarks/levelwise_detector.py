@@ -2,7 +2,7 @@
 
 The arithmetic is davidsandberg/facenet's form of the published detector: inclusive pixel
 coordinates from 1, areas with + 1, corners cut to whole pixels towards zero, OpenCV's area
-interpolation. It is written from that description, shares no line with `kptkit.cascade`, and only
+interpolation. It is written from that description, shares no line with `kptkit.face.cascade`, and only
 the three networks are the same.
 """
 

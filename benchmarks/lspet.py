@@ -9,9 +9,9 @@ An hour of two CPU cores. PCK is normalised by the torso (left shoulder to right
 torso is not labelled are left out of it.
 """
 
-from kptkit import commands
+from kptkit import cli
 
-commands.import_tensorflow_quietly()
+cli.import_tensorflow_quietly()
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +20,12 @@ from typing import Literal
 import tyro
 from mean_pose import mean_pose, place
 
-from kptkit.data.pose_data import DataConfig, load_held_out, load_pose_data
-from kptkit.evaluate import evaluate_pose
-from kptkit.known_skeletons import LSP_14
+from kptkit.data.pose_flags import DataConfig, load_held_out, load_pose_data
+from kptkit.evaluate.pose import evaluate_pose
 from kptkit.metrics import pck
-from kptkit.pose import PoseEstimator
-from kptkit.run import load_run
+from kptkit.pose.estimator import PoseEstimator
+from kptkit.runs import load_run
+from kptkit.skeletons.known import LSP_14
 
 
 @dataclass(frozen=True)
@@ -58,4 +58,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    commands.run(main, Config)
+    cli.run(main, Config)

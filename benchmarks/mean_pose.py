@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kptkit.data.samples import KeypointSamples
+from kptkit.samples import KeypointSamples
 
 
 def mean_pose(samples: KeypointSamples) -> np.ndarray:

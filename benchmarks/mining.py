@@ -8,9 +8,9 @@ figure is the median. Required: 4 times the crops of the usual miner. The last l
 kptkit's time goes. No miner can do without decoding the pictures, and that is the floor.
 """
 
-from kptkit import commands
+from kptkit import cli
 
-commands.import_tensorflow_quietly()
+cli.import_tensorflow_quietly()
 
 import os
 import statistics
@@ -29,14 +29,14 @@ import numpy as np
 from usual_miner import SMALLEST_FACE, UsualMiner
 
 from kptkit import images
-from kptkit.data.crop_pixels import cut_crops
-from kptkit.data.crop_writer import write_crops
-from kptkit.data.crops import divide, mine_part
-from kptkit.data.demo import write_demo_data
-from kptkit.data.mining import background_windows, face_windows, usable_faces
-from kptkit.data.pnet_mining import SIZE, PnetMiningConfig, pnet_crops
-from kptkit.data.samples import FaceSamples
-from kptkit.data.wider import read_wider
+from kptkit.data.faces.wider import read_wider
+from kptkit.data.mining.crop_pixels import cut_crops
+from kptkit.data.mining.crops import divide, mine_part
+from kptkit.data.mining.pnet import SIZE, PnetMiningConfig, pnet_crops
+from kptkit.data.mining.windows import background_windows, face_windows, usable_faces
+from kptkit.data.records.crop_writer import write_crops
+from kptkit.demo.dataset import write_demo_data
+from kptkit.samples import FaceSamples
 
 REPEATS = 5
 DEMO_IMAGES = 200

@@ -9,9 +9,9 @@ at least 1.4 times as fast as in float32, where the CPU has the instructions; th
 step, in a fresh process, at most 30 s after the start of training.
 """
 
-from kptkit import commands
+from kptkit import cli
 
-commands.import_tensorflow_quietly()
+cli.import_tensorflow_quietly()
 
 import multiprocessing
 import os
@@ -26,13 +26,13 @@ import numpy as np
 import tensorflow as tf
 from counting import count_network
 
-from kptkit import train
 from kptkit.models.hrnet import Variant
-from kptkit.recipes import PoseRecipe
-from kptkit.skeletons import COCO_17
-from kptkit.train_config import TrainOptions
-from kptkit.train_pose import build_step
-from kptkit.train_step import TrainStep
+from kptkit.recipes.pose import PoseRecipe
+from kptkit.skeletons.schema import COCO_17
+from kptkit.train import loop as train
+from kptkit.train.flags import TrainOptions
+from kptkit.train.pose import build_step
+from kptkit.train.step import TrainStep
 
 MATRIX_SIZE = 4096
 # What /proc/cpuinfo calls the instructions that multiply bfloat16.
@@ -180,4 +180,4 @@ def report(
 
 
 if __name__ == "__main__":
-    commands.run(main, Config)
+    cli.run(main, Config)

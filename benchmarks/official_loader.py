@@ -11,7 +11,7 @@ from collections import defaultdict
 import cv2
 import numpy as np
 
-from kptkit.data.samples import KeypointSamples
+from kptkit.samples import KeypointSamples
 
 SIZE_WH = (192, 256)
 HEATMAP_WH = (48, 64)

@@ -10,9 +10,9 @@ cores. Told is the largest difference of two heatmaps' pixels over the largest p
 and how many peaks are at the same pixel. The clones' model files are run, so name ones you trust.
 """
 
-from kptkit import commands
+from kptkit import cli
 
-commands.import_tensorflow_quietly()
+cli.import_tensorflow_quietly()
 
 import importlib
 import sys
@@ -24,12 +24,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from kptkit.convert.pose_names import Converted, from_hourglass, from_hrnet
 from kptkit.errors import InputError
 from kptkit.models.blocks import IMAGENET_MEAN, IMAGENET_STD
 from kptkit.models.hourglass import hourglass
 from kptkit.models.hrnet import VARIANTS, hrnet
-from kptkit.weights import assign_weights
-from kptkit.weights_pose import Converted, from_hourglass, from_hrnet
+from kptkit.weights.assign import assign_weights
 
 NUM_KEYPOINTS = 17
 WANTED = 1e-5
@@ -103,7 +103,9 @@ def compare(
     import torch
 
     rng = np.random.default_rng(0)
-    state = {n: drawn(n, x.numpy(), theirs.state_dict(), rng) for n, x in theirs.state_dict().items()}
+    state = {
+        n: drawn(n, x.numpy(), theirs.state_dict(), rng) for n, x in theirs.state_dict().items()
+    }
     theirs.load_state_dict({n: torch.from_numpy(x) for n, x in state.items()})
     assign_weights(ours, convert(state, name).arrays, name)
 
@@ -117,7 +119,9 @@ def compare(
     expected = np.moveaxis(expected, -3, -1)
     found = np.asarray(ours(pixels, training=False))
     apart = np.abs(found - expected).max() / np.abs(expected).max()
-    peaks = [x.reshape(-1, np.prod(x.shape[-3:-1]), NUM_KEYPOINTS).argmax(1) for x in (found, expected)]
+    peaks = [
+        x.reshape(-1, np.prod(x.shape[-3:-1]), NUM_KEYPOINTS).argmax(1) for x in (found, expected)
+    ]
     same = (peaks[0] == peaks[1]).mean()
     print(f"{name}: {apart:.1e} (wanted: {WANTED:.0e}), {same:.1%} of the peaks at the same pixel")
 
@@ -141,4 +145,4 @@ def drawn(
 
 
 if __name__ == "__main__":
-    commands.run(main, Config)
+    cli.run(main, Config)

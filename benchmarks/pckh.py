@@ -8,16 +8,16 @@ Scored the official way they reach PCKh@0.5 81.944, and 27.214 for @0.1, which i
 say 31.187, at 0.11.
 """
 
-from kptkit import commands
+from kptkit import cli
 
-commands.import_tensorflow_quietly()
+cli.import_tensorflow_quietly()
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import scipy.io
 
-from kptkit.data.mpii import head_sizes
+from kptkit.data.formats.mpii import head_sizes
 from kptkit.errors import InputError
 from kptkit.metrics import pck, tables
 
@@ -63,4 +63,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    commands.run(main, Config)
+    cli.run(main, Config)

@@ -9,9 +9,9 @@ over; a figure is the median of samples per second of CPU time. Required: record
 per second of wall time, which only an idle machine can tell.
 """
 
-from kptkit import commands
+from kptkit import cli
 
-commands.import_tensorflow_quietly()
+cli.import_tensorflow_quietly()
 
 import os
 import statistics
@@ -25,15 +25,15 @@ import numpy as np
 import tensorflow as tf
 from official_loader import SIZE_WH, OfficialLoader
 
-from kptkit.data.augment import HRNET_COCO
-from kptkit.data.coco import coco_samples, load_coco
-from kptkit.data.demo import write_demo_data
-from kptkit.data.ledger import SkipLedger
-from kptkit.data.pose_pipeline import training_batches
-from kptkit.data.record_writer import CutConfig, write_records
-from kptkit.data.records import RecordSource
-from kptkit.data.samples import KeypointSamples
-from kptkit.data.sources import ImageSource, SampleSource
+from kptkit.data.augment.pose import HRNET_COCO
+from kptkit.data.batches.pose import training_batches
+from kptkit.data.formats.coco import coco_samples, load_coco
+from kptkit.data.records.pose import RecordSource
+from kptkit.data.records.pose_writer import CutConfig, write_records
+from kptkit.data.records.sources import ImageSource, SampleSource
+from kptkit.data.skipped import SkipLedger
+from kptkit.demo.dataset import write_demo_data
+from kptkit.samples import KeypointSamples
 
 BATCH_SIZE = 32
 OFFICIAL_STEPS = 32

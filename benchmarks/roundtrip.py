@@ -7,9 +7,9 @@ keypoints, so what is missing to AP 1 is lost by the crop, the grid of the heatm
 Required: AP of at least 0.99 on val for unbiased targets read by DARK.
 """
 
-from kptkit import commands
+from kptkit import cli
 
-commands.import_tensorflow_quietly()
+cli.import_tensorflow_quietly()
 
 import itertools
 from collections.abc import Iterable
@@ -20,17 +20,18 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from kptkit import affine, files
-from kptkit.data.coco import coco_samples, load_coco
-from kptkit.data.pose_data import PoseSet
-from kptkit.data.sources import ImageSource
+from kptkit import files
+from kptkit.data.formats.coco import coco_samples, load_coco
+from kptkit.data.pose_flags import PoseSet
+from kptkit.data.records.sources import ImageSource
 from kptkit.encode import encode
-from kptkit.evaluate import PoseEvaluation, evaluate_pose
+from kptkit.evaluate.pose import PoseEvaluation, evaluate_pose
+from kptkit.geometry import affine
 from kptkit.metrics import oks
 from kptkit.models.hrnet import STRIDE
-from kptkit.pose import PoseEstimator, heatmaps_to_crop
-from kptkit.recipes import RECIPES, PoseRecipe
-from kptkit.skeletons import KeypointSchema
+from kptkit.pose.estimator import PoseEstimator, heatmaps_to_crop
+from kptkit.recipes.pose import RECIPES, PoseRecipe
+from kptkit.skeletons.schema import KeypointSchema
 
 SPLITS = ("val", "train")
 SIZES_WH = ((192, 256), (288, 384))
@@ -144,4 +145,4 @@ def print_worst(
 
 
 if __name__ == "__main__":
-    commands.run(main, Config)
+    cli.run(main, Config)

@@ -3,9 +3,9 @@
 python benchmarks/sizes.py --variants w18_small hg2_medium --input-size-wh 128 128
 """
 
-from kptkit import commands
+from kptkit import cli
 
-commands.import_tensorflow_quietly()
+cli.import_tensorflow_quietly()
 
 import time
 from collections.abc import Callable
@@ -16,10 +16,10 @@ import tensorflow as tf
 from counting import count_network
 
 from kptkit.models import hourglass, hrnet
-from kptkit.pose import PoseEstimator
-from kptkit.pose_network import build_model
-from kptkit.recipes import RECIPES
-from kptkit.skeletons import COCO_17
+from kptkit.network import build_model
+from kptkit.pose.estimator import PoseEstimator
+from kptkit.recipes.pose import RECIPES
+from kptkit.skeletons.schema import COCO_17
 
 
 @dataclass(frozen=True)
@@ -59,4 +59,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    commands.run(main, Config)
+    cli.run(main, Config)

@@ -7,19 +7,19 @@ what the last stack reaches on held-out scenes. Half an hour of two CPU cores wi
 that are finished are not trained again.
 """
 
-from kptkit import commands
+from kptkit import cli
 
-commands.import_tensorflow_quietly()
+cli.import_tensorflow_quietly()
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from kptkit.data.json_files import read_json
-from kptkit.recipes import RECIPES
-from kptkit.train_config import TrainConfig, TrainOptions
-from kptkit.train_pose import train_pose
+from kptkit.reading import read_json
+from kptkit.recipes.pose import RECIPES
+from kptkit.train.flags import TrainConfig, TrainOptions
+from kptkit.train.pose import train_pose
 
 WEIGHTS = {"every stack": (1.0, 1.0, 1.0, 1.0), "last stack only": (0.0, 0.0, 0.0, 1.0)}
 
@@ -58,4 +58,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    commands.run(main, Config)
+    cli.run(main, Config)

@@ -12,7 +12,7 @@ from typing import TextIO
 import cv2
 import numpy as np
 
-from kptkit.data.samples import FaceSamples
+from kptkit.samples import FaceSamples
 
 SIZE = 12
 NEGATIVES, NEAR, AROUND = 50, 5, 20

@@ -8,9 +8,9 @@ is read with --data.format 300w (68 points), wflw (98) or cofw (29). Faces that 
 keep the box around their landmarks.
 """
 
-from kptkit import commands
+from kptkit import cli
 
-commands.import_tensorflow_quietly()
+cli.import_tensorflow_quietly()
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +19,14 @@ from typing import Any, Literal
 import numpy as np
 from tqdm import tqdm
 
-from kptkit import boxes, files
-from kptkit.data.coco import coco_samples
-from kptkit.data.face_json import BOX_SOURCE
-from kptkit.data.formats import load_annotations
-from kptkit.data.samples import KeypointSamples
-from kptkit.face import FaceDetector
-from kptkit.images import read_image
+from kptkit import files
+from kptkit.data.formats.coco import coco_samples
+from kptkit.data.formats.coco_like_faces import BOX_SOURCE
+from kptkit.data.formats.index import load_annotations
+from kptkit.face.detector import FaceDetector
+from kptkit.geometry import boxes
+from kptkit.images.codec import read_image
+from kptkit.samples import KeypointSamples
 
 
 @dataclass(frozen=True)
@@ -89,4 +90,4 @@ def with_box(annotation: dict[str, Any], box_xyxy: np.ndarray | None) -> dict[st
 
 
 if __name__ == "__main__":
-    commands.run(main, Config)
+    cli.run(main, Config)

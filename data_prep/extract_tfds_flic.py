@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kptkit import commands
+from kptkit import cli
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class ExtractConfig:
 
 
 def main(config: ExtractConfig) -> None:
-    commands.import_tensorflow_quietly()
+    cli.import_tensorflow_quietly()
     from kptkit import files
 
     rows = sorted(extract(config), key=lambda row: (row["filepath"], row["torsobox"]))
@@ -42,7 +42,7 @@ def main(config: ExtractConfig) -> None:
 
 
 def extract(config: ExtractConfig) -> Iterator[dict[str, Any]]:
-    """Writes the pictures and yields the fields of `kptkit.data.flic` for each person.
+    """Writes the pictures and yields the fields of `kptkit.data.formats.flic` for each person.
 
     Raises:
         InputError: the data set does not stand there.
@@ -71,7 +71,7 @@ def write_example(example: dict[str, Any], split: str, folder: Path) -> dict[str
         InputError: the picture's name leads out of the folder, or it is no picture.
     """
     from kptkit import files, images
-    from kptkit.data.coco_faults import is_file_name
+    from kptkit.data.formats.faults import is_file_name
     from kptkit.errors import InputError
 
     name = f"{example['moviename'].decode()}-{int(example['currframe']):08d}.jpg"
@@ -95,4 +95,4 @@ def write_example(example: dict[str, Any], split: str, folder: Path) -> dict[str
 
 
 if __name__ == "__main__":
-    commands.run(main, ExtractConfig)
+    cli.run(main, ExtractConfig)

@@ -9,12 +9,12 @@ cascade. The same flags, lists and weights give the same bytes for any number of
 any moment, the same command goes on.
 """
 
-from kptkit import commands
+from kptkit import cli
 
-commands.import_tensorflow_quietly()
+cli.import_tensorflow_quietly()
 
-from kptkit.data.crop_writer import summary
-from kptkit.mine_face import HardSamplesConfig, mine_hard_samples, training_command
+from kptkit.data.records.crop_writer import summary
+from kptkit.train.mine_faces import HardSamplesConfig, mine_hard_samples, training_command
 
 
 def main(config: HardSamplesConfig) -> None:
@@ -25,4 +25,4 @@ def main(config: HardSamplesConfig) -> None:
 
 
 if __name__ == "__main__":
-    commands.run(main, HardSamplesConfig)
+    cli.run(main, HardSamplesConfig)

@@ -9,18 +9,18 @@ lists give the same bytes for any number of workers. Stopped at any moment, the 
 on.
 """
 
-from kptkit import commands
+from kptkit import cli
 
 if __name__ == "__main__":
     # Only here: the processes that mine import this file too, and need nothing of it.
-    commands.import_tensorflow_quietly()
+    cli.import_tensorflow_quietly()
 
-    from kptkit.data.crop_writer import summary
-    from kptkit.mine_face import PnetSamplesConfig, mine_pnet_samples, training_command
+    from kptkit.data.records.crop_writer import summary
+    from kptkit.train.mine_faces import PnetSamplesConfig, mine_pnet_samples, training_command
 
     def main(config: PnetSamplesConfig) -> None:
         """Mines, and says what came of it."""
         print(f"{config.out}: {summary(mine_pnet_samples(config))}")
         print(f"next: {training_command('pnet', config.out, config.lists)}")
 
-    commands.run(main, PnetSamplesConfig)
+    cli.run(main, PnetSamplesConfig)

@@ -12,9 +12,9 @@ gen_hard_samples.py take as --annotations and --landmarks:
 A network that learns from such labels learns the detector's mistakes, too: say so in its card.
 """
 
-from kptkit import commands
+from kptkit import cli
 
-commands.import_tensorflow_quietly()
+cli.import_tensorflow_quietly()
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from kptkit.errors import InputError
-from kptkit.face import FaceDetector, FacePrediction
+from kptkit.face.detector import FaceDetector, FacePrediction
 from kptkit.files import publish_file
-from kptkit.images import ImageError
+from kptkit.images.codec import ImageError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
@@ -116,4 +116,4 @@ def landmark_lines(name: str, faces: FacePrediction, sure: list[bool]) -> Iterat
 
 
 if __name__ == "__main__":
-    commands.run(main, Config)
+    cli.run(main, Config)

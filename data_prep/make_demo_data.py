@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from kptkit import commands
+from kptkit import cli
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class DemoDataConfig:
 
 
 def main(config: DemoDataConfig) -> None:
-    from kptkit.data.demo import write_demo_data
+    from kptkit.demo.dataset import write_demo_data
 
     folder = write_demo_data(
         config.out, config.train_images, config.val_images, config.seed, config.workers
@@ -50,8 +50,10 @@ def write_preview(folder: Path, num_scenes: int = 8) -> None:
     """Writes preview.jpg: the first training scenes, bare and with boxes and skeletons."""
     import numpy as np
 
-    from kptkit import boxes, images, visualize
-    from kptkit.skeletons import COCO_17
+    from kptkit import images
+    from kptkit.geometry import boxes
+    from kptkit.images import drawing
+    from kptkit.skeletons.schema import COCO_17
 
     content = json.loads((folder / "annotations/person_keypoints_train.json").read_text())
     pictures = []
@@ -60,12 +62,12 @@ def write_preview(folder: Path, num_scenes: int = 8) -> None:
         found = [a["bbox"] for a in people] + [a["face_box"] for a in people if "face_box" in a]
         keypoints = np.array([a["keypoints"] for a in people]).reshape(-1, 17, 3)
         picture = images.read_image(folder / "images" / entry["file_name"])
-        drawn = visualize.draw_skeleton(picture, keypoints, COCO_17)
-        pictures += [picture, visualize.draw_boxes(drawn, boxes.from_xywh(np.array(found)))]
+        drawn = drawing.draw_skeleton(picture, keypoints, COCO_17)
+        pictures += [picture, drawing.draw_boxes(drawn, boxes.from_xywh(np.array(found)))]
     if pictures:
-        sheet = visualize.contact_sheet(pictures, columns=4, cell_wh=(400, 320))
+        sheet = drawing.contact_sheet(pictures, columns=4, cell_wh=(400, 320))
         images.write_image(folder / "preview.jpg", sheet)
 
 
 if __name__ == "__main__":
-    commands.run(main, DemoDataConfig)
+    cli.run(main, DemoDataConfig)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from kptkit import commands
-from kptkit.data.augment import AugmentConfig
-from kptkit.data.formats import Format
+from kptkit import cli
+from kptkit.data.augment.pose import AugmentConfig
+from kptkit.data.formats.index import Format
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ class RecordsConfig:
 
 
 def main(config: RecordsConfig) -> None:
-    commands.import_tensorflow_quietly()
+    cli.import_tensorflow_quietly()
     from kptkit import files
-    from kptkit.data.annotation_file import own_part
-    from kptkit.data.coco import coco_samples
-    from kptkit.data.formats import load_annotations
-    from kptkit.data.record_writer import CutConfig, write_records
-    from kptkit.data.records import RecordSource
+    from kptkit.data.formats.coco import coco_samples
+    from kptkit.data.formats.document import own_part
+    from kptkit.data.formats.index import load_annotations
+    from kptkit.data.records.pose import RecordSource
+    from kptkit.data.records.pose_writer import CutConfig, write_records
 
     file = load_annotations(
         config.annotations, config.format, config.images, config.category, config.orientation
@@ -80,4 +80,4 @@ def main(config: RecordsConfig) -> None:
 
 
 if __name__ == "__main__":
-    commands.run(main, RecordsConfig)
+    cli.run(main, RecordsConfig)

@@ -14,9 +14,9 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
-from kptkit import affine
 from kptkit.encode import Target, encode, heatmap_sigma
 from kptkit.errors import InputError
+from kptkit.geometry import affine
 
 HeatmapLossName = Literal["mse", "ohkm", "cross_entropy"]
 Tensor = Any
@@ -102,7 +102,7 @@ class HeatmapLoss(keras.losses.Loss):
         size_wh: the crop's width and height in pixels.
         function: which of the functions above.
         target: see `kptkit.encode.encode`.
-        convention: how crop px become heatmap px, see `kptkit.affine`.
+        convention: how crop px become heatmap px, see `kptkit.geometry.affine`.
         sigma: standard deviation of the Gaussians in heatmap px; none: by the heatmaps' size.
         stack_weights: what each stack's loss counts; none: 1 each.
     """

@@ -19,13 +19,15 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from kptkit import boxes, commands, images, visualize
-from kptkit.data.annotation_file import AnnotationFile, picture_sizes, stop_at
-from kptkit.data.coco import coco_samples, is_inside
-from kptkit.data.coco_faults import Fault
-from kptkit.data.formats import Format, inspect_annotations
-from kptkit.data.samples import KeypointSamples
+from kptkit import cli, images
+from kptkit.data.formats.coco import coco_samples, is_inside
+from kptkit.data.formats.document import AnnotationFile, picture_sizes, stop_at
+from kptkit.data.formats.faults import Fault
+from kptkit.data.formats.index import Format, inspect_annotations
 from kptkit.errors import InputError
+from kptkit.geometry import boxes
+from kptkit.images import drawing
+from kptkit.samples import KeypointSamples
 
 # COCO's small, medium and large, and finer steps: square roots of areas in pixels.
 _SIZE_STEPS = (0, 16, 32, 64, 96, 192, 384)
@@ -168,16 +170,16 @@ def draw_sheet(samples: KeypointSamples, path: Path) -> None:
             image = images.read_image(samples.image_paths[number], samples.orientation)
         except images.ImageError:
             continue  # listed among the pictures' faults
-        drawn = visualize.draw_skeleton(image, samples.keypoints[index][None], samples.schema)
+        drawn = drawing.draw_skeleton(image, samples.keypoints[index][None], samples.schema)
         left, top, right, bottom = samples.boxes_xyxy[index]
         margin = 0.15 * max(right - left, bottom - top)
         low_x, low_y = max(0, int(left - margin)), max(0, int(top - margin))
         pictures.append(drawn[low_y : int(bottom + margin) + 1, low_x : int(right + margin) + 1])
         captions.append(f"id {samples.sample_ids[index]}")
     if pictures:
-        images.write_image(path, visualize.contact_sheet(pictures, 8, (192, 256), captions))
+        images.write_image(path, drawing.contact_sheet(pictures, 8, (192, 256), captions))
         print(f"{path}: {len(pictures)} persons to look at; do the sides have their colours?")
 
 
 if __name__ == "__main__":
-    commands.run(main, CheckConfig)
+    cli.run(main, CheckConfig)

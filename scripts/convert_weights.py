@@ -24,9 +24,9 @@ prefixes, such as PNet-18) may be given: P, R, O.
 All but the last read PyTorch's files: pip install -e ".[weights]".
 """
 
-from kptkit import commands
+from kptkit import cli
 
-commands.import_tensorflow_quietly()
+cli.import_tensorflow_quietly()
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,17 +36,17 @@ import numpy as np
 import tensorflow as tf
 import tyro
 
-from kptkit.cascade_weights import ORIGINAL, load_cascade, save_cascade, stage_model
-from kptkit.convert import convert_features, convert_pose, origin_of, source_files
-from kptkit.data.coco import load_coco
+from kptkit.convert.mtcnn_names import from_aittsmd, from_facenet_pytorch
+from kptkit.convert.pose import convert_features, convert_pose, origin_of, source_files
+from kptkit.convert.torch_files import read_torch
+from kptkit.data.formats.coco import load_coco
 from kptkit.errors import InputError
-from kptkit.known_weights import KNOWN, cached_path, known
 from kptkit.models.mtcnn import STAGES, Stage
-from kptkit.recipes import RECIPES, PoseRecipe
-from kptkit.skeletons import COCO_17, KeypointSchema
-from kptkit.train_config import check_name
-from kptkit.weights_mtcnn import from_aittsmd, from_facenet_pytorch
-from kptkit.weights_torch import read_torch
+from kptkit.recipes.pose import RECIPES, PoseRecipe
+from kptkit.skeletons.schema import COCO_17, KeypointSchema
+from kptkit.train.flags import check_name
+from kptkit.weights.cascade import ORIGINAL, load_cascade, save_cascade, stage_model
+from kptkit.weights.known import KNOWN, cached_path, known
 
 CHECKPOINTS: dict[Stage, str] = {"pnet": "PNet", "rnet": "RNet", "onet": "ONet"}
 # Networks of one's own that are read, beside the names of known weights.
@@ -194,4 +194,4 @@ def _prefix(folder: Path, network: str) -> Path:
 
 
 if __name__ == "__main__":
-    commands.run(main, Config)
+    cli.run(main, Config)

@@ -16,9 +16,9 @@ prints AP, recall and landmark errors of the packaged face detector or of other 
 much two of them differ; without data, on the demo set. Writes metrics.json into runs/evaluate.
 """
 
-from kptkit import commands
+from kptkit import cli
 
-commands.import_tensorflow_quietly()
+cli.import_tensorflow_quietly()
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -28,18 +28,18 @@ import numpy as np
 import tyro
 
 from kptkit import files
-from kptkit.data.coco import detection_samples, load_coco
-from kptkit.data.pose_data import DataConfig, PoseSet, load_held_out
-from kptkit.data.sources import ImageSource
+from kptkit.data.formats.coco import detection_samples, load_coco
+from kptkit.data.pose_flags import DataConfig, PoseSet, load_held_out
+from kptkit.data.records.sources import ImageSource
 from kptkit.decode import Alignment, Method
 from kptkit.errors import InputError
-from kptkit.evaluate import PoseEvaluation, evaluate_pose
-from kptkit.judge_face import JudgeConfig, judge_face
+from kptkit.evaluate.face_report import JudgeConfig, judge_face
+from kptkit.evaluate.pose import PoseEvaluation, evaluate_pose
 from kptkit.metrics import oks, protocols
-from kptkit.pose import PoseEstimator
-from kptkit.run import PoseRun
-from kptkit.weights import open_run
-from kptkit.weights_card import WeightsRun
+from kptkit.pose.estimator import PoseEstimator
+from kptkit.runs import PoseRun
+from kptkit.weights.assign import open_run
+from kptkit.weights.card import WeightsRun
 
 
 @dataclass(frozen=True)
@@ -157,4 +157,4 @@ def report(evaluation: PoseEvaluation, truth: dict) -> None:
 
 
 if __name__ == "__main__":
-    commands.run_task({"pose": (main, Config), "face": (judge_face, JudgeConfig)})
+    cli.run_task({"pose": (main, Config), "face": (judge_face, JudgeConfig)})

@@ -16,9 +16,9 @@ writes RUN/export-litert-float16/<version>/pose.tflite, from crops to keypoints 
 `--task face`, P-Net, R-Net and O-Net. `--format onnx` needs `pip install 'kptkit[onnx]'`.
 """
 
-from kptkit import commands
+from kptkit import cli
 
-commands.import_tensorflow_quietly()
+cli.import_tensorflow_quietly()
 
 import json
 from dataclasses import dataclass
@@ -27,13 +27,13 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from kptkit.cascade import CascadeConfig
 from kptkit.errors import InputError
-from kptkit.export import SERVER_FILES, export_face, export_pose
-from kptkit.export_portable import export_portable_face, export_portable_pose
-from kptkit.portable import Target
-from kptkit.serving_files import docker_run
-from kptkit.versions import MANIFEST
+from kptkit.export.portable_networks import Target
+from kptkit.export.pose import SERVER_FILES, export_face, export_pose
+from kptkit.export.runtimes import export_portable_face, export_portable_pose
+from kptkit.export.server_files import docker_run
+from kptkit.export.version_folders import MANIFEST
+from kptkit.face.cascade import CascadeConfig
 
 
 @dataclass(frozen=True)
@@ -167,4 +167,4 @@ def _shapes(tensors: dict[str, dict]) -> str:
 
 
 if __name__ == "__main__":
-    commands.run_task({"pose": (pose, PoseConfig), "face": (face, FaceConfig)})
+    cli.run_task({"pose": (pose, PoseConfig), "face": (face, FaceConfig)})

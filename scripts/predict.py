@@ -13,9 +13,9 @@ finds faces with their scores and five landmarks, by the weights that the packag
 PHOTO.jpg with faces and faces.json to --out.
 """
 
-from kptkit import commands
+from kptkit import cli
 
-commands.import_tensorflow_quietly()
+cli.import_tensorflow_quietly()
 
 import os
 from collections.abc import Callable, Sequence
@@ -27,14 +27,16 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from kptkit import boxes, files, visualize
-from kptkit.data.coco_faults import is_numbers
-from kptkit.data.json_files import read_json
+from kptkit import files
+from kptkit.data.formats.faults import is_numbers
 from kptkit.errors import InputError
-from kptkit.face import FaceDetector
-from kptkit.images import printable, read_image, write_image
+from kptkit.face.detector import FaceDetector
+from kptkit.geometry import boxes
+from kptkit.images import drawing
+from kptkit.images.codec import printable, read_image, write_image
 from kptkit.metrics.oks import coco_results
-from kptkit.pose import PoseEstimator
+from kptkit.pose.estimator import PoseEstimator
+from kptkit.reading import read_json
 
 Task = Literal["pose", "face"]
 # From the number, path and pixels of a picture to its drawing and what was found, for json.
@@ -95,9 +97,9 @@ def main(config: Config) -> None:
         if config.boxes:
             boxes_xyxy = by_name.get(os.path.basename(path), np.zeros((0, 4)))
         persons = estimator.predict(image, boxes_xyxy)
-        drawn = visualize.draw_skeleton(image, persons.keypoints, estimator.schema)
+        drawn = drawing.draw_skeleton(image, persons.keypoints, estimator.schema)
         if boxes_xyxy is not None:
-            drawn = visualize.draw_boxes(drawn, persons.boxes_xyxy)
+            drawn = drawing.draw_boxes(drawn, persons.boxes_xyxy)
         numbers = [number] * len(persons.scores)
         return drawn, coco_results(numbers, 1, persons.keypoints, persons.scores)
 
@@ -113,7 +115,7 @@ def main_face(config: FaceConfig) -> None:
 
     def look(number: int, _: str, image: np.ndarray) -> tuple[np.ndarray, list[dict[str, Any]]]:
         faces = detector.detect(image)
-        drawn = visualize.draw_faces(image, faces.boxes_xyxy, faces.scores, faces.landmarks)
+        drawn = drawing.draw_faces(image, faces.boxes_xyxy, faces.scores, faces.landmarks)
         rows = zip(boxes.to_xywh(faces.boxes_xyxy), faces.scores, faces.landmarks, strict=True)
         return drawn, [
             {
@@ -191,4 +193,4 @@ def boxes_by_name(path: Path) -> dict[str, np.ndarray]:
 
 
 if __name__ == "__main__":
-    commands.run_task({"pose": (main, Config), "face": (main_face, FaceConfig)})
+    cli.run_task({"pose": (main, Config), "face": (main_face, FaceConfig)})

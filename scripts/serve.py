@@ -6,9 +6,9 @@ makes serving/ with models.config, batching.config, monitoring.config and compos
 are there already stay as they are. docs/serving.md says what is in them.
 """
 
-from kptkit import commands
+from kptkit import cli
 
-commands.quieten()
+cli.quieten()
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,8 @@ from pathlib import Path
 import tyro
 
 from kptkit.errors import InputError
-from kptkit.serving_files import docker_run, write_server_files
-from kptkit.versions import versions
+from kptkit.export.server_files import docker_run, write_server_files
+from kptkit.export.version_folders import versions
 
 
 @dataclass(frozen=True)
@@ -51,4 +51,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    commands.run(main, Config)
+    cli.run(main, Config)

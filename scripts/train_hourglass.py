@@ -12,13 +12,13 @@ Everything else is as in train_hrnet.py.
 
 from functools import partial
 
-from kptkit import commands
+from kptkit import cli
 
-commands.import_tensorflow_quietly()
+cli.import_tensorflow_quietly()
 
-from kptkit.train_config import TrainConfig, default_config
-from kptkit.train_pose import train_pose
+from kptkit.train.flags import TrainConfig, default_config
+from kptkit.train.pose import train_pose
 
 if __name__ == "__main__":
     defaults = partial(default_config, demo="hg-demo", own_data="hg-finetune")
-    commands.run(train_pose, TrainConfig, defaults)
+    cli.run(train_pose, TrainConfig, defaults)

@@ -10,12 +10,12 @@ uses the fine-tuning recipe (--recipe NAME for another; --help lists every const
 is all that evaluate.py, predict.py and export.py need; the same command goes on after a stop.
 """
 
-from kptkit import commands
+from kptkit import cli
 
-commands.import_tensorflow_quietly()
+cli.import_tensorflow_quietly()
 
-from kptkit.train_config import TrainConfig, default_config
-from kptkit.train_pose import train_pose
+from kptkit.train.flags import TrainConfig, default_config
+from kptkit.train.pose import train_pose
 
 if __name__ == "__main__":
-    commands.run(train_pose, TrainConfig, default_config)
+    cli.run(train_pose, TrainConfig, default_config)

@@ -17,13 +17,13 @@ uses the recipe for real data (--recipe NAME for another; --help lists every con
 original fine-tunes the published weights. The same command goes on after a stop.
 """
 
-from kptkit import commands
+from kptkit import cli
 
 if __name__ == "__main__":
     # Only here: the processes that mine import this file too, and need nothing of it.
-    commands.import_tensorflow_quietly()
+    cli.import_tensorflow_quietly()
 
-    from kptkit.train_config import FaceTrainConfig, default_face_config
-    from kptkit.train_face import train_face
+    from kptkit.train.face import train_face
+    from kptkit.train.flags import FaceTrainConfig, default_face_config
 
-    commands.run(train_face, FaceTrainConfig, default_face_config)
+    cli.run(train_face, FaceTrainConfig, default_face_config)

@@ -51,9 +51,9 @@ def crop_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
     Three pictures a part; `of_part(number)` gives the numbers of negatives, positives, parts and
     landmark crops of each of its pictures.
     """
-    from kptkit.data.crop_writer import write_crops
-    from kptkit.data.crops import CropKind, Crops, FacePart, ImageCrops
-    from kptkit.data.samples import FaceSamples
+    from kptkit.data.mining.crops import CropKind, Crops, FacePart, ImageCrops
+    from kptkit.data.records.crop_writer import write_crops
+    from kptkit.samples import FaceSamples
 
     kinds_in_order = (CropKind.NEGATIVE, CropKind.POSITIVE, CropKind.PART, CropKind.LANDMARK)
     sizes = {"pnet": 12, "rnet": 24, "onet": 48}
@@ -101,8 +101,8 @@ def cascade_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     Its boxes stay near the windows that it looks at.
     """
-    from kptkit.cascade_weights import save_cascade
     from kptkit.models.mtcnn import STAGES, mtcnn
+    from kptkit.weights.cascade import save_cascade
 
     rng = np.random.default_rng(1)
     models = {stage: mtcnn(stage) for stage in STAGES}

@@ -12,12 +12,12 @@ import keras
 import numpy as np
 import pytest
 
-from kptkit.cascade_weights import load_cascade
 from kptkit.errors import InputError
-from kptkit.export import export_face, export_pose
+from kptkit.export.pose import export_face, export_pose
 from kptkit.foreign_files import refuse_foreign
-from kptkit.pose import PoseEstimator
-from kptkit.weights import load_arrays, save_arrays
+from kptkit.pose.estimator import PoseEstimator
+from kptkit.weights.assign import load_arrays, save_arrays
+from kptkit.weights.cascade import load_cascade
 
 
 class Evil:

@@ -30,7 +30,7 @@ def crop_metrics(true: dict[str, np.ndarray], predicted: dict[str, np.ndarray]) 
     """What a network says of N crops against the truth; NaN where no crop can tell.
 
     Args:
-        true: a batch of `kptkit.data.face_pipeline`, as arrays of any length.
+        true: a batch of `kptkit.data.batches.face`, as arrays of any length.
         predicted: `logits` (N, 2), `box` (N, 4) and, unless the network finds none, `landmark`
             (N, 10).
 

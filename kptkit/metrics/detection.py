@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kptkit import boxes
-from kptkit.data.samples import FaceSamples
 from kptkit.errors import InputError
+from kptkit.geometry import boxes
+from kptkit.samples import FaceSamples
 
 # The steps at which WIDER FACE's code cuts the scores.
 WIDER_THRESHOLDS = 1000

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.integrate import simpson
 
-from kptkit import boxes
+from kptkit.geometry import boxes
 from kptkit.metrics.distances import normalised_distances
 
 # The outer corners of the two eyes, by the number of points: COFW, 300W, WFLW.

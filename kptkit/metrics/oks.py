@@ -181,7 +181,7 @@ def evaluate_oks(
 
     Args:
         ground_truth: a COCO dictionary in which every annotation has its area, iscrowd and
-            num_keypoints, as `kptkit.data.coco` reads it. It is not changed.
+            num_keypoints, as `kptkit.data.formats.coco` reads it. It is not changed.
         results: what `coco_results` gives; other keys than its four are not looked at.
         oks_sigmas: K of them, one for each keypoint.
 

@@ -4,7 +4,7 @@ Distances are Euclidean, in pixels of the picture. A keypoint counts where the t
 hidden or not, and its person's length is known. A number means nothing without its length:
 
 - head (PCKh; Andriluka et al. 2014): 0.6 of the diagonal of MPII's head box, as
-  `kptkit.data.mpii.head_sizes` gives it.
+  `kptkit.data.formats.mpii.head_sizes` gives it.
 - torso (Sapp and Taskar 2013): from a shoulder to the opposite hip, the usual one for PCK@0.2 on
   FLIC, LSP and LSP-extended. LSP: the person's left shoulder to the right hip (the reference joints
   of bearpaw/eval_pose). FLIC: right shoulder to left hip in person-centric labels, which are the

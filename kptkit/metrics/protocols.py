@@ -15,7 +15,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kptkit.data.samples import KeypointSamples, Protocol
 from kptkit.errors import InputError
 from kptkit.metrics import tables
 from kptkit.metrics.distances import normalised_distances
@@ -38,7 +37,8 @@ from kptkit.metrics.pck import (
     pck,
     torso_sizes,
 )
-from kptkit.skeletons import KeypointSchema
+from kptkit.samples import KeypointSamples, Protocol
+from kptkit.skeletons.schema import KeypointSchema
 
 TORSO_THRESHOLDS = (0.2, 0.1)
 FAILURE_THRESHOLDS = (0.08, 0.1)

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kptkit import boxes, images
-from kptkit.data.samples import FaceSamples
+from kptkit import images
+from kptkit.geometry import boxes
+from kptkit.samples import FaceSamples
 
 FILE = Path(__file__).parents[2] / "benchmarks" / "usual_miner.py"
 

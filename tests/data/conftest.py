@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from kptkit import images
-from kptkit.data.samples import FaceSamples, KeypointSamples
-from kptkit.skeletons import COCO_17
+from kptkit.samples import FaceSamples, KeypointSamples
+from kptkit.skeletons.schema import COCO_17
 
 NUM_IMAGES, NUM_PERSONS = 4, 11
 IMAGE_WH = (200, 150)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from kptkit.data.samples import FaceSamples
 from kptkit.errors import InputError
 from kptkit.metrics.detection import (
     FoundFaces,
@@ -13,6 +12,7 @@ from kptkit.metrics.detection import (
     judge,
     recall_at,
 )
+from kptkit.samples import FaceSamples
 
 FACE = [10, 10, 30, 40]
 

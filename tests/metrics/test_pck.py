@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from kptkit.data.mpii import head_sizes
+from kptkit.data.formats.mpii import head_sizes
 from kptkit.errors import InputError
 from kptkit.metrics import pck as judge
 

@@ -7,10 +7,10 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from kptkit.data.samples import KeypointSamples, Protocol
 from kptkit.errors import InputError
 from kptkit.metrics import protocols
-from kptkit.skeletons import COCO_17, KeypointSchema
+from kptkit.samples import KeypointSamples, Protocol
+from kptkit.skeletons.schema import COCO_17, KeypointSchema
 
 BODY = ("left_shoulder", "right_hip", "Pelvis", "thorax", "left_wrist", "head_top")
 PROTOCOLS = get_args(Protocol)

@@ -52,7 +52,7 @@ class Workplace:
 @pytest.fixture(scope="session")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """Trained by a process of its own, from the folder it stands in; tests leave it as it is."""
-    from kptkit.data.demo import write_demo_data
+    from kptkit.demo.dataset import write_demo_data
 
     folder = tmp_path_factory.mktemp("workplace")
     write_demo_data(folder / "demo", train_images=12, val_images=4)

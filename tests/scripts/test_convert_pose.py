@@ -12,17 +12,17 @@ from functools import partial
 
 import numpy as np
 import pytest
-from torch_states import state_of_model
+from support.torch_states import state_of_model
 
-from kptkit import known_weights, weights
-from kptkit.images import read_image
-from kptkit.known_weights import KnownFile, KnownWeights, cached_path
+from kptkit.convert.pose_names import from_hrnet
+from kptkit.images.codec import read_image
 from kptkit.models.hrnet import hrnet
-from kptkit.pose import PoseEstimator
-from kptkit.recipes import RECIPES
-from kptkit.skeletons import COCO_17
-from kptkit.weights_card import Origin, WeightsCard
-from kptkit.weights_pose import from_hrnet
+from kptkit.pose.estimator import PoseEstimator
+from kptkit.recipes.pose import RECIPES
+from kptkit.skeletons.schema import COCO_17
+from kptkit.weights import assign, known
+from kptkit.weights.card import Origin, WeightsCard
+from kptkit.weights.known import KnownFile, KnownWeights, cached_path
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -40,7 +40,7 @@ RECIPE = replace(
 def model():
     """The network with the weights that are published."""
     model = hrnet(17, "demo", (64, 64))
-    weights.assign_weights(model, from_hrnet(state_of_model(model), "").arrays, "")
+    assign.assign_weights(model, from_hrnet(state_of_model(model), "").arrays, "")
     return model
 
 
@@ -68,7 +68,7 @@ def publish(monkeypatch):
             recipe,
             recipe and COCO_17,
         )
-        monkeypatch.setitem(known_weights.KNOWN, name, row)
+        monkeypatch.setitem(known.KNOWN, name, row)
 
     return add
 
@@ -89,11 +89,11 @@ def server(checkpoint):
 
 def in_cache(name, model, recipe=RECIPE):
     """Puts converted weights where a name is looked for, without PyTorch."""
-    arrays = weights.model_arrays(model)
+    arrays = assign.model_arrays(model)
     if recipe is None:
         arrays = {n: x for n, x in arrays.items() if not n.startswith("final_layer/")}
     card = WeightsCard(model.name, Origin("a.pth"), recipe, recipe and COCO_17)
-    weights.publish_arrays(cached_path(name), arrays, card)
+    assign.publish_arrays(cached_path(name), arrays, card)
 
 
 def test_from_a_server_to_predictions(
@@ -141,7 +141,7 @@ def test_a_file_that_one_has(run_script, checkpoint, publish, cache, tmp_path):
     assert "demo-net.pth has no direct address" in error
     done = run_script("convert_weights.py", "--from", "test-demo", checkpoint)
     assert done.code == 0, done
-    run = weights.open_run("test-demo")
+    run = assign.open_run("test-demo")
     digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     said = Origin("demo-net.pth", digest, "AP 12.3", "Somebody 2020", "MIT")
     assert (run.recipe, run.schema, run.card.origin) == (RECIPE, COCO_17, said)
@@ -157,7 +157,7 @@ def test_a_checkpoint_of_ones_own(run_script, checkpoint, tmp_path):
     flags = ("--from", "hrnet", checkpoint, "--out", out)
     done = run_script("convert_weights.py", *flags, "--recipe", "demo")
     assert done.code == 0, done
-    assert weights.open_run(out).recipe == RECIPES["demo"]
+    assert assign.open_run(out).recipe == RECIPES["demo"]
     for recipe, message in [
         ("w32-256x192", "demo-net.pth: 16 channels; expected an HRNet of 32, w32"),
         ("mpii-w32-256x256", "16 channels"),
@@ -178,7 +178,7 @@ def test_other_keypoints_are_named_by_a_file(run_script, workplace, checkpoint, 
     labels.write_text(json.dumps(content))
     done = run_script("convert_weights.py", *flags, "--keypoints", labels)
     assert done.code == 0, done
-    assert weights.open_run(tmp_path / "a.npz").schema.names[0] == "snout"
+    assert assign.open_run(tmp_path / "a.npz").schema.names[0] == "snout"
 
 
 def test_three_maps_a_keypoint_are_refused_by_name(run_script, workplace, checkpoint, tmp_path):
@@ -198,7 +198,7 @@ def test_three_maps_a_keypoint_are_refused_by_name(run_script, workplace, checkp
 def test_the_list_of_names(run_script):
     done = run_script("convert_weights.py", "--from", "list")
     assert done.code == 0, done
-    for name in known_weights.KNOWN:
+    for name in known.KNOWN:
         assert f"\n{name}: " in "\n" + done.out
     assert "https://" in done.out
     error = run_script("convert_weights.py", "--from", "coco-w32-256x193").error

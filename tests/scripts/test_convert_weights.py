@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from mtcnn_sources import (
+from support.mtcnn_sources import (
     published,
     published_state,
     published_variables,
@@ -14,10 +14,10 @@ from mtcnn_sources import (
     random_variables,
 )
 
-from kptkit.cascade_weights import load_cascade, stage_model
+from kptkit.convert.mtcnn_names import from_aittsmd, from_facenet_pytorch
 from kptkit.models.mtcnn import STAGES
-from kptkit.weights import model_arrays
-from kptkit.weights_mtcnn import from_aittsmd, from_facenet_pytorch
+from kptkit.weights.assign import model_arrays
+from kptkit.weights.cascade import load_cascade, stage_model
 
 PREFIXES = {
     "pnet": "PNet_landmark/PNet-18",

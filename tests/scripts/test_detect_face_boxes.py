@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kptkit import boxes
-from kptkit.data.formats import load_annotations
-from kptkit.face import FaceDetector
-from kptkit.images import write_image
+from kptkit.data.formats.index import load_annotations
+from kptkit.face.detector import FaceDetector
+from kptkit.geometry import boxes
+from kptkit.images.codec import write_image
 
 SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "data_prep/detect_face_boxes.py"))
 

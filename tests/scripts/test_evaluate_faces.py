@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kptkit import files, images, judge_face
-from kptkit.cascade_weights import save_cascade
-from kptkit.data.face_lists import FaceLists, load_faces
-from kptkit.face import FacePrediction
+from kptkit import files, images
+from kptkit.data.faces.flags import FaceLists, load_faces
+from kptkit.evaluate import face_report
+from kptkit.face.detector import FacePrediction
 from kptkit.models.mtcnn import STAGES, mtcnn
+from kptkit.weights.cascade import save_cascade
 
 NAMES = ("wider_face_val_bbx_gt", "face_landmarks_val")
 BOXES, POINTS = (f"demo/annotations/{n}.txt" for n in NAMES)
@@ -49,8 +50,8 @@ def knowing(run_script, monkeypatch):
             points = np.nan_to_num(samples.landmarks[own])
             return FacePrediction(samples.boxes_xyxy[own], scores, points)
 
-    monkeypatch.setattr(judge_face, "FaceDetector", Knowing)
-    monkeypatch.setattr(judge_face, "demo_lists", lambda split: {"val": demo}[split])
+    monkeypatch.setattr(face_report, "FaceDetector", Knowing)
+    monkeypatch.setattr(face_report, "demo_lists", lambda split: {"val": demo}[split])
     return samples
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from mat_structs import mat_bytes, struct_array
+from support.mat_structs import mat_bytes, struct_array
 
 from kptkit import images
-from kptkit.data.annotation_file import own_part
-from kptkit.data.coco import coco_samples
-from kptkit.data.flic import PLACES
-from kptkit.data.formats import load_annotations
+from kptkit.data.formats.coco import coco_samples
+from kptkit.data.formats.document import own_part
+from kptkit.data.formats.flic import PLACES
+from kptkit.data.formats.index import load_annotations
 from kptkit.errors import InputError
 
 SCRIPT = Path(__file__).parents[2] / "data_prep/extract_tfds_flic.py"

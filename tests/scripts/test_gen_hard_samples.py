@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kptkit.data.crop_records import CropRecords
-from kptkit.data.demo import write_demo_data
+from kptkit.data.records.crops import CropRecords
+from kptkit.demo.dataset import write_demo_data
 
 SCRIPT = Path(__file__).parents[2] / "data_prep/gen_hard_samples.py"
 

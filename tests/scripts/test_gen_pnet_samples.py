@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kptkit.data.crop_records import CropRecords
-from kptkit.data.crops import CropKind
-from kptkit.data.demo import write_demo_data
+from kptkit.data.mining.crops import CropKind
+from kptkit.data.records.crops import CropRecords
+from kptkit.demo.dataset import write_demo_data
 
 SCRIPT = Path(__file__).parents[2] / "data_prep/gen_pnet_samples.py"
 

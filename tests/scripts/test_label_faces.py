@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kptkit.data.face_points import read_face_points
-from kptkit.data.wider import read_wider
-from kptkit.face import FacePrediction
+from kptkit.data.faces.five_points import read_face_points
+from kptkit.data.faces.wider import read_wider
+from kptkit.face.detector import FacePrediction
 
 SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "data_prep/label_faces.py"))
 SURE = np.array([True, False, True])

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from kptkit import images
-from kptkit.cascade_weights import save_cascade
-from kptkit.face import FacePrediction
+from kptkit.face.detector import FacePrediction
 from kptkit.models.mtcnn import STAGES, mtcnn
+from kptkit.weights.cascade import save_cascade
 
 PHOTO = "demo/images/val/000001.jpg"
 BOX = np.array([20.0, 30, 80, 100])

@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from kptkit.pose import PoseEstimator
-from kptkit.run import load_run
+from kptkit.pose.estimator import PoseEstimator
+from kptkit.runs import load_run
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from kptkit import files, images
-from kptkit.recipes import RECIPES
-from kptkit.run import load_run
+from kptkit.recipes.pose import RECIPES
+from kptkit.runs import load_run
 
 NAMES = ["nose", "hat", "hand", "knee", "foot"]
 

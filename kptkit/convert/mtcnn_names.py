@@ -1,0 +1,135 @@
+"""Other projects' MTCNN weights as those of `kptkit.models.mtcnn`: arithmetic on named arrays.
+
+One network definition serves all: every difference in what a source's networks are given, how they
+compute and what they answer is turned into weights here, so that the outputs are the same numbers.
+
+Landmarks: the published networks learnt (p - corner) / side, without the half pixel from the centre
+of a pixel to its edge that `kptkit.geometry.face_windows` adds. That is left as it is: half a pixel of the
+picture is another share of every window, which no weight could add.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from kptkit.errors import InputError
+from kptkit.models.mtcnn import Stage
+
+Arrays = dict[str, np.ndarray]
+
+# What the sources call the layers behind the convolutions.
+_FACENET_PYTORCH: dict[Stage, dict[str, str]] = {
+    "pnet": {"conv4_1": "logits", "conv4_2": "box"},
+    "rnet": {"dense4": "fc", "prelu4": "prelu_fc", "dense5_1": "logits", "dense5_2": "box"},
+    "onet": {
+        "dense5": "fc",
+        "prelu5": "prelu_fc",
+        "dense6_1": "logits",
+        "dense6_2": "box",
+        "dense6_3": "landmark",
+    },
+}
+_DENSE = {"fc1": "fc", "cls_fc": "logits", "bbox_fc": "box", "landmark_fc": "landmark"}
+_AITTSMD: dict[Stage, dict[str, str]] = {
+    "pnet": {"conv4_1": "logits", "conv4_2": "box", "conv4_3": "landmark"},
+    "rnet": _DENSE,
+    "onet": _DENSE,
+}
+
+
+def from_facenet_pytorch(stage: Stage, state: Arrays, source: str) -> Arrays:
+    """The weights of timesler/facenet-pytorch, which are the authors' own.
+
+    Its kernels are (out, in, H, W). Its maps are transposed before the hidden layer, whose inputs
+    run over columns, rows and channels. Its landmarks are x1, ..., x5, y1, ..., y5.
+
+    Args:
+        state: the state dict, names such as ``conv1.weight``.
+        source: its file, for messages.
+
+    Returns:
+        Arrays by the path of the variable, such as ``conv1/kernel``. Whether they are all that the
+        network needs is seen by who assigns them.
+
+    Raises:
+        InputError: an array does not have the shape that its name says.
+    """
+    named = []
+    for name, array in state.items():
+        layer, _, kind = name.rpartition(".")
+        layer = _FACENET_PYTORCH[stage].get(layer, layer)
+        if kind == "weight":
+            kind = "alpha" if layer.startswith("prelu") else "kernel"
+        named.append((name, f"{layer}/{kind}", array))
+    return _convert(named, _facenet_array, source)
+
+
+def _facenet_array(path: str, array: np.ndarray) -> np.ndarray:
+    layer, kind = path.rsplit("/", 1)
+    if path == "fc/kernel":
+        units = len(array)
+        array = array.reshape(units, 3, 3, -1).transpose(2, 1, 3, 0).reshape(-1, units)
+    elif kind == "kernel":
+        array = array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T
+    if layer == "landmark":
+        pairs = array.reshape(*array.shape[:-1], 2, 5).swapaxes(-1, -2)
+        array = pairs.reshape(array.shape)
+    return _slope(layer, array) if kind == "alpha" else array
+
+
+def from_aittsmd(stage: Stage, variables: Arrays, source: str) -> Arrays:
+    """The weights of AITTSMD/MTCNN-Tensorflow.
+
+    It sees BGR: the first kernels' channels are swapped. Its hidden layer is a ReLU: a PReLU whose
+    slope is 0. All three networks have a landmark head.
+
+    Args:
+        variables: of a TensorFlow 1 checkpoint, names such as ``conv1/weights``; the optimizer's
+            and the step are passed over.
+        source: the checkpoint, for messages.
+
+    Returns and raises as `from_facenet_pytorch`.
+    """
+    kinds = {"weights": "kernel", "biases": "bias", "alphas": "alpha"}
+    named = []
+    for name, array in variables.items():
+        layer, _, kind = name.rpartition("/")
+        if not layer or kind == "Momentum":
+            continue
+        layer, kind = _AITTSMD[stage].get(layer, layer), kinds.get(kind, kind)
+        if kind == "alpha":
+            layer = layer.replace("conv", "prelu")
+        named.append((name, f"{layer}/{kind}", array))
+    arrays = _convert(named, _aittsmd_array, source)
+    if "fc/bias" in arrays:
+        arrays["prelu_fc/alpha"] = np.zeros_like(arrays["fc/bias"])
+    return arrays
+
+
+def _aittsmd_array(path: str, array: np.ndarray) -> np.ndarray:
+    layer, kind = path.rsplit("/", 1)
+    if path == "conv1/kernel":
+        array = array[:, :, ::-1]
+    return _slope(layer, array) if kind == "alpha" else array
+
+
+def _slope(layer: str, array: np.ndarray) -> np.ndarray:
+    """A PReLU's slopes as Keras keeps them: of maps (1, 1, C), of units (C,)."""
+    return array if layer == "prelu_fc" else array[None, None]
+
+
+def _convert(
+    named: list[tuple[str, str, np.ndarray]],
+    convert: Callable[[str, np.ndarray], np.ndarray],
+    source: str,
+) -> Arrays:
+    """Converts arrays given with the source's name and the path here; keyed by the path."""
+    arrays = {}
+    for name, path, array in named:
+        try:
+            arrays[path] = convert(path, array)
+        except (ValueError, IndexError, TypeError):
+            raise InputError(
+                f"{source}: {name}: shape {array.shape}, not that of MTCNN's {path}"
+            ) from None
+    return arrays

@@ -1,0 +1,1 @@
+"""Random crops, mirrors and colours, a pure function of (seed, epoch, sample)."""

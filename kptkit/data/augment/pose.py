@@ -1,0 +1,277 @@
+"""Where augmented crops lie: the published recipes' random windows, each as one affine matrix.
+
+A window is drawn in image pixels (half body, shift, scale, rotation, mirror) and turned into one
+matrix from image to crop pixels, so that pixels are resampled once. All randomness comes from
+(seed, epoch, sample id), so a crop does not depend on who draws it, or when. The arithmetic runs
+over B persons at a time, which costs hardly more than one.
+
+The defaults are HRNet's on COCO (Sun et al. 2019, official code); others stand below them.
+"""
+
+from dataclasses import asdict, dataclass
+from statistics import NormalDist
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from kptkit.errors import InputError
+from kptkit.geometry import affine
+from kptkit.skeletons.schema import KeypointSchema
+
+# How much larger than the joints' own box a half-body window is, in every published recipe.
+HALF_BODY_PADDING = 1.5
+# A half with this many joints or fewer gives way to the other.
+FEW_JOINTS = 2
+
+# Uniform numbers that one crop takes.
+NUM_DRAWS = 10
+
+_normal_quantile = np.vectorize(NormalDist().inv_cdf, otypes=[float])
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """How strongly crops vary; the defaults are HRNet's on COCO.
+
+    Attributes:
+        distribution: of scale and rotation. ``normal``: N(1, scale) cut at 1 +- scale, and
+            N(0, rotation_degrees) cut at twice that (official). ``truncated``: normal within one
+            standard deviation (mmpose). ``uniform``: within +- scale and rotation_degrees.
+        scale: how much larger or smaller a window may be than the person's.
+        rotation_degrees: how far crops are turned.
+        rotation_probability: share of the crops that are turned at all.
+        flip_probability: share that are mirrored; none where a schema has no flip pairs.
+        half_body_probability: share that show the upper or lower half of a person, where at least
+            `half_body_min_visible` joints are labelled.
+        half_body_upper_probability: of the upper half among those. The official code asks
+            ``randn() < 0.5``, which is 0.6915.
+        shift: how far the centre may move, as a share of the window.
+        photometric: whether colours change too (`kptkit.data.augment.photometric`).
+    """
+
+    distribution: Literal["normal", "truncated", "uniform"] = "normal"
+    scale: float = 0.35
+    rotation_degrees: float = 45.0
+    rotation_probability: float = 0.6
+    flip_probability: float = 0.5
+    half_body_probability: float = 0.3
+    half_body_upper_probability: float = 0.6915
+    half_body_min_visible: int = 9
+    shift: float = 0.0
+    shift_probability: float = 0.0
+    photometric: bool = False
+
+    def __post_init__(self):
+        for name, value in asdict(self).items():
+            if name.endswith("probability") and not 0 <= value <= 1:
+                raise InputError(f"augment: {name}: {value}, expected a number from 0 to 1")
+        if not 0 <= self.scale < 1:
+            raise InputError(f"augment: scale: {self.scale}, expected 0 to below 1")
+
+
+HRNET_COCO = AugmentConfig()
+HRNET_MPII = AugmentConfig(scale=0.25, rotation_degrees=30.0, half_body_probability=0.0)
+MMPOSE = AugmentConfig(
+    distribution="truncated",
+    scale=0.5,
+    rotation_degrees=80.0,
+    half_body_upper_probability=0.7,
+    shift=0.16,
+    shift_probability=0.3,
+)
+PADDLE = AugmentConfig(scale=0.5, rotation_degrees=40.0)
+# Newell et al. 2016.
+HOURGLASS = AugmentConfig(
+    distribution="uniform",
+    scale=0.25,
+    rotation_degrees=30.0,
+    rotation_probability=1.0,
+    half_body_probability=0.0,
+)
+WZMIAOMIAO = AugmentConfig(
+    distribution="uniform",
+    rotation_probability=1.0,
+    half_body_upper_probability=0.5,
+    half_body_min_visible=3,
+)
+
+
+class Windows(NamedTuple):
+    """What B crops show, in pixels of the images as they are stored (not mirrored)."""
+
+    centres_xy: np.ndarray
+    sizes_wh: np.ndarray
+    rotations_degrees: np.ndarray
+    mirrored: np.ndarray
+
+
+def person_windows(boxes_xyxy: np.ndarray, size_wh: tuple[int, int]) -> Windows:
+    """The windows of evaluation, around boxes (B, 4): nothing is drawn."""
+    count = len(boxes_xyxy)
+    centres_xy, sizes_wh = affine.crop_window(boxes_xyxy, size_wh)
+    return Windows(centres_xy, sizes_wh, np.zeros(count), np.zeros(count, bool))
+
+
+def uniform_draws(seed: int, epochs: np.ndarray, sample_ids: np.ndarray) -> np.ndarray:
+    """The numbers in [0, 1) that decide on B crops: (B, NUM_DRAWS)."""
+    draws = np.empty((len(epochs), NUM_DRAWS))
+    for row, (epoch, sample_id) in enumerate(zip(epochs, sample_ids, strict=True)):
+        np.random.default_rng([seed, epoch, sample_id]).random(out=draws[row])
+    return draws
+
+
+def draw_windows(
+    config: AugmentConfig,
+    draws: np.ndarray,
+    boxes_xyxy: np.ndarray,
+    keypoints: np.ndarray,
+    schema: KeypointSchema,
+    size_wh: tuple[int, int],
+) -> Windows:
+    """Random windows for B persons.
+
+    Args:
+        draws: (B, NUM_DRAWS) in [0, 1); the last is left for colours.
+        boxes_xyxy: (B, 4) in image pixels.
+        keypoints: (B, K, 3) x, y in image pixels and visibility.
+        size_wh: of the crops; only the aspect ratio matters.
+    """
+    half, upper, moved, move_x, move_y, scale, turned, rotation, flip, _ = draws.T
+    centres_xy, sizes_wh, _, _ = person_windows(boxes_xyxy, size_wh)
+    if schema.upper_body and config.half_body_probability:
+        upper = upper < config.half_body_upper_probability
+        fits, half_xy, half_wh = half_body_windows(config, keypoints, schema, size_wh, upper)
+        chosen = (fits & (half < config.half_body_probability))[:, None]
+        centres_xy = np.where(chosen, half_xy, centres_xy)
+        sizes_wh = np.where(chosen, half_wh, sizes_wh)
+    if config.shift_probability:
+        moves = config.shift * _truncated_normal(np.stack([move_x, move_y], axis=-1))
+        moved = (moved < config.shift_probability)[:, None]
+        centres_xy = centres_xy + np.where(moved, moves * sizes_wh, 0)
+    sizes_wh = sizes_wh * (1 + _spread(config, scale, config.scale, limit=1))[:, None]
+    rotations = _spread(config, rotation, config.rotation_degrees, limit=2)
+    rotations = np.where(turned < config.rotation_probability, rotations, 0)
+    mirrored = (flip < config.flip_probability) & bool(schema.flip_pairs)
+    return Windows(centres_xy, sizes_wh, rotations, mirrored)
+
+
+def half_body_windows(
+    config: AugmentConfig,
+    keypoints: np.ndarray,
+    schema: KeypointSchema,
+    size_wh: tuple[int, int],
+    upper: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The windows around half of each person's labelled joints, by the official rule.
+
+    The wanted half is shown if it has more than two joints, else the lower if that has, else the
+    upper.
+
+    Args:
+        keypoints: (B, K, 3).
+        upper: (B,) bool, whether the upper half is wanted.
+
+    Returns:
+        fits (B,) bool, false where too few joints are labelled to tell halves apart or they lie in
+        one point; centres_xy (B, 2), the mean of the joints; sizes_wh (B, 2).
+    """
+    labelled = keypoints[..., 2] > 0
+    in_upper = np.isin(np.arange(keypoints.shape[1]), schema.upper_body)
+    above, below = labelled & in_upper, labelled & ~in_upper
+    enough_above, enough_below = above.sum(axis=1) > FEW_JOINTS, below.sum(axis=1) > FEW_JOINTS
+    shown = np.where(((upper & enough_above) | ~enough_below)[:, None], above, below)
+    count = shown.sum(axis=1)
+    fits = (labelled.sum(axis=1) >= config.half_body_min_visible) & (count >= FEW_JOINTS)
+    xy, shown = keypoints[..., :2], (shown & fits[:, None])[..., None]
+    low = np.where(shown, xy, np.inf).min(axis=1)
+    high = np.where(shown, xy, -np.inf).max(axis=1)
+    boxes_xyxy = np.where(fits[:, None], np.concatenate([low, high], axis=1), 0)
+    _, sizes_wh = affine.crop_window(boxes_xyxy, size_wh, HALF_BODY_PADDING)
+    centres_xy = np.where(shown, xy, 0).sum(axis=1) / np.maximum(count, 1)[:, None]
+    return fits & (sizes_wh[:, 0] >= 1), centres_xy, sizes_wh
+
+
+def window_matrices(
+    windows: Windows,
+    image_widths: np.ndarray,
+    size_wh: tuple[int, int],
+    convention: affine.Convention,
+) -> np.ndarray:
+    """The (B, 2, 3) maps from pixels of the stored images to crop pixels, mirrors included.
+
+    As in the official code, a mirrored crop is the window cut, with its own rotation, from the
+    mirrored image.
+    """
+    mirrored = windows.mirrored
+    mirrored_xy = affine.flip_points(windows.centres_xy, image_widths)
+    centres_xy = np.where(mirrored[:, None], mirrored_xy, windows.centres_xy)
+    matrices = affine.crop_matrix(
+        centres_xy, windows.sizes_wh, size_wh, windows.rotations_degrees, convention
+    )
+    mirrors = np.zeros_like(matrices)
+    mirrors[:, 0, 0], mirrors[:, 1, 1], mirrors[:, 0, 2] = -1, 1, image_widths - 1
+    return np.where(mirrored[:, None, None], affine.compose(matrices, mirrors), matrices)
+
+
+def crop_keypoints(
+    keypoints: np.ndarray, matrices: np.ndarray, mirrored: np.ndarray, schema: KeypointSchema
+) -> np.ndarray:
+    """Keypoints in their crops: left and right exchanged where a crop is mirrored.
+
+    Args:
+        keypoints: (B, K, 3) x, y in image pixels and visibility.
+
+    Returns:
+        (B, K, 3) float32 x, y in crop pixels and visibility; joints without a label are all 0.
+    """
+    exchanged = keypoints[:, list(schema.flip_permutation)]
+    keypoints = np.where(mirrored[:, None, None], exchanged, keypoints)
+    labelled = keypoints[..., 2:] > 0
+    xy = affine.transform_points(matrices, np.where(labelled, keypoints[..., :2], 0))
+    visibility = keypoints[..., 2:]
+    return np.where(labelled, np.concatenate([xy, visibility], axis=-1), 0).astype(np.float32)
+
+
+def _spread(config: AugmentConfig, uniform: np.ndarray, factor: float, limit: float) -> np.ndarray:
+    """Draws around 0, `factor` wide; normal ones are cut at `limit` times that."""
+    if config.distribution == "uniform":
+        return factor * (2 * uniform - 1)
+    if config.distribution == "truncated":
+        return factor * _truncated_normal(uniform)
+    normal = _normal_quantile(np.maximum(uniform, np.finfo(float).tiny))
+    return factor * np.clip(normal, -limit, limit)
+
+
+def _truncated_normal(uniform: np.ndarray) -> np.ndarray:
+    """Standard normal draws within one standard deviation."""
+    low, high = NormalDist().cdf(-1), NormalDist().cdf(1)
+    return _normal_quantile(low + (high - low) * uniform)
+
+
+def reachable_boxes(
+    config: AugmentConfig,
+    boxes_xyxy: np.ndarray,
+    keypoints: np.ndarray,
+    schema: KeypointSchema,
+    size_wh: tuple[int, int],
+) -> np.ndarray:
+    """What any crop that `draw_windows` can draw shows at most: boxes (B, 4) in image pixels.
+
+    However a window is turned, it stays within the circle through its corners.
+    """
+    centres_xy, sizes_wh, _, _ = person_windows(boxes_xyxy, size_wh)
+    reached = [_around(config, centres_xy, sizes_wh)]
+    if schema.upper_body and config.half_body_probability:
+        for upper in (False, True):
+            wanted = np.full(len(boxes_xyxy), upper)
+            fits, *window = half_body_windows(config, keypoints, schema, size_wh, wanted)
+            reached.append(np.where(fits[:, None], _around(config, *window), reached[0]))
+    reached = np.stack(reached)
+    return np.concatenate([reached[..., :2].min(axis=0), reached[..., 2:].max(axis=0)], axis=1)
+
+
+def _around(config: AugmentConfig, centres_xy: np.ndarray, sizes_wh: np.ndarray) -> np.ndarray:
+    """Boxes (B, 4) that hold windows however they are moved, scaled and turned."""
+    moved = config.shift * sizes_wh if config.shift_probability else 0
+    radius = np.linalg.norm(sizes_wh, axis=1, keepdims=True) / 2 * (1 + config.scale)
+    return np.concatenate([centres_xy - moved - radius, centres_xy + moved + radius], axis=1)

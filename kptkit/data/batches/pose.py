@@ -1,0 +1,259 @@
+"""From annotated persons to batches of crops, as tf.data datasets.
+
+Which persons form step s of a run is a pure function of (seed, s), and how each of them is
+augmented one of (seed, epoch, sample id). So a run that stops anywhere and starts again at that
+step sees exactly the batches it would have seen, from pictures or from records.
+
+A batch is a dict: image uint8 (B, H, W, 3) RGB crops; keypoints float32 (B, K, 3), x and y in crop
+pixels and the weight in the loss, 0 where there is no label; sample_id int64 (B,); image_to_crop
+float32 (B, 2, 3), from image to crop pixels.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from kptkit import images
+from kptkit.data.augment.pose import (
+    AugmentConfig,
+    Windows,
+    crop_keypoints,
+    draw_windows,
+    person_windows,
+    uniform_draws,
+    window_matrices,
+)
+from kptkit.data.batches.shuffle import shuffled
+from kptkit.data.records.sources import SampleSource
+from kptkit.data.skipped import SkipLedger
+from kptkit.errors import InputError
+from kptkit.geometry import affine
+
+# The sample id of rows that only fill up a batch, or whose picture cannot be read.
+NO_SAMPLE = -1
+
+# Persons that one call into Python handles: enough to spread its cost, few enough to stay in cache.
+GROUP = 16
+
+Crops = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # in the order of a batch's fields
+
+
+def training_batches(
+    source: SampleSource,
+    *,
+    size_wh: tuple[int, int],
+    batch_size: int,
+    augment: AugmentConfig,
+    seed: int,
+    start_step: int,
+    stop_step: int,
+    keypoint_weights: tuple[float, ...] | None = None,
+    convention: affine.Convention = "official",
+    ledger: SkipLedger,
+) -> tf.data.Dataset:
+    """The batches of steps `start_step` to `stop_step` (excluded) of the run with this seed.
+
+    Each epoch shows every person once, in its own order; batches run on over its end, so a data set
+    may be smaller than a batch. A person whose picture cannot be read becomes a black crop with
+    weights 0 and is noted in `ledger`. Read the dataset within `clear_errors(ledger)`.
+
+    Args:
+        keypoint_weights: K loss weights of labelled keypoints; None is 1 for all.
+
+    Raises:
+        InputError: there are no samples.
+    """
+    samples, schema = source.samples, source.samples.schema
+    if not len(samples):
+        raise InputError("training data: no samples; expected at least one annotated person")
+    weights = np.asarray(keypoint_weights or np.ones(schema.num_keypoints), np.float32)
+    if augment.photometric:
+        from kptkit.data.augment.photometric import change_colours
+
+    def crops(epochs: np.ndarray, indices: np.ndarray) -> Crops:
+        keypoints, sample_ids = samples.keypoints[indices], samples.sample_ids[indices]
+        draws = uniform_draws(seed, epochs, sample_ids)
+        windows = draw_windows(
+            augment, draws, samples.boxes_xyxy[indices], keypoints, schema, size_wh
+        )
+        wanted = np.ones(len(indices), bool)
+        crops, matrices, readable = read_crops(
+            source, indices, wanted, windows, size_wh, convention, ledger
+        )
+        if augment.photometric:
+            for row in np.flatnonzero(readable):
+                crops[row] = change_colours(crops[row], seed=int(draws[row, -1] * 2**32))
+        keypoints = crop_keypoints(keypoints, matrices, windows.mirrored, schema)
+        labelled = (keypoints[..., 2] > 0) & readable[:, None]
+        keypoints[..., 2] = np.where(labelled, weights, 0)
+        return crops, keypoints, sample_ids, matrices.astype(np.float32)
+
+    def places(positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return shuffled(positions, len(samples), seed)
+
+    steps = range(start_step, stop_step)
+    return _batches(steps, places, crops, schema.num_keypoints, size_wh, batch_size)
+
+
+def evaluation_batches(
+    source: SampleSource,
+    *,
+    size_wh: tuple[int, int],
+    batch_size: int,
+    convention: affine.Convention = "official",
+    ledger: SkipLedger,
+) -> tf.data.Dataset:
+    """Every person once, in order, with nothing augmented.
+
+    The last batch is filled up with black crops of weight 0 and sample id -1; so is the place of a
+    person whose picture cannot be read, who is noted in `ledger`.
+    """
+    samples, schema = source.samples, source.samples.schema
+
+    def crops(indices: np.ndarray) -> Crops:
+        wanted = indices < len(samples)
+        indices = np.minimum(indices, len(samples) - 1)
+        windows = person_windows(samples.boxes_xyxy[indices], size_wh)
+        crops, matrices, readable = read_crops(
+            source, indices, wanted, windows, size_wh, convention, ledger
+        )
+        keypoints = crop_keypoints(samples.keypoints[indices], matrices, windows.mirrored, schema)
+        keypoints[..., 2] = (keypoints[..., 2] > 0) & readable[:, None]
+        sample_ids = np.where(readable, samples.sample_ids[indices], NO_SAMPLE)
+        return crops, keypoints, sample_ids, matrices.astype(np.float32)
+
+    def places(positions: tf.Tensor) -> tuple[tf.Tensor]:
+        return (positions,)
+
+    steps = range(-(-len(samples) // batch_size))
+    return _batches(steps, places, crops, schema.num_keypoints, size_wh, batch_size)
+
+
+def read_crops(
+    source: SampleSource,
+    indices: np.ndarray,
+    wanted: np.ndarray,
+    windows: Windows,
+    size_wh: tuple[int, int],
+    convention: affine.Convention,
+    ledger: SkipLedger,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The crops of B windows around the persons at `indices`.
+
+    Args:
+        wanted: (B,) bool; the others stay black.
+
+    Returns:
+        crops uint8 (B, H, W, 3); matrices (B, 2, 3) from image to crop pixels; readable (B,) bool,
+        false where a crop is black because it is not wanted or its picture cannot be used, which
+        `ledger` then knows.
+    """
+    samples = source.samples
+    image_wh = samples.image_wh[samples.image_index[indices]]
+    matrices = window_matrices(windows, image_wh[:, 0], size_wh, convention)
+    boxes_xyxy = seen_pixels(matrices, size_wh, image_wh)
+    pixels_to_image = np.tile(np.eye(2, 3), (len(indices), 1, 1))
+    pixels_to_image[:, :, 2] = boxes_xyxy[:, :2]
+    pixel_matrices = affine.compose(matrices, pixels_to_image)
+    crops = np.zeros((len(indices), size_wh[1], size_wh[0], 3), np.uint8)
+    readable = wanted.copy()
+    for row in np.flatnonzero(wanted):
+        index, box = int(indices[row]), tuple(boxes_xyxy[row].tolist())
+        try:
+            # The decoded picture is let go at once: in memory used before, the next is cheaper.
+            _warp(source.read(index, box), pixel_matrices[row], out=crops[row])
+        except images.ImageError as error:
+            ledger.record(samples.image_paths[samples.image_index[index]], error.reason)
+            ledger.check()
+            readable[row] = False
+        except InputError as error:
+            ledger.stop(error)
+            raise
+    return crops, matrices, readable
+
+
+@contextmanager
+def clear_errors(ledger: SkipLedger) -> Iterator[None]:
+    """Within it, what stops a pipeline reaches its reader as the InputError it was.
+
+    TensorFlow wraps whatever is raised inside a dataset in an error and a traceback of its own.
+    """
+    try:
+        yield
+    except tf.errors.OpError:
+        ledger.check()
+        raise
+
+
+def seen_pixels(matrices: np.ndarray, size_wh: tuple[int, int], image_wh: np.ndarray) -> np.ndarray:
+    """The pixels from which crops are interpolated, at least one each.
+
+    Args:
+        matrices: (B, 2, 3), from image to crop pixels.
+        image_wh: (B, 2), the sizes of the pictures.
+
+    Returns:
+        (B, 4) int64 x1 y1 x2 y2 inside the pictures, x2 and y2 excluded.
+    """
+    right, bottom = size_wh[0] - 1, size_wh[1] - 1
+    corners_xy = np.array([[0, 0], [right, 0], [0, bottom], [right, bottom]], float)
+    seen_xy = affine.transform_points(affine.invert(matrices), corners_xy)
+    low = np.clip(np.floor(seen_xy.min(axis=1)), 0, image_wh - 1)
+    high = np.clip(np.floor(seen_xy.max(axis=1)) + 1, low, image_wh - 1) + 1
+    return np.concatenate([low, high], axis=1).astype(np.int64)
+
+
+def _warp(pixels: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> None:
+    """Fills `out` (H, W, 3) with the crop that `matrix` (2, 3) makes of `pixels`."""
+    # OpenCV 5 resamples four channels twice as fast as three.
+    four = cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA)
+    crop = affine.warp(four, matrix, (out.shape[1], out.shape[0]))
+    cv2.cvtColor(crop, cv2.COLOR_RGBA2RGB, dst=out)
+
+
+def _group_size(batch_size: int) -> int:
+    """The largest part of a batch, of equal parts, that has at most GROUP rows."""
+    return max(size for size in range(1, GROUP + 1) if batch_size % size == 0)
+
+
+def _batches(
+    steps: range,
+    places: Callable[[tf.Tensor], tuple[tf.Tensor, ...]],
+    crops: Callable[..., Crops],
+    num_keypoints: int,
+    size_wh: tuple[int, int],
+    batch_size: int,
+) -> tf.data.Dataset:
+    """Batches of the rows that `crops` makes of `places` in the stream, in order.
+
+    Args:
+        steps: which batches of the stream.
+        places: what a group of int64 positions in the stream stands for, as tensors of its length.
+        crops: makes arrays of rows from those, read as NumPy arrays.
+    """
+    shapes = {
+        "image": ((size_wh[1], size_wh[0], 3), tf.uint8),
+        "keypoints": ((num_keypoints, 3), tf.float32),
+        "sample_id": ((), tf.int64),
+        "image_to_crop": ((2, 3), tf.float32),
+    }
+    group_size = _group_size(batch_size)
+    parts = batch_size // group_size
+
+    def load(group: tf.Tensor) -> dict[str, tf.Tensor]:
+        positions = group * group_size + tf.range(group_size, dtype=tf.int64)
+        dtypes = [dtype for _, dtype in shapes.values()]
+        rows = tf.numpy_function(crops, places(positions), dtypes)
+        return {
+            name: tf.ensure_shape(value, (group_size, *shape))
+            for (name, (shape, _)), value in zip(shapes.items(), rows, strict=True)
+        }
+
+    # Groups are what runs in parallel; OpenCV's own threads would only get in their way.
+    cv2.setNumThreads(1)
+    groups = tf.data.Dataset.range(steps.start * parts, steps.stop * parts)
+    loaded = groups.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return loaded.rebatch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,1 @@
+"""Lists of faces: boxes and five points."""

@@ -1,0 +1,110 @@
+"""Sets of faces put together, and compared with their pictures before a long work begins."""
+
+import os
+from dataclasses import replace
+
+import numpy as np
+
+from kptkit import images
+from kptkit.data.picture_sizes import Header, read_headers
+from kptkit.errors import InputError
+from kptkit.geometry import boxes
+from kptkit.samples import FaceSamples
+
+# Faces of two lists are the same from this overlap on.
+_SAME_FACE_IOU = 0.5
+
+# How many pictures are looked at beforehand; which share of their boxes, and always how many, may
+# leave them by which share of their sides.
+_LOOKED_AT = 200
+_WRONG_SHARE, _FEW = 0.2, 10
+_FAR = 0.2
+
+
+def with_landmarks(faces: FaceSamples, points: FaceSamples) -> tuple[FaceSamples, FaceSamples]:
+    """Moves the landmarks of pictures that two sets share into the first.
+
+    A face of `faces` gets the landmarks of the face it overlaps most, by half at least. Faces that
+    only `points` lists are added. So every picture is mined once, and stands in one place.
+
+    Returns:
+        `faces` with landmarks, and what `points` has of other pictures.
+    """
+    place = {os.path.normpath(path): index for index, path in enumerate(faces.image_paths)}
+    target = np.array([place.get(os.path.normpath(path), -1) for path in points.image_paths], int)
+    boxes_xyxy, landmarks = faces.boxes_xyxy, faces.landmarks.copy()
+    added = []
+    shared = np.flatnonzero(target[points.image_index] >= 0)
+    order = np.argsort(faces.image_index, kind="stable")
+    sorted_index = faces.image_index[order]
+    for index in shared:
+        own = target[points.image_index[index]]
+        members = order[slice(*np.searchsorted(sorted_index, [own, own + 1]))]
+        overlap = boxes.iou(points.boxes_xyxy[index], boxes_xyxy[members])[0]
+        if overlap.max(initial=0) >= _SAME_FACE_IOU:
+            landmarks[members[overlap.argmax()]] = points.landmarks[index]
+        else:
+            added.append(index)
+    new = points.select(added)
+    new = replace(new, image_index=target[new.image_index])
+    merged = replace(
+        faces,
+        landmarks=np.concatenate([landmarks, new.landmarks]),
+        **{
+            name: np.concatenate([getattr(faces, name), getattr(new, name)])
+            for name in ("image_index", "boxes_xyxy", "ignored")
+        },
+    )
+    return merged, points.select_images(np.flatnonzero(target < 0))
+
+
+def check_disjoint(faces: FaceSamples, others: FaceSamples, source: str) -> None:
+    """Refuses sets that share a picture: the faces of one would be background in the other.
+
+    Args:
+        source: the two lists, for messages.
+
+    Raises:
+        InputError: naming a picture.
+    """
+    names = {os.path.normpath(path) for path in others.image_paths}
+    for path in faces.image_paths:
+        if os.path.normpath(path) in names:
+            raise InputError(
+                f"{source}: both list {images.printable(path)}; expected all faces of a picture in "
+                "one list"
+            )
+
+
+def check_pictures(samples: FaceSamples, source: str | os.PathLike) -> None:
+    """Looks at some pictures, so that a wrong folder or format shows before hours of work.
+
+    Args:
+        source: the list of faces, for messages.
+
+    Raises:
+        InputError: none of them can be opened, or too many boxes reach out of them.
+    """
+    count = len(samples.image_paths)
+    chosen = np.unique(np.linspace(0, count - 1, min(count, _LOOKED_AT)).astype(int))
+    samples = samples.select_images(chosen)
+    headers = read_headers(samples.image_paths)
+    if all(isinstance(header, images.ImageError) for header in headers):
+        raise InputError(
+            f"{headers[0]}; no other picture of {source} was found either; is this the right "
+            "folder of images?"
+        )
+    unknown = (np.nan, np.nan)
+    size_wh = np.array([h.stored_wh if isinstance(h, Header) else unknown for h in headers])
+    size_wh = size_wh[samples.image_index]
+    low, high = samples.boxes_xyxy[:, :2], samples.boxes_xyxy[:, 2:]
+    margin = _FAR * (high - low)
+    outside = ((low < -margin) | (high > size_wh + margin)).any(axis=1)
+    if outside.sum() > max(_FEW, _WRONG_SHARE * len(samples)):
+        first = int(np.argmax(outside))
+        box, (width, height) = samples.boxes_xyxy[first].tolist(), size_wh[first]
+        raise InputError(
+            f"{source}: {outside.sum()} of {len(samples)} boxes leave their pictures, such as "
+            f"{box} (x1 y1 x2 y2) one of {width:g}x{height:g} pixels; is it the right list, and "
+            "are its numbers in the order of its format?"
+        )

@@ -1,0 +1,137 @@
+"""dlib's XML of faces with 68 points, as its tools (imglab) write it.
+
+    <dataset><images>
+      <image file='a.jpg' width='500' height='375'>
+        <box top='90' left='194' width='37' height='37'>
+          <part name='00' x='201' y='107'/> ... <part name='67' x='216' y='124'/>
+
+Sizes are optional. A part that is missing is not annotated; a box with ignore='1' is left out, and
+so is one without parts. Coordinates count from 0. The boxes are those of dlib's detector, which
+cuts through chins and foreheads; windows are therefore made from the landmarks, as for 300W.
+
+The file is parsed event by event and may declare nothing: no document type, so no entities to
+expand and no other files to fetch.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from xml.parsers import expat
+
+import numpy as np
+
+from kptkit.data.formats.build_document import (
+    DataSet,
+    Entry,
+    Findings,
+    Inspected,
+    Pictures,
+    Size,
+    annotation_file,
+    landmark_box,
+)
+from kptkit.data.formats.text_lists import as_numbers
+from kptkit.errors import InputError
+from kptkit.reading import read_content
+from kptkit.skeletons.known import FACE_68
+
+DLIB = DataSet(FACE_68, "nme_interocular", "face", boxes_may_leave=True)
+
+_POINTS = FACE_68.num_keypoints
+
+
+def inspect_dlib(path: str | Path, pictures: Pictures) -> Inspected:
+    """What is sound in an XML file of dlib's, and how often each fault occurs.
+
+    Raises:
+        InputError: it is no such file.
+    """
+    reader = _Reader(path)
+    reader.read(read_content(path, "dlib's XML of faces"))
+    return annotation_file(reader.findings, DLIB, pictures)
+
+
+class _Reader:
+    """Collects faces while the file is parsed."""
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = path
+        self.findings = Findings(path)
+        self.parser = expat.ParserCreate()
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+        self.parser.StartDoctypeDeclHandler = self._refuse
+        self.file_name, self.image_wh = "", None
+        # None outside boxes and in those that are left out.
+        self.keypoints: np.ndarray | None = None
+        self.box_line = 0
+        self.num_images = 0
+
+    def read(self, content: bytes) -> None:
+        """Parses a whole file."""
+        try:
+            self.parser.Parse(content, True)
+        except expat.ExpatError as error:
+            raise InputError(
+                f"{self.path}: line {error.lineno}: {expat.ErrorString(error.code)}; expected "
+                "dlib's XML of faces; is the file cut off?"
+            ) from None
+        except (LookupError, ValueError, UnicodeError) as error:  # encodings of its own
+            raise InputError(f"{self.path}: {error}; expected XML in UTF-8") from None
+        if not self.num_images:
+            raise InputError(f"{self.path}: no <image>; expected dlib's XML of faces")
+
+    def _refuse(self, *_: object) -> None:
+        line = self.parser.CurrentLineNumber
+        raise InputError(
+            f"{self.path}: line {line}: a document type declaration; expected none, since entities "
+            "are not read"
+        )
+
+    def _start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if tag == "image":
+            self.num_images += 1
+            self._start_image(attributes)
+        elif tag == "box":
+            self.box_line = self.parser.CurrentLineNumber
+            self.keypoints = np.zeros((_POINTS, 3))
+            if attributes.get("ignore") == "1":
+                self.findings.notice("box", "is marked to be ignored; left out")
+                self.keypoints = None
+        elif tag == "part" and self.keypoints is not None:
+            self._part(attributes)
+
+    def _start_image(self, attributes: Mapping[str, str]) -> None:
+        self.file_name = attributes.get("file", "").replace("\\", "/").removeprefix("./")
+        self.image_wh: Size | None = None
+        sides = [attributes.get(side) for side in ("width", "height")]
+        if None not in sides:
+            sizes = as_numbers(" ".join(sides))
+            if sizes is None or len(sizes) != 2 or not all(s >= 1 and s % 1 == 0 for s in sizes):
+                found = f"width {sides[0]!r} and height {sides[1]!r}"
+                self._error("image", f"{found}; expected the picture's size in pixels")
+            else:
+                self.image_wh = (int(sizes[0]), int(sizes[1]))
+
+    def _part(self, attributes: Mapping[str, str]) -> None:
+        name = attributes.get("name", "")
+        if not (name.isascii() and name.isdecimal() and int(name) < _POINTS):
+            self._error("part", f"name {name[:20]!r}; expected 00 to {_POINTS - 1}")
+            return
+        point = as_numbers(f"{attributes.get('x', '')} {attributes.get('y', '')}")
+        if point is None or len(point) != 2:
+            self._error(f"part {name}", "expected x and y in pixels")
+            return
+        self.keypoints[int(name)] = (*point, 2)
+
+    def _end(self, tag: str) -> None:
+        if tag != "box" or self.keypoints is None:
+            return
+        where = f"line {self.box_line} ({self.file_name})"
+        box = landmark_box(self.keypoints)
+        entry = Entry(where, self.file_name, self.keypoints, box, self.image_wh)
+        self.findings.entries.append(entry)
+        self.keypoints = None
+
+    def _error(self, tag: str, what: str) -> None:
+        self.findings.error(f"line {self.parser.CurrentLineNumber}: {tag}", what)

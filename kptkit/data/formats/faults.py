@@ -1,0 +1,258 @@
+"""What can be wrong with the images and annotations of a COCO keypoints file.
+
+Every check yields faults and changes nothing, so that a file's faults can be listed all at once.
+"""
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kptkit.reading import shown
+
+# Beyond these no picture reaches; they keep float32 and int32 finite.
+LARGEST_COORDINATE = 1e6
+_LARGEST_SIDE = 1_000_000
+_LARGEST_ID = 2**63 - 1
+
+# From this share of boxes that only make sense as corners on, they are corners.
+_CORNER_SHARE = 0.2
+
+# How much of a person's box the person covers where nobody has measured it.
+AREA_OF_BOX = 0.53
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault: an "error" stops, a "skip" leaves an annotation out, a "notice" is put right.
+
+    Attributes:
+        where: field and id, as in ``annotations[12].bbox (id 345)``; notices name the field alone,
+            so that equal ones can be counted.
+        what: what was found and what was expected or done.
+    """
+
+    level: Literal["error", "skip", "notice"]
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+def is_id(value: Any) -> bool:
+    """Whether a value can be an id: a whole number from 0."""
+    return type(value) is int and 0 <= value <= _LARGEST_ID
+
+
+def is_numbers(value: Any, count: int) -> bool:
+    """Whether a value is a list of `count` finite numbers of a size that pixels can have."""
+    return (
+        isinstance(value, list)
+        and len(value) == count
+        and all(type(n) in (int, float) and abs(n) <= LARGEST_COORDINATE for n in value)
+    )
+
+
+def image_faults(index: int, image: Any, known: Mapping[int, Any]) -> Iterator[Fault]:
+    """The faults of ``images[index]``; `known` maps the ids before it to their images."""
+    where = f"images[{index}]"
+    if not isinstance(image, dict):
+        yield Fault("error", where, f"{type(image).__name__}; expected an object")
+        return
+    if not is_id(image.get("id")):
+        yield Fault("error", f"{where}.id", f"{shown(image, 'id')}; expected a whole number from 0")
+        return
+    label = f"(id {image['id']})"
+    if image["id"] in known:
+        names = f"{shown(image, 'file_name')} and {shown(known[image['id']], 'file_name')}"
+        yield Fault("error", f"{where}.id {label}", f"{names} have the same id; expected one each")
+    for side in ("width", "height"):
+        value = image.get(side)
+        if not (type(value) is int and 1 <= value <= _LARGEST_SIDE):
+            expected = "expected the picture's size in pixels"
+            yield Fault("error", f"{where}.{side} {label}", f"{shown(image, side)}; {expected}")
+    if not is_file_name(image.get("file_name")):
+        yield Fault(
+            "error",
+            f"{where}.file_name {label}",
+            f"{shown(image, 'file_name')}; expected a path inside the folder of pictures",
+        )
+
+
+def is_file_name(name: Any) -> bool:
+    """Whether a name is a relative path that does not climb out of its folder."""
+    if not isinstance(name, str) or not name or "\0" in name or os.path.isabs(name):
+        return False
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
+    return os.path.normpath(name).split(os.sep)[0] not in ("..", ".")
+
+
+def category_fault(
+    index: int, annotation: Any, category_id: int, category_ids: Collection[int]
+) -> Fault | None:
+    """Why ``annotations[index]`` is none of the keypoint category `category_id`."""
+    where = f"annotations[{index}]"
+    if not isinstance(annotation, dict):
+        return Fault("error", where, f"{type(annotation).__name__}; expected an object")
+    found = annotation.get("category_id")
+    if not is_id(found) or found not in category_ids:
+        label = f"(id {shown(annotation, 'id')})"
+        expected = f"{shown(annotation, 'category_id')}; expected an id that categories lists"
+        return Fault("error", f"{where}.category_id {label}", expected)
+    if found != category_id:
+        return Fault("notice", "annotations.category_id", f"{found}, not {category_id}; left out")
+    return None
+
+
+def annotation_faults(
+    index: int,
+    annotation: Any,
+    images: Mapping[int, dict[str, Any]],
+    num_keypoints: int,
+    known_ids: Collection[int],
+) -> Iterator[Fault]:
+    """The faults of ``annotations[index]``, an annotation of the keypoint category.
+
+    Args:
+        images: the faultless images by id.
+        known_ids: the ids of the annotations before it.
+    """
+    where = f"annotations[{index}]"
+    if not is_id(annotation.get("id")):
+        found = f"{shown(annotation, 'id')}; expected a whole number from 0"
+        yield Fault("error", f"{where}.id", found)
+        return
+    label = f"(id {annotation['id']})"
+    if annotation["id"] in known_ids:
+        yield Fault("error", f"{where}.id {label}", "stands twice; expected one annotation per id")
+    if not is_id(annotation.get("image_id")):
+        found = f"{shown(annotation, 'image_id')}; expected the id of an image"
+        yield Fault("error", f"{where}.image_id {label}", found)
+    elif annotation["image_id"] not in images:
+        found = f"{annotation['image_id']}; images has no usable picture of that id"
+        yield Fault("skip", f"{where}.image_id {label}", found)
+    yield from _box_faults(where, label, annotation, images)
+    yield from _keypoint_faults(where, label, annotation, num_keypoints)
+    yield from _area_and_crowd_faults(where, label, annotation)
+
+
+def _box_faults(
+    where: str, label: str, annotation: dict[str, Any], images: Mapping[int, dict[str, Any]]
+) -> Iterator[Fault]:
+    where = f"{where}.bbox {label}"
+    if not is_numbers(annotation.get("bbox"), 4):
+        found = f"{shown(annotation, 'bbox')}; expected [x, y, width, height] in pixels"
+        yield Fault("error", where, found)
+        return
+    x, y, width, height = annotation["bbox"]
+    if width <= 0 or height <= 0:
+        yield Fault("skip", where, f"{annotation['bbox']}; expected a width and height above 0")
+        return
+    image = images.get(annotation["image_id"]) if is_id(annotation.get("image_id")) else None
+    if image is None:
+        return
+    image_w, image_h = image["width"], image["height"]
+    if x >= image_w or y >= image_h or x + width <= 0 or y + height <= 0:
+        found = f"{annotation['bbox']} lies outside the picture of {image_w}x{image_h} pixels"
+        yield Fault("skip", where, found)
+    elif x < 0 or y < 0 or x + width > image_w + 1 or y + height > image_h + 1:
+        found = "reaches beyond the picture by more than a pixel; clipped for training"
+        yield Fault("notice", "annotations.bbox", found)
+
+
+def _keypoint_faults(
+    where: str, label: str, annotation: dict[str, Any], num_keypoints: int
+) -> Iterator[Fault]:
+    keypoints = annotation.get("keypoints")
+    if not is_numbers(keypoints, 3 * num_keypoints):
+        count = len(keypoints) if isinstance(keypoints, list) else None
+        found = shown(annotation, "keypoints") if count in (None, 3 * num_keypoints) else count
+        yield Fault(
+            "error",
+            f"{where}.keypoints {label}",
+            f"{found}; expected {3 * num_keypoints} numbers, x, y and visibility of "
+            f"{num_keypoints} keypoints",
+        )
+        return
+    wrong = [v for v in keypoints[2::3] if v not in (0, 1, 2)]
+    if wrong:
+        found = f"visibility {wrong[0]}; expected 0 (unlabelled), 1 (hidden) or 2 (visible)"
+        yield Fault("error", f"{where}.keypoints {label}", found)
+        return
+    cleaned = unlabel_origin(keypoints)
+    if cleaned != keypoints:
+        found = "labelled at (0, 0), the mark of an unlabelled keypoint; taken as unlabelled"
+        yield Fault("notice", "annotations.keypoints", found)
+    stated = annotation.get("num_keypoints")
+    if stated is None:
+        yield Fault("notice", "annotations.num_keypoints", "missing; counted from the keypoints")
+    elif stated != sum(v > 0 for v in cleaned[2::3]):
+        found = "disagrees with the keypoints' visibilities; counted anew"
+        yield Fault("notice", "annotations.num_keypoints", found)
+
+
+def unlabel_origin(keypoints: list[float]) -> list[float]:
+    """A flat list of x, y, visibility in which what stands at exactly (0, 0) is unlabelled."""
+    triples = zip(keypoints[0::3], keypoints[1::3], keypoints[2::3], strict=True)
+    return [n for x, y, v in triples for n in (x, y, v if x or y else 0)]
+
+
+def _area_and_crowd_faults(where: str, label: str, annotation: dict[str, Any]) -> Iterator[Fault]:
+    area, crowd = annotation.get("area"), annotation.get("iscrowd")
+    if area is None:
+        found = f"missing; {AREA_OF_BOX} of the box's area is used"
+        yield Fault("notice", "annotations.area", found)
+    elif not (type(area) in (int, float) and 0 <= area <= LARGEST_COORDINATE**2):
+        found = f"{shown(annotation, 'area')}; expected the person's area in square pixels"
+        yield Fault("error", f"{where}.area {label}", found)
+    if crowd is None:
+        yield Fault("notice", "annotations.iscrowd", "missing; taken as 0, one person")
+    elif crowd not in (0, 1):
+        found = f"{shown(annotation, 'iscrowd')}; expected 0 (one person) or 1 (a crowd)"
+        yield Fault("error", f"{where}.iscrowd {label}", found)
+
+
+def corner_box_faults(
+    annotations: Collection[dict[str, Any]], images: Mapping[int, dict[str, Any]]
+) -> Iterator[Fault]:
+    """Whether boxes were written as x1 y1 x2 y2, judged from sound annotations all together."""
+    corners = 0
+    for annotation in annotations:
+        (x, y, width, height), image = annotation["bbox"], images[annotation["image_id"]]
+        leaves = x + width > image["width"] + 1 or y + height > image["height"] + 1
+        fits_as_corners = x < width <= image["width"] + 1 and y < height <= image["height"] + 1
+        corners += leaves and fits_as_corners
+    if corners > _CORNER_SHARE * len(annotations):
+        found = f"{corners} of {len(annotations)} leave their pictures but fit as x1, y1, x2, y2"
+        yield Fault("error", "annotations.bbox", f"{found}; expected [x, y, width, height]")
+
+
+def detection_faults(
+    index: int, detection: Any, image_ids: Collection[int], category_id: int
+) -> Iterator[Fault]:
+    """The faults of entry `index` of a list of COCO detection results."""
+    where = f"[{index}]"
+    if not isinstance(detection, dict):
+        yield Fault("error", where, f"{type(detection).__name__}; expected an object")
+        return
+    for field in ("image_id", "category_id"):
+        if not is_id(detection.get(field)):
+            expected = f"{shown(detection, field)}; expected a whole number from 0"
+            yield Fault("error", f"{where}.{field}", expected)
+            return
+    if detection["category_id"] != category_id:
+        yield Fault("notice", "category_id", f"not {category_id}, the keypoint category; left out")
+    if detection["image_id"] not in image_ids:
+        yield Fault("notice", "image_id", "no image of the annotation file; left out")
+    if not is_numbers([detection.get("score")], 1):
+        yield Fault("error", f"{where}.score", f"{shown(detection, 'score')}; expected a number")
+    if not is_numbers(detection.get("bbox"), 4):
+        found = f"{shown(detection, 'bbox')}; expected [x, y, width, height] in pixels"
+        yield Fault("error", f"{where}.bbox", found)
+    elif min(detection["bbox"][2:]) <= 0:
+        found = f"{detection['bbox']}; expected a width and height above 0"
+        yield Fault("skip", f"{where}.bbox", found)

@@ -1,0 +1,82 @@
+"""The formats of annotation files: one table from a format's name to its reader."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from kptkit.data.formats.build_document import Inspected, Pictures
+from kptkit.data.formats.coco import inspect_coco
+from kptkit.data.formats.cofw import inspect_cofw
+from kptkit.data.formats.dlib import inspect_dlib
+from kptkit.data.formats.document import AnnotationFile, stop_at
+from kptkit.data.formats.flic import inspect_flic, inspect_flic_observer
+from kptkit.data.formats.lsp import inspect_lsp
+from kptkit.data.formats.mpii import inspect_mpii
+from kptkit.data.formats.w300 import inspect_300w
+from kptkit.data.formats.wflw import inspect_wflw
+from kptkit.errors import InputError
+from kptkit.samples import Orientation
+
+Format = Literal["coco", "mpii", "flic", "flic-observer", "lsp", "300w", "wflw", "cofw", "dlib"]
+
+# Formats of COCO's kind, in which several categories can stand.
+_WITH_CATEGORIES = {
+    "coco": lambda path, _, category: inspect_coco(path, category),
+    "300w": inspect_300w,
+    "wflw": inspect_wflw,
+    "cofw": inspect_cofw,
+}
+_READERS = {
+    "mpii": inspect_mpii,
+    "flic": inspect_flic,
+    "flic-observer": inspect_flic_observer,
+    "lsp": inspect_lsp,
+    "dlib": inspect_dlib,
+}
+
+
+def inspect_annotations(
+    path: str | Path,
+    format: Format = "coco",
+    images_folder: str | os.PathLike | None = None,
+    category: str | None = None,
+    orientation: Literal["auto"] | Orientation = "auto",
+) -> Inspected:
+    """What is sound in an annotation file, and how often each fault occurs in it.
+
+    Args:
+        images_folder: needed by formats that do not say how large their pictures are.
+        category: the name of the category to read, where several have keypoints.
+        orientation: see `kptkit.data.picture_sizes.with_readable_images`.
+
+    Raises:
+        InputError: it is no file of this format at all.
+    """
+    pictures = Pictures(images_folder, orientation)
+    if format in _WITH_CATEGORIES:
+        return _WITH_CATEGORIES[format](path, pictures, category)
+    if category is not None:
+        raise InputError(f"--data.category {category}: the format {format} has no categories")
+    return _READERS[format](path, pictures)
+
+
+def load_annotations(
+    path: str | Path,
+    format: Format = "coco",
+    images_folder: str | os.PathLike | None = None,
+    category: str | None = None,
+    orientation: Literal["auto"] | Orientation = "auto",
+) -> AnnotationFile:
+    """Reads an annotation file; arguments as for `inspect_annotations`.
+
+    Raises:
+        InputError: the file cannot be used; the message names the first fault and counts the rest.
+    """
+    file, faults = inspect_annotations(path, format, images_folder, category, orientation)
+    try:
+        stop_at(faults, len(file.annotations["annotations"]), path)
+    except InputError as error:
+        flag = "" if format == "coco" else f" --format {format}"
+        hint = f"python scripts/check_data.py {path}{flag} lists every fault"
+        raise InputError(f"{error}; {hint}") from None
+    return file

@@ -1,0 +1,1 @@
+"""Training windows for P-Net, R-Net and O-Net."""

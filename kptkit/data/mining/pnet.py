@@ -1,0 +1,68 @@
+"""P-Net's crops of one picture: random windows, since there is no cascade yet to find hard ones."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kptkit.data.mining.crops import CropKind, Crops, concatenate
+from kptkit.data.mining.landmarks import LandmarkConfig, landmark_crops
+from kptkit.data.mining.windows import (
+    WindowCounts,
+    background_windows,
+    crops_of_windows,
+    face_windows,
+    usable_faces,
+)
+from kptkit.samples import FaceSamples
+
+SIZE = 12
+
+
+@dataclass(frozen=True)
+class PnetMiningConfig:
+    """What is cut out of every picture."""
+
+    min_face_size: float = 12.0
+    """Faces whose longer side is shorter, in pixels, are neither learned nor background."""
+    windows: WindowCounts = WindowCounts()
+    landmarks: LandmarkConfig = LandmarkConfig()
+
+
+def pnet_crops(
+    image: np.ndarray, faces: FaceSamples, rng: np.random.Generator, config: PnetMiningConfig
+) -> tuple[Crops, dict[str, int]]:
+    """The crops of a picture, and notes: `kptkit.data.mining.crops.MineImage`.
+
+    Only a picture whose faces are all listed gives positives, parts and negatives; every picture
+    gives landmark crops of the faces that have landmarks.
+
+    Args:
+        image: (H, W, 3) uint8, no side shorter than 12 pixels.
+        faces: those of this picture.
+    """
+    size_wh = (image.shape[1], image.shape[0])
+    with_points = landmark_crops(image, faces, rng, config.landmarks, SIZE, inside=True)
+    if not faces.complete:
+        return with_points, {}
+    faces, notes = usable_faces(faces, size_wh, config.min_face_size)
+    background = background_windows(rng, faces, size_wh, SIZE, config.windows)
+    shown, kinds, owners = face_windows(rng, faces, size_wh, config.windows)
+    windows = np.concatenate([background, shown])
+    kinds = np.append(np.full(len(background), CropKind.NEGATIVE, np.int8), kinds)
+    owners = np.append(np.full(len(background), -1), owners)
+    crops = crops_of_windows(image, windows, kinds, owners, faces, SIZE)
+    return concatenate([crops, with_points]), notes | missing(crops, faces, config.windows)
+
+
+def missing(crops: Crops, faces: FaceSamples, counts: WindowCounts) -> dict[str, int]:
+    """How many crops of each kind a picture does not give, because no place was found for them."""
+    learned = int((~faces.ignored).sum())
+    wanted = {
+        CropKind.NEGATIVE: counts.negatives_per_image + counts.negatives_per_face * learned,
+        CropKind.POSITIVE: counts.positives_per_face * learned,
+        CropKind.PART: counts.parts_per_face * learned,
+    }
+    return {
+        f"{kind.label} crops not found": count - int((crops.kinds == kind).sum())
+        for kind, count in wanted.items()
+    }

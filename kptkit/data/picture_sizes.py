@@ -1,0 +1,156 @@
+"""Are a data set's pictures there, and do they lie as its annotations say?
+
+Annotations are drawn on a picture as some tool showed it: as the file stores it (COCO) or turned as
+its EXIF tag says (most labelling tools). The sizes in the annotation file tell which.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from tqdm import tqdm
+
+from kptkit import images
+from kptkit.data.skipped import SkipLedger
+from kptkit.errors import InputError
+from kptkit.samples import KeypointSamples, Orientation
+
+# From this number of pictures on, a progress bar tells that reading them takes a while.
+_MANY_IMAGES = 2_000
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a picture's file says about its size and orientation."""
+
+    stored_wh: tuple[int, int]
+    exif: int  # 1 to 8
+
+    @property
+    def displayed_wh(self) -> tuple[int, int]:
+        """The size after the EXIF tag is applied; 5 to 8 lay the picture on its side."""
+        width, height = self.stored_wh
+        return (height, width) if self.exif >= 5 else (width, height)
+
+
+def with_readable_images(
+    samples: KeypointSamples,
+    orientation: Literal["auto"] | Orientation,
+    source: str,
+    report: Callable[[str], None],
+) -> KeypointSamples:
+    """The samples whose pictures can be opened, with the orientation that their sizes match.
+
+    Files are read but not decoded: what is broken inside the pixels is the pipeline's affair.
+
+    Args:
+        orientation: "auto" compares the samples' sizes with the files'; "stored" or "exif" says
+            what they must match.
+        source: the annotation file, for messages.
+        report: gets a line about pictures left out and about a choice that sizes did not settle.
+
+    Raises:
+        InputError: too many pictures are missing or unreadable, or sizes match neither way, or
+            some match only as stored and others only as turned.
+    """
+    found = read_headers(samples.image_paths)
+    ledger = SkipLedger(len(found))
+    for path, header in zip(samples.image_paths, found, strict=True):
+        if isinstance(header, images.ImageError):
+            ledger.record(path, header.reason)
+    ledger.check()
+    readable = np.array([isinstance(header, Header) for header in found])
+    kept = _with_images(samples, readable)
+    if len(kept) == 0:
+        first = images.printable(samples.image_paths[0])
+        raise InputError(
+            f"{first}: {found[0].reason}, as are all {len(found)} pictures of {source}; is this "
+            "the right folder of images?"
+        )
+    if len(ledger):
+        reasons = ", ".join(f"{count} {reason}" for reason, count in ledger.counts().items())
+        report(f"{source}: pictures left out: {reasons}")
+    headers = [header for header in found if isinstance(header, Header)]
+    chosen = _matching_orientation(kept, headers, orientation, source, report)
+    return replace(kept, orientation=chosen)
+
+
+def read_headers(paths: Sequence[str]) -> list[Header | images.ImageError]:
+    """The headers of pictures, or why they have none; nothing is decoded."""
+    with ThreadPoolExecutor(16) as pool:
+        headers = pool.map(_read_header, paths, chunksize=64)
+        quiet = len(paths) < _MANY_IMAGES
+        return list(tqdm(headers, "reading picture sizes", len(paths), disable=quiet))
+
+
+def _read_header(path: str) -> Header | images.ImageError:
+    try:
+        content = images.read_bytes(path)
+        return Header(images.image_size_wh(content), images.exif_orientation(content))
+    except images.ImageError as error:
+        return error
+
+
+def _with_images(samples: KeypointSamples, keep: np.ndarray) -> KeypointSamples:
+    """The samples on the images (M,) to keep."""
+    numbers = np.cumsum(keep) - 1
+    samples = samples.select(np.flatnonzero(keep[samples.image_index]))
+    return replace(
+        samples,
+        image_paths=tuple(np.array(samples.image_paths, object)[keep].tolist()),
+        image_ids=samples.image_ids[keep],
+        image_wh=samples.image_wh[keep],
+        image_index=numbers[samples.image_index],
+    )
+
+
+def _matching_orientation(
+    samples: KeypointSamples,
+    headers: list[Header],
+    orientation: Literal["auto"] | Orientation,
+    source: str,
+    report: Callable[[str], None],
+) -> Orientation:
+    sizes = {
+        "stored": np.array([header.stored_wh for header in headers]),
+        "exif": np.array([header.displayed_wh for header in headers]),
+    }
+    fits = {way: (sizes[way] == samples.image_wh).all(axis=1) for way in sizes}
+    wrong = ~(fits["stored"] | fits["exif"]) if orientation == "auto" else ~fits[orientation]
+    if wrong.any():
+        index = int(np.argmax(wrong))
+        raise InputError(_size_message(samples, index, headers[index], int(wrong.sum()), source))
+    if orientation != "auto":
+        return orientation
+    only_stored, only_exif = fits["stored"] & ~fits["exif"], fits["exif"] & ~fits["stored"]
+    if only_stored.any() and only_exif.any():
+        raise InputError(
+            f"{source}: images: {only_stored.sum()} sizes are those of the pictures as stored, "
+            f"{only_exif.sum()} those after the EXIF rotation; correct the minority and say which "
+            "with --data.orientation stored or exif"
+        )
+    turned = sum(header.exif != 1 for header in headers)
+    if turned and not only_stored.any() and not only_exif.any():
+        report(
+            f"{source}: {turned} pictures carry an EXIF rotation that their sizes do not settle; "
+            "read as stored; --data.orientation exif reads them as displayed"
+        )
+    return "exif" if only_exif.any() else "stored"
+
+
+def _size_message(
+    samples: KeypointSamples, index: int, header: Header, count: int, source: str
+) -> str:
+    stated, stored, displayed = (
+        f"{width}x{height}"
+        for width, height in (samples.image_wh[index], header.stored_wh, header.displayed_wh)
+    )
+    exif = f" (displayed as {displayed} by its EXIF tag)" if displayed != stored else ""
+    more = f"; and {count - 1} more" if count > 1 else ""
+    path = images.printable(samples.image_paths[index])
+    return (
+        f"{source}: images (id {samples.image_ids[index]}): {stated} is stated, but {path} is "
+        f"stored as {stored}{exif}; correct the stated size, or choose --data.orientation{more}"
+    )

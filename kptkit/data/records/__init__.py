@@ -1,0 +1,1 @@
+"""TFRecord folders: written once, read often."""

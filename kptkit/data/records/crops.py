@@ -1,0 +1,101 @@
+"""Records of crops: what miners write and the networks of the cascade learn from.
+
+A folder of crops holds
+
+- ``positive-00000-of-00008.tfrecord`` and so on, ``negative-``, ``part-`` and ``landmark-``: shards
+  of one tf.train.Example per crop, with ``image`` (size x size x 3 bytes, RGB), ``box`` (4 floats)
+  and ``landmark`` (10 floats) as `kptkit.data.mining.crops.Crops` explains them, ``kind`` (`CropKind`) and
+  ``sample_id`` (an int64 as 8 bytes, little-endian);
+- ``manifest.json``: counts, sizes and SHA-256 of the shards, what they were made from, and which
+  pictures gave nothing. It is written last: a folder without it is not finished.
+
+All records of a kind have the same length, so that the shards are read like arrays: in any order,
+without an index or a shuffle buffer.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from kptkit.data.mining.crops import CropKind
+from kptkit.data.records.folder import MAKE_ANEW, check_files, read_manifest
+from kptkit.errors import InputError
+
+FORMAT = "kptkit crop records"
+VERSION = 1
+
+# A TFRecord is its length (8 bytes), a checksum of that (4), the content, a checksum of that (4).
+RECORD_HEAD, RECORD_TAIL = 12, 4
+
+
+class CropRecords:
+    """A finished folder of crops.
+
+    Attributes:
+        manifest: what `manifest.json` says.
+        stage: "pnet", "rnet" or "onet".
+        size: side of the crops in pixels.
+        counts: the number of crops of each kind.
+
+    Raises:
+        InputError: the folder is not finished, or a shard is missing, too many, cut or altered.
+    """
+
+    def __init__(self, folder: str | os.PathLike):
+        self.folder = Path(folder)
+        self.manifest = read_manifest(self.folder, FORMAT, VERSION)
+        check_files(self.folder, self.manifest, verify=True)
+        self.stage: str = self.manifest["plan"]["stage"]
+        self.size: int = self.manifest["plan"]["size"]
+        self._shards = {kind: self._open(kind) for kind in CropKind}
+        self.counts = {
+            kind: sum(len(shard) for shard in shards) for kind, shards in self._shards.items()
+        }
+
+    def _open(self, kind: CropKind) -> list[np.ndarray]:
+        """The shards of a kind, each (records, bytes) uint8 on disk."""
+        shards = []
+        for entry in self.manifest["shards"]:
+            if entry["kind"] == kind.label and entry["records"]:
+                if entry["bytes"] % entry["records"]:
+                    raise InputError(
+                        f"{self.folder / entry['file']}: {entry['bytes']} bytes for "
+                        f"{entry['records']} records; expected records of one length; {MAKE_ANEW}"
+                    )
+                shape = entry["records"], entry["bytes"] // entry["records"]
+                shards.append(np.memmap(self.folder / entry["file"], np.uint8, "r", shape=shape))
+        return shards
+
+    def read(self, kind: CropKind, indices: np.ndarray) -> list[bytes]:
+        """The serialized tf.train.Examples of a kind at `indices` (N,) from 0, in that order."""
+        shards = self._shards[kind]
+        ends = np.cumsum([len(shard) for shard in shards])
+        places = np.searchsorted(ends, indices, side="right")
+        records = []
+        for place, index in zip(places.tolist(), np.asarray(indices).tolist(), strict=True):
+            row = shards[place][index - int(ends[place])]  # counted from the shard's end
+            records.append(row[RECORD_HEAD:-RECORD_TAIL].tobytes())
+        return records
+
+
+def parse_crops(serialized: tf.Tensor, size: int) -> dict[str, tf.Tensor]:
+    """Crops from serialized tf.train.Examples (B,).
+
+    Returns:
+        image (B, size, size, 3) uint8, kind (B,) int64, box (B, 4) and landmark (B, 10) float32,
+        NaN where there are none, and sample_id (B,) int64.
+    """
+    spec = {
+        "image": tf.io.FixedLenFeature((), tf.string),
+        "kind": tf.io.FixedLenFeature((), tf.int64),
+        "box": tf.io.FixedLenFeature((4,), tf.float32),
+        "landmark": tf.io.FixedLenFeature((10,), tf.float32),
+        "sample_id": tf.io.FixedLenFeature((), tf.string),
+    }
+    crops = tf.io.parse_example(serialized, spec)
+    pixels = tf.io.decode_raw(crops["image"], tf.uint8, fixed_length=None)
+    crops["image"] = tf.reshape(pixels, (-1, size, size, 3))
+    crops["sample_id"] = tf.reshape(tf.io.decode_raw(crops["sample_id"], tf.int64), (-1,))
+    return crops

@@ -1,0 +1,1 @@
+"""The demo set: drawn people with exact keypoints."""

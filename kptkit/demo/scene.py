@@ -1,0 +1,173 @@
+"""Demo scenes: people drawn in three dimensions, with exact keypoints, visibility, boxes and faces.
+
+Every label is read from the geometry that was drawn and from the depth and owner of every pixel.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from kptkit.demo.backdrop import (
+    Camera,
+    draw_backdrop,
+    draw_distractors,
+    draw_occluder,
+    photograph,
+    sample_camera,
+)
+from kptkit.demo.canvas import Canvas
+from kptkit.demo.head import FACE_LANDMARKS, FACE_RIM
+from kptkit.demo.look import sample_look
+from kptkit.demo.person import PARTS, Person, draw_person, visible_keypoints
+from kptkit.demo.pose import Pose, sample_pose
+from kptkit.demo.random import pick
+
+SIZES_WH = ((320, 240), (400, 300), (360, 360), (300, 400), (480, 320))
+
+# People stand at depths so far apart (pixels) that they never reach into each other.
+_LAYER = 4000.0
+
+# In squared statures, of which a whole person covers about 0.18. Whoever shows less is left without
+# keypoints, as COCO leaves people who can hardly be seen.
+_LEAST_AREA = 0.03
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face seen from the front or obliquely.
+
+    Attributes:
+        box_xywh: around the face from the hairline to the chin, image pixels, cut to the image.
+        landmarks_xy: (5, 2) image pixels; as seen in the image: left eye, right eye, nose, left
+            and right corner of the mouth.
+        hidden: share of the landmarks that something stands in front of or that are outside.
+        oblique: turned by more than about 35 degrees.
+    """
+
+    box_xywh: tuple[float, float, float, float]
+    landmarks_xy: np.ndarray
+    hidden: float
+    oblique: bool
+
+
+@dataclass(frozen=True)
+class ScenePerson:
+    """One person's labels.
+
+    Attributes:
+        keypoints: (17, 3) x, y in image pixels and COCO's visibility.
+        box_xywh: the smallest box of whole pixels around what is seen of the person.
+        area: number of pixels that show the person.
+        face: None where the face is not seen.
+    """
+
+    keypoints: np.ndarray
+    box_xywh: tuple[float, float, float, float]
+    area: int
+    face: Face | None
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A picture (H, W, 3) uint8 RGB, its people, and how it was taken."""
+
+    image: np.ndarray
+    people: tuple[ScenePerson, ...]
+    camera: Camera
+
+
+def draw_scene(rng: np.random.Generator) -> Scene:
+    """Draws one to five people somewhere, with exact labels."""
+    size_wh = SIZES_WH[rng.integers(len(SIZES_WH))]
+    light = np.array([rng.normal(0, 0.5), rng.normal(-0.5, 0.3), -1.0])
+    canvas = Canvas(
+        draw_backdrop(rng, size_wh), light / np.linalg.norm(light), rng.uniform(0.3, 0.6)
+    )
+    draw_distractors(rng, canvas)
+    people = _place_people(rng, size_wh)
+    for person in people:
+        draw_person(canvas, person)
+        if rng.random() < 0.10:
+            draw_occluder(rng, canvas, person.place[2] - _LAYER / 2)
+    camera = sample_camera(rng)
+    image = photograph(canvas.colour, camera, rng)
+    labels = (_labels(canvas, person) for person in people)
+    return Scene(image, tuple(label for label in labels if label is not None), camera)
+
+
+def _place_people(rng: np.random.Generator, size_wh: tuple[int, int]) -> list[Person]:
+    """People from the farthest (smallest) to the nearest, seldom much in each other's way."""
+    height = size_wh[1]
+    count = 1 + pick(rng, (0.38, 0.31, 0.18, 0.09, 0.04))
+    tallest = min(300, (1.05 if count < 3 else 0.8) * height)
+    scales = np.exp(rng.uniform(np.log(85), np.log(tallest), count))
+    if count < 3 and rng.random() < 0.05:
+        scales[0] = rng.uniform(1.2, 2.2) * height
+    people, boxes = [], []
+    for number, scale in enumerate(np.sort(scales)):
+        pose, look = sample_pose(rng), sample_look(rng)
+        tries = []
+        while len(tries) < 8 and (not tries or tries[-1][0] > 0.15):
+            place, box = _stand(rng, pose, scale, size_wh)
+            tries.append((max([_overlap(box, b) for b in boxes], default=0), place, box))
+        _, place, box = min(tries, key=lambda attempt: attempt[0])
+        boxes.append(box)
+        z = _LAYER * (count - number)
+        people.append(Person(number, pose, look, float(scale), np.array([*place, z])))
+    return people
+
+
+def _stand(
+    rng: np.random.Generator, pose: Pose, scale: float, size_wh: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where the hips go (2,), and the box x1 y1 x2 y2 around the pose there."""
+    points = scale * np.stack(list(pose.points.values()))[:, :2]
+    low, high = points.min(axis=0) - 0.07 * scale, points.max(axis=0) + 0.05 * scale
+    room = np.array(size_wh) - (high - low)
+    corner = rng.random(2) * room
+    if room[1] < 0:
+        corner[1] *= 0.35  # of somebody too large for the picture, rather the head than the feet
+    if rng.random() < 0.12:
+        corner += rng.uniform(-0.22, 0.22, 2) * (high - low)
+    return corner - low, np.concatenate([corner, corner + high - low])
+
+
+def _overlap(a_xyxy: np.ndarray, b_xyxy: np.ndarray) -> float:
+    """Shared area relative to the smaller box."""
+    sides = np.minimum(a_xyxy[2:], b_xyxy[2:]) - np.maximum(a_xyxy[:2], b_xyxy[:2])
+    areas = [np.prod(box[2:] - box[:2]) for box in (a_xyxy, b_xyxy)]
+    return float(np.prod(np.maximum(sides, 0)) / min(areas))
+
+
+def _labels(canvas: Canvas, person: Person) -> ScenePerson | None:
+    first = person.number * len(PARTS)
+    mask = (canvas.owner >= first) & (canvas.owner < first + len(PARTS))
+    area = int(np.count_nonzero(mask))
+    if area == 0:
+        return None
+    box = tuple(map(float, cv2.boundingRect(mask.view(np.uint8))))
+    keypoints = visible_keypoints(canvas, person)
+    if area < _LEAST_AREA * person.scale**2:
+        keypoints[:] = 0
+    return ScenePerson(keypoints, box, area, _face(canvas, person))
+
+
+def _face(canvas: Canvas, person: Person) -> Face | None:
+    """The face, if it is turned to the camera and most of its landmarks are seen."""
+    head, matrix = person.at("head"), person.skull_matrix()
+    towards_camera = -person.pose.skull[2, 2]
+    if towards_camera < 0.35:
+        return None
+    x, y, z = (head + FACE_LANDMARKS @ matrix.T).T
+    rows, columns, inside = canvas.pixels(x, y)
+    is_head = canvas.owner[rows, columns] == person.owner("head")
+    seen = inside & is_head & (z - canvas.depth[rows, columns] <= 0.05 * person.scale)
+    if seen.sum() < 3:
+        return None
+    rim = (head + FACE_RIM @ matrix.T)[:, :2]
+    size_wh = canvas.depth.shape[::-1]
+    low, high = (np.clip(corner, 0, size_wh) for corner in (rim.min(axis=0), rim.max(axis=0)))
+    box = (*low.tolist(), *(high - low).tolist())
+    oblique = bool(towards_camera < 0.82)
+    return Face(box, np.stack([x, y], axis=1), float(1 - seen.mean()), oblique)

@@ -1,0 +1,179 @@
+"""A face detector judged: its boxes by WIDER FACE's protocol, its landmarks by their mean error."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+from tqdm import tqdm
+
+from kptkit.data.skipped import SkipLedger
+from kptkit.errors import InputError
+from kptkit.face.detector import FacePrediction
+from kptkit.geometry import boxes
+from kptkit.images.codec import ImageError, printable, read_image
+from kptkit.metrics.bootstrap import Difference, paired_difference
+from kptkit.metrics.detection import (
+    WIDER_THRESHOLDS,
+    FoundFaces,
+    Judgement,
+    average_precision,
+    belonging,
+    finders,
+    judge,
+    recall_at,
+)
+from kptkit.metrics.nme import failure_rate, inter_ocular, mean_error, nme
+from kptkit.samples import FaceSamples
+
+# From a picture (H, W, 3) uint8 RGB to its faces.
+Detector = Callable[[np.ndarray], FacePrediction]
+
+# Lists with landmarks have boxes of other shapes than WIDER FACE's, such as CNN_FacePoint's squares
+# from brow to mouth. So this overlap is enough for a prediction to be of that face.
+LANDMARK_IOU = 0.3
+
+# Recall is told at these numbers of false positives in the whole set.
+FALSE_POSITIVES = (10, 50, 100)
+
+
+@dataclass(frozen=True)
+class FaceEvaluation:
+    """What a detector found, and which face each prediction belongs to."""
+
+    samples: FaceSamples
+    """The N faces of the M pictures that could be read."""
+    found: FoundFaces
+    """The P predictions on those pictures."""
+    belongs: np.ndarray
+    """(P,) the place in `samples` of each prediction's face by WIDER FACE's rule; -1: none."""
+    skipped: dict[str, int] = field(default_factory=dict)
+    """How many pictures could not be read, by reason."""
+
+    def judged(self, ignored: np.ndarray, thresholds: int | None = None) -> Judgement:
+        """Hits and false positives for the faces (N,) that are not ignored; see `judge`."""
+        return judge(self.found, self.belongs, self.samples, ignored, thresholds)
+
+
+def evaluate_faces(detector: Detector, samples: FaceSamples) -> FaceEvaluation:
+    """Looks for faces on every picture of `samples`.
+
+    Average precision lives on predictions of low scores: `detector` should keep them.
+
+    Raises:
+        InputError: too many pictures cannot be read, or a prediction is not finite.
+    """
+    ledger = SkipLedger(len(samples.image_paths))
+    readable: list[int] = []
+    predictions: list[FacePrediction] = []
+    for image, path in enumerate(tqdm(samples.image_paths, "looking for faces", disable=None)):
+        try:
+            picture = read_image(path, samples.orientation)
+        except ImageError as error:
+            ledger.record(path, error.reason)
+            continue
+        readable.append(image)
+        predictions.append(detector(picture))
+    ledger.check()
+    if len(ledger) and not readable:
+        raise InputError(f"{printable(samples.image_paths[0])}: unreadable, as are all pictures")
+    samples = samples.select_images(np.array(readable, np.int64))
+    found = _joined(predictions)
+    return FaceEvaluation(samples, found, belonging(found, samples), ledger.counts())
+
+
+def height_subsets(samples: FaceSamples, heights: Sequence[float]) -> dict[str, np.ndarray]:
+    """For each least height in pixels, the faces (N,) that are left out: ignored or smaller."""
+    tall = samples.boxes_xyxy[:, 3] - samples.boxes_xyxy[:, 1]
+    return {f"at_least_{height:g}px": samples.ignored | (tall < height) for height in heights}
+
+
+def box_metrics(evaluation: FaceEvaluation, ignored: np.ndarray) -> dict[str, float]:
+    """AP by WIDER FACE's protocol and by every score, and recall at `FALSE_POSITIVES`."""
+    exact = evaluation.judged(ignored)
+    metrics = {
+        "faces": int(exact.num_faces.sum()),
+        "AP": average_precision(evaluation.judged(ignored, WIDER_THRESHOLDS)),
+        "AP_exact": average_precision(exact),
+    }
+    recalls = recall_at(exact, FALSE_POSITIVES).tolist()
+    return metrics | {
+        f"recall_{count}fp": recall for count, recall in zip(FALSE_POSITIVES, recalls, strict=True)
+    }
+
+
+def landmark_errors(evaluation: FaceEvaluation) -> dict[str, np.ndarray]:
+    """The errors (N,) of the landmarks of each face by the name of their normaliser.
+
+    The best-scored prediction that overlaps a face by `LANDMARK_IOU` stands for it. NaN: the face
+    was not found, is ignored or has no annotated landmarks.
+    """
+    samples, found = evaluation.samples, evaluation.found
+    belongs = belonging(found, samples, LANDMARK_IOU)
+    finder = finders(found.scores, belongs, len(samples))
+    judged = np.flatnonzero((finder >= 0) & ~samples.ignored)
+    predicted, true = found.landmarks[finder[judged]], samples.landmarks[judged]
+    normalisers = {
+        "inter_ocular": inter_ocular(true),
+        "sqrt_wh": np.sqrt(boxes.area(samples.boxes_xyxy[judged])),
+    }
+    errors = {name: np.full(len(finder), np.nan) for name in normalisers}
+    for name, lengths in normalisers.items():
+        errors[name][judged] = nme(predicted, true, lengths)
+    return errors
+
+
+def landmark_metrics(evaluation: FaceEvaluation) -> dict[str, float]:
+    """NME over the faces that were found, how many those are, and the share that errs above 0.1."""
+    samples = evaluation.samples
+    annotated = np.isfinite(samples.landmarks).all(axis=(1, 2)) & ~samples.ignored
+    metrics: dict[str, float] = {"faces": int(annotated.sum())}
+    for name, errors in landmark_errors(evaluation).items():
+        metrics["found"] = int(np.isfinite(errors).sum())
+        metrics[f"NME_{name}"] = mean_error(errors, samples.image_index)
+        metrics[f"failures_{name}"] = failure_rate(errors)
+    return metrics
+
+
+def compare_boxes(
+    first: FaceEvaluation, second: FaceEvaluation, ignored: np.ndarray, resamples: int = 1000
+) -> Difference:
+    """The AP by WIDER FACE's protocol of the first less that of the second on the same pictures.
+
+    In the draws, scores stay stretched as they are in the whole set.
+    """
+    judged = [each.judged(ignored, WIDER_THRESHOLDS) for each in (first, second)]
+    return paired_difference(
+        *(partial(average_precision, judgement) for judgement in judged),
+        num_images=len(first.samples.image_paths),
+        resamples=resamples,
+    )
+
+
+def compare_landmarks(
+    first: FaceEvaluation, second: FaceEvaluation, resamples: int = 1000
+) -> dict[str, Difference]:
+    """The NME of the first less that of the second over the faces that both found."""
+    samples = first.samples
+    one, other = landmark_errors(first), landmark_errors(second)
+    differences = {}
+    for name in one:
+        both = np.isfinite(one[name]) & np.isfinite(other[name])
+        errors = [np.where(both, each[name], np.nan) for each in (one, other)]
+        differences[name] = paired_difference(
+            *(partial(mean_error, own, samples.image_index) for own in errors),
+            num_images=len(samples.image_paths),
+            resamples=resamples,
+        )
+    return differences
+
+
+def _joined(predictions: Sequence[FacePrediction]) -> FoundFaces:
+    """The predictions of all pictures one after another."""
+    counts = [len(prediction.scores) for prediction in predictions]
+    return FoundFaces(
+        np.repeat(np.arange(len(predictions)), counts),
+        np.concatenate([np.zeros((0, 4)), *(p.boxes_xyxy for p in predictions)]),
+        np.concatenate([np.zeros(0), *(p.scores for p in predictions)]),
+        np.concatenate([np.zeros((0, 5, 2)), *(p.landmarks for p in predictions)]),
+    )

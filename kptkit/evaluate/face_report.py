@@ -1,0 +1,143 @@
+"""A face detector from flags to tables: which data, which weights, and how sure a difference is."""
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import tyro
+
+from kptkit import files
+from kptkit.data.faces.flags import FaceLists, demo_lists, load_faces
+from kptkit.data.faces.wider_subsets import read_wider_subsets
+from kptkit.errors import InputError
+from kptkit.evaluate.face import (
+    FaceEvaluation,
+    box_metrics,
+    compare_boxes,
+    compare_landmarks,
+    evaluate_faces,
+    height_subsets,
+    landmark_metrics,
+)
+from kptkit.face.detector import FaceDetector
+from kptkit.images.codec import printable
+from kptkit.metrics import tables
+from kptkit.metrics.bootstrap import Difference
+
+
+@dataclass(frozen=True)
+class JudgeConfig:
+    """Which face detector to judge, and on what."""
+
+    task: Literal["pose", "face"] = "face"
+    """What is judged; each task has its own flags."""
+    lists: tyro.conf.OmitArgPrefixes[FaceLists] = FaceLists()
+    wider_lists: Path | None = None
+    """Folder of wider_{easy,medium,hard}_val.mat, which then say which faces are to be found."""
+    heights: tuple[float, ...] = (20, 10)
+    """Without --wider-lists: the least heights of the faces to be found, in pixels."""
+    weights: str = "default"
+    """Of the detector: default (packaged), original (published, converted) or a file."""
+    compare: str | None = None
+    """Other weights, judged on the same pictures."""
+    min_face_size: float = 10
+    """Side in pixels of the smallest faces looked for."""
+    scale_factor: float = 0.709
+    """From one level of the pyramid to the next."""
+    score_thresholds: tuple[float, float, float] = (0.5, 0.5, 0.3)
+    """Of P, R and O: low ones, as AP lives on predictions of low scores."""
+    resamples: int = 1000
+    """With --compare: draws of the paired bootstrap over pictures."""
+    out: Path = Path("runs/evaluate")
+    """Folder for metrics.json."""
+
+
+def judge_face(config: JudgeConfig) -> None:
+    """Judges boxes and landmarks, prints tables and writes `metrics.json`.
+
+    Boxes are judged where every face is listed, landmarks wherever there are some.
+
+    Raises:
+        InputError: a flag, a file or the weights are unusable.
+    """
+    if config.compare == config.weights:
+        raise InputError(f"--compare {config.compare}: judged already; expected other weights")
+    if config.resamples < 1:
+        raise InputError(f"--resamples {config.resamples}: expected 1 or more")
+    given = config.lists.annotations or config.lists.landmarks
+    sets, made_from = load_faces(config.lists if given else demo_lists(split="val"))
+    names = [config.weights, *([config.compare] if config.compare else [])]
+    settings = (config.min_face_size, config.scale_factor, config.score_thresholds)
+    detectors = {name: FaceDetector(name, *settings).detect for name in names}
+    metrics: dict[str, Any] = {"made_from": made_from, "sets": []}
+    for samples in sets:
+        found = {name: evaluate_faces(detect, samples) for name, detect in detectors.items()}
+        metrics["sets"].append(_known(report(found, config)))
+    files.write_json(config.out / "metrics.json", metrics)
+    print(f"written: {config.out / 'metrics.json'}")
+
+
+def report(found: dict[str, FaceEvaluation], config: JudgeConfig) -> dict[str, Any]:
+    """Prints and returns what can be said of one set of pictures, for each detector by its name."""
+    first = next(iter(found.values()))
+    paths = first.samples.image_paths
+    print(f"{len(paths)} pictures of {printable(os.path.commonpath(paths))}")
+    if first.skipped:
+        print(f"{sum(first.skipped.values())} more could not be used: {first.skipped}")
+    metrics: dict[str, Any] = {"pictures": len(paths)}
+    if first.samples.complete:
+        metrics["boxes"] = _report_boxes(found, config)
+    if np.isfinite(first.samples.landmarks).any():
+        metrics["landmarks"] = _report_landmarks(found, config)
+    return metrics
+
+
+def _report_boxes(found: dict[str, FaceEvaluation], config: JudgeConfig) -> dict[str, Any]:
+    samples = next(iter(found.values())).samples
+    if config.wider_lists:
+        subsets = read_wider_subsets(config.wider_lists, samples)
+    else:
+        subsets = height_subsets(samples, config.heights)
+    metrics: dict[str, Any] = {}
+    rows = {}
+    for name, evaluation in found.items():
+        metrics[name] = {key: box_metrics(evaluation, out) for key, out in subsets.items()}
+        rows |= {f"{key} {name}": numbers for key, numbers in metrics[name].items()}
+    print(f"\n{tables.named_rows(rows)}\n")
+    if config.compare:
+        differences = {
+            key: compare_boxes(*found.values(), out, config.resamples)
+            for key, out in subsets.items()
+        }
+        metrics["difference"] = _report_differences("AP", differences, config)
+    return metrics
+
+
+def _report_landmarks(found: dict[str, FaceEvaluation], config: JudgeConfig) -> dict[str, Any]:
+    metrics: dict[str, Any] = {name: landmark_metrics(each) for name, each in found.items()}
+    print(f"\n{tables.named_rows(metrics)}\n")
+    if config.compare:
+        differences = compare_landmarks(*found.values(), config.resamples)
+        metrics["difference"] = _report_differences("NME", differences, config)
+    return metrics
+
+
+def _report_differences(
+    metric: str, differences: dict[str, Difference], config: JudgeConfig
+) -> dict[str, Any]:
+    """Prints differences with their intervals, and returns them for JSON."""
+    for name, difference in differences.items():
+        print(f"{metric} {name}, {config.weights} less {config.compare}: {difference}")
+    print(f"(in brackets: 95 % of {config.resamples} draws of pictures)\n")
+    return {name: asdict(difference) for name, difference in differences.items()}
+
+
+def _known(numbers: dict[str, Any]) -> dict[str, Any]:
+    """Nested numbers without those that are not known, for JSON."""
+    return {
+        name: _known(value) if isinstance(value, dict) else value
+        for name, value in numbers.items()
+        if isinstance(value, dict) or np.isfinite(value)
+    }

@@ -1,0 +1,92 @@
+"""A pose estimator judged as its data set is: COCO's AP, PCKh, PCK or the error of landmarks."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kptkit.data.batches.pose import clear_errors, evaluation_batches
+from kptkit.data.records.sources import SampleSource
+from kptkit.data.skipped import SkipLedger
+from kptkit.geometry import affine, boxes
+from kptkit.metrics import oks, protocols
+from kptkit.pose.estimator import PoseEstimator
+from kptkit.samples import KeypointSamples
+
+
+@dataclass(frozen=True)
+class PoseEvaluation:
+    """What the judges say, and what they said it of."""
+
+    metrics: dict[str, float]
+    """The numbers of the samples' protocol; for `oks` AP, AP50, AP75, APM, APL, AR and so on, by
+    pycocotools, and PCK@0.2 where the schema has a torso."""
+    samples: KeypointSamples
+    """The N persons that were judged: those whose picture could be read."""
+    keypoints: np.ndarray
+    """(N, K, 3) x, y in image pixels and score, one person for each sample."""
+    results: list[dict[str, Any]]
+    """COCO results, rescored and, if asked for, thinned by OKS-NMS."""
+
+
+def evaluate_pose(
+    estimator: PoseEstimator,
+    source: SampleSource,
+    truth: dict[str, Any],
+    batch_size: int = 32,
+    oks_nms_threshold: float | None = None,
+) -> PoseEvaluation:
+    """Predicts every person of `source` and judges the predictions by the protocol of its samples.
+
+    Args:
+        truth: a COCO dictionary of all images of `source`; of other protocols than `oks` only the
+            category is looked at, if there is one.
+        oks_nms_threshold: for detected boxes, the similarity above which the lower-scored of two
+            persons goes (the papers' 0.9); none keeps all, as is usual with ground-truth boxes.
+
+    Raises:
+        InputError: too many images cannot be read, a prediction is not finite, or the samples lack
+            what their protocol measures errors in.
+    """
+    recipe = estimator.recipe
+    ledger = SkipLedger(len(source.samples))
+    batches = evaluation_batches(
+        source,
+        size_wh=recipe.input_size_wh,
+        batch_size=batch_size,
+        convention=recipe.convention,
+        ledger=ledger,
+    )
+    with clear_errors(ledger):
+        sample_ids, keypoints = estimator.predict_batches(batches)
+    # Persons whose picture could not be read are missing from the predictions.
+    samples = source.samples.select(np.flatnonzero(np.isin(source.samples.sample_ids, sample_ids)))
+    image_ids = samples.image_ids[samples.image_index]
+    scores = oks.rescore(keypoints, samples.box_scores)
+    kept = np.arange(len(samples))
+    if oks_nms_threshold is not None:
+        kept = _without_copies(samples, keypoints, scores, oks_nms_threshold)
+    category = truth["categories"][0]["id"] if truth else 1
+    results = oks.coco_results(image_ids[kept], category, keypoints[kept], scores[kept])
+    metrics = protocols.judge(samples, keypoints)
+    if samples.protocol == "oks":
+        metrics = oks.evaluate_oks(truth, results, samples.schema.oks_sigmas) | metrics
+    return PoseEvaluation(metrics, samples, keypoints, results)
+
+
+def _without_copies(
+    samples: KeypointSamples, keypoints: np.ndarray, scores: np.ndarray, threshold: float
+) -> np.ndarray:
+    """Which predictions OKS-NMS keeps, image by image, in their order.
+
+    As in the official code a person's area is that of the padded window, not of the box.
+    """
+    areas = affine.PADDING**2 * boxes.area(samples.boxes_xyxy)
+    kept = [np.zeros(0, np.int64)]
+    for image in np.unique(samples.image_index):
+        own = np.flatnonzero(samples.image_index == image)
+        chosen = oks.oks_nms(
+            keypoints[own], scores[own], areas[own], samples.schema.oks_sigmas, threshold
+        )
+        kept.append(own[chosen])
+    return np.sort(np.concatenate(kept))

@@ -1,0 +1,56 @@
+"""LiteRT (once TensorFlow Lite): a network as a `.tflite` file of built-in operations, and back.
+
+The converter is TensorFlow's; the interpreter is that of the `litert` extra, or TensorFlow's own
+where it is not installed.
+"""
+
+import os
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kptkit.export.portable_networks import PortableNetwork, Precision
+
+SUFFIX = ".tflite"
+
+Arrays = dict[str, np.ndarray]
+
+
+def convert(network: PortableNetwork, precision: Precision) -> bytes:
+    """The file of a network; float16: constants are stored in it and widened when it is loaded."""
+    keeper = tf.Module()
+    keeper.weights = [variable.value for variable in network.model.variables]
+    function = network.function.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], keeper)
+    if precision == "float16":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+    return converter.convert()
+
+
+def load(path: str | os.PathLike, threads: int | None = None) -> Callable[[Arrays], Arrays]:
+    """A file's network as a function of named arrays.
+
+    Args:
+        threads: that compute; none: as many as there are cores.
+    """
+    interpreter = _interpreter(str(path), threads or os.cpu_count())
+    runner = interpreter.get_signature_runner("serving_default")
+
+    def run(inputs: Arrays) -> Arrays:
+        return {name: np.array(output) for name, output in runner(**inputs).items()}
+
+    return run
+
+
+def _interpreter(path: str, threads: int) -> Any:
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        Interpreter = tf.lite.Interpreter
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that TensorFlow's own is about to leave it
+        return Interpreter(path, num_threads=threads)

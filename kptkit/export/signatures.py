@@ -1,0 +1,103 @@
+"""What all programs for strangers share: checked pictures in, named signatures, one SavedModel.
+
+A picture comes as the bytes of a file or as pixels; both have the batch first, as TF Serving's
+batching needs. XLA is not asked for: TF Serving answers models compiled by it badly.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kptkit.images.graph_codec import decode_upright, require
+from kptkit.images.headers import MAX_PIXELS
+
+# A request of more pictures is refused.
+MAX_PICTURES = 128
+
+# Pictures of one request that are decoded side by side: each may take a few hundred megabytes.
+PICTURES_AT_ONCE = 4
+
+Tensors = dict[str, tf.Tensor]
+
+IMAGE_BYTES = tf.TensorSpec((None,), tf.string, "image_bytes")
+IMAGES = tf.TensorSpec((None, None, None, 3), tf.uint8, "images")
+# TF Serving's batching pads pictures of several sizes with whatever their first value is.
+IMAGE_HW = tf.TensorSpec((None, 2), tf.int32, "image_hw")
+
+# What the tensors are, for whoever holds a program without its source.
+PICTURE_MEANINGS = {
+    "image_bytes": "the bytes of JPEG, PNG, BMP or WebP files; EXIF orientation is applied",
+    "images": "upright pictures, RGB, from the top-left corner; what lies beyond is padding",
+    "image_hw": "height and width of each picture in pixels",
+}
+
+
+def save_program(
+    folder: str | os.PathLike,
+    inputs: dict[str, tuple[Callable[..., Tensors], ...]],
+    variables: Iterable[keras.Variable],
+) -> dict[str, Any]:
+    """Writes functions and the variables they use as a SavedModel.
+
+    Args:
+        inputs: the function of each signature, followed by the specs of its arguments.
+
+    Returns:
+        The signatures by name.
+    """
+    keeper = tf.Module()
+    keeper.weights = [variable.value for variable in variables]
+    signatures = {
+        name: tf.function(function, autograph=False).get_concrete_function(*specs)
+        for name, (function, *specs) in inputs.items()
+    }
+    tf.saved_model.save(keeper, folder, signatures=signatures)
+    return signatures
+
+
+def checked(
+    tensor: tf.Tensor, shape: tuple[int | None, ...], *, sides: int, most: int, of: str
+) -> tf.Tensor:
+    """An input of that shape, with a batch, whose first `sides` sides count at most `most`.
+
+    The check of the shape looks idle beside a signature that states it, but only this one is made
+    when a request comes in: without it a tensor of another rank aborts the process in some kernels.
+    """
+    tensor = tf.ensure_shape(tensor, shape)
+    lengths = tf.shape(tensor, tf.int64)
+    fits = (lengths[0] >= 1) & (tf.reduce_prod(lengths[:sides]) <= most)
+    return require(fits, f"no batch, or more than {most} {of} in a request", tensor)
+
+
+def checked_pictures(
+    pictures: tf.Tensor, image_hw: tf.Tensor | None = None
+) -> tuple[tf.Tensor, ...]:
+    """`image_bytes`, or `images` and `image_hw`, of bearable number and size.
+
+    Bytes are looked at by `pixels`, which takes one row of each tensor.
+    """
+    shape = IMAGE_BYTES.shape if image_hw is None else IMAGES.shape
+    pictures = checked(pictures, shape, sides=1, most=MAX_PICTURES, of="pictures")
+    if image_hw is None:
+        return (pictures,)
+    image_hw = tf.ensure_shape(image_hw, IMAGE_HW.shape)
+    image_hw = one_row_each(image_hw, pictures, "image_hw")
+    sides = tf.shape(pictures, tf.int64)[1:3]
+    fits = tf.reduce_prod(sides) <= MAX_PIXELS
+    fits &= tf.reduce_all((image_hw >= 1) & (tf.cast(image_hw, tf.int64) <= sides))
+    message = f"images: no pixels, more than {MAX_PIXELS:,} in a picture, or fewer than image_hw"
+    return require(fits, message, pictures), image_hw
+
+
+def one_row_each(tensor: tf.Tensor, pictures: tf.Tensor, name: str) -> tf.Tensor:
+    """An input that must have as many rows as there are pictures."""
+    same = tf.shape(tensor)[0] == tf.shape(pictures)[0]
+    return require(same, f"{name}: not one row for each picture", tensor)
+
+
+def pixels(picture: tf.Tensor, image_hw: tf.Tensor | None = None) -> tf.Tensor:
+    """One picture (H, W, 3) uint8 of the batch, upright, whichever way it came."""
+    return decode_upright(picture) if image_hw is None else picture[: image_hw[0], : image_hw[1]]

@@ -1,0 +1,149 @@
+"""Faces cut out for recognition: aligned by their landmarks, or as facenet-pytorch cuts boxes."""
+
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from kptkit.errors import InputError
+from kptkit.geometry import affine
+
+Resample = Literal["area", "bilinear"]
+
+# Where recognition networks (ArcFace, Deng et al. 2019, and after it) expect the five landmarks in
+# a crop of 112 pixels.
+TEMPLATE = np.array(
+    [
+        (38.2946, 51.6963),
+        (73.5318, 51.5014),
+        (56.0252, 71.7366),
+        (41.5493, 92.3655),
+        (70.7299, 92.2041),
+    ]
+)
+
+# Pillow weighs pixels by whole numbers of this many bits behind the point.
+_PILLOW_BITS = 22
+
+
+def aligned_crops(image: np.ndarray, landmarks: np.ndarray, size: int = 112) -> np.ndarray:
+    """Faces turned, scaled and shifted so that their landmarks lie where networks expect them.
+
+    Args:
+        image: (H, W, 3) uint8.
+        landmarks: (N, 5, 2) in image pixels.
+        size: side of the crops, a multiple of 112 or of 128; the latter have 8 of 128 pixels more
+            at the left and the right and 16 more at the bottom.
+
+    Returns:
+        (N, size, size, 3) uint8, bilinear, black outside the picture.
+
+    Raises:
+        InputError: the size is none of these, or a face's landmarks are one point or not finite.
+    """
+    if size < 1 or (size % 112 and size % 128):
+        raise InputError(f"size: {size}, expected a multiple of 112 or 128 for aligned faces")
+    scale, left = (size / 112, 0) if size % 112 == 0 else (size / 128, 8)
+    matrices = similarity(landmarks, (TEMPLATE + np.array([left, 0])) * scale)
+    for index, matrix in enumerate(matrices):
+        if not np.isfinite(matrix).all():
+            raise InputError(f"faces: landmarks[{index}]: one point, or not finite; cannot align")
+    crops = [affine.warp(image, matrix, (size, size)) for matrix in matrices]
+    return np.array(crops, np.uint8).reshape(-1, size, size, 3)
+
+
+def similarity(points: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The turns, scalings and shifts (N, 2, 3) that bring points closest to a target.
+
+    Least squares over similarities without mirroring (Umeyama 1991). With points as complex
+    numbers that is one complex factor, a linear regression.
+
+    Args:
+        points: (N, K, 2).
+        target: (K, 2).
+    """
+    points = np.asarray(points, np.float64)
+    centre, target_centre = points.mean(axis=1), target.mean(axis=0)
+    from_centre = points - centre[:, None]
+    x, y = from_centre[..., 0], from_centre[..., 1]
+    u, v = (target - target_centre).T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = (x**2 + y**2).sum(axis=1)
+        real, imaginary = (x * u + y * v).sum(axis=1) / spread, (x * v - y * u).sum(axis=1) / spread
+        linear = np.stack([real, -imaginary, imaginary, real], axis=1).reshape(-1, 2, 2)
+        shift = target_centre - np.einsum("nij,nj->ni", linear, centre)
+    return np.concatenate([linear, shift[..., None]], axis=2)
+
+
+def box_crops(
+    image: np.ndarray,
+    boxes_xyxy: np.ndarray,
+    size: int,
+    margin: int = 0,
+    resample: Resample = "area",
+) -> np.ndarray:
+    """Boxes cut out and resized as `extract_face` of facenet-pytorch does, pixel for pixel.
+
+    Boxes are enlarged, cut to the picture and to whole pixels, and stretched to squares.
+
+    Args:
+        image: (H, W, 3) uint8.
+        boxes_xyxy: (N, 4) in image pixels.
+        size: side of the crops in pixels.
+        margin: how many pixels of a crop's side are surroundings of the box.
+        resample: ``area``, as facenet-pytorch resizes arrays (by OpenCV), or ``bilinear``, as it
+            resizes Pillow's pictures.
+
+    Returns:
+        (N, size, size, 3) uint8.
+
+    Raises:
+        InputError: the size or the margin make no sense, or a box shows no pixel of the picture.
+    """
+    if size < 1 or not 0 <= margin < size:
+        raise InputError(f"size, margin: {size}, {margin}, expected 0 <= margin < size")
+    resize = _area if resample == "area" else _bilinear
+    # In float32 as there: a rounding more or less would move an edge by a pixel.
+    boxes = np.asarray(boxes_xyxy, np.float32).reshape(-1, 4)
+    low, high = boxes[:, :2], boxes[:, 2:]
+    border = margin * (high - low) / (size - margin) / 2
+    size_wh = np.array(image.shape[1::-1], np.float32)
+    edges = np.concatenate([np.maximum(low - border, 0), np.minimum(high + border, size_wh)], 1)
+    crops = np.zeros((len(boxes), size, size, 3), np.uint8)
+    for index, edge in enumerate(edges):
+        if not np.isfinite(edge).all() or (edge[2:].astype(int) <= edge[:2].astype(int)).any():
+            raise InputError(f"boxes[{index}]: {boxes[index].tolist()}: shows no whole pixel")
+        left, top, right, bottom = edge.astype(int)
+        crops[index] = resize(image[top:bottom, left:right], size)
+    return crops
+
+
+def _area(pixels: np.ndarray, size: int) -> np.ndarray:
+    return cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA)
+
+
+def _bilinear(pixels: np.ndarray, size: int) -> np.ndarray:
+    """What Pillow's bilinear filter makes of a picture: rows first, rounded, then columns.
+
+    From Pillow 13 on some shapes have their columns first; facenet-pytorch asks for Pillow 10.
+    """
+    for axis in (1, 0):
+        if pixels.shape[axis] != size:
+            weights = _pillow_weights(pixels.shape[axis], size)
+            sums = np.tensordot(weights, pixels.astype(np.int64), axes=(1, axis))
+            rounded = (sums + (1 << (_PILLOW_BITS - 1))) >> _PILLOW_BITS
+            pixels = np.moveaxis(np.clip(rounded, 0, 255).astype(np.uint8), 0, axis)
+    return pixels
+
+
+def _pillow_weights(length: int, size: int) -> np.ndarray:
+    """The weights (size, length) of pixels in a resized row: a triangle around each new centre."""
+    scale = length / size
+    reach = max(scale, 1.0)
+    centre = (np.arange(size)[:, None] + 0.5) * scale
+    first, last = np.floor(centre - reach + 0.5), np.floor(centre + reach + 0.5)
+    pixel = np.arange(length)
+    weights = np.maximum(1 - np.abs((pixel - centre + 0.5) / reach), 0)
+    weights *= (pixel >= first) & (pixel < last)
+    weights /= weights.sum(axis=1, keepdims=True)
+    return np.floor(weights * (1 << _PILLOW_BITS) + 0.5).astype(np.int64)

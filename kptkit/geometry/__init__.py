@@ -1,0 +1,1 @@
+"""Pixel arithmetic: boxes, crops and the windows that face networks look at."""

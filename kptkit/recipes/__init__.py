@@ -1,0 +1,1 @@
+"""Every constant of published results and of our own, as frozen dataclasses."""

@@ -1,0 +1,155 @@
+"""The run folder: what a run was and what it reached, readable by other programs.
+
+config.json    the recipe, what was learned, where the data stood, the command's other flags
+history.csv    one row an epoch
+metrics.json   what the best weights reach
+best.npz       the best weights (their moving average, where the recipe keeps one)
+last.npz       the weights at the end
+checkpoints/   everything needed to go on after a kill
+predictions.jpg, tensorboard/, export/    of a pose network; those of faces stand by the cascade
+"""
+
+import dataclasses
+import json
+import os
+import typing
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self, TypeVar
+
+from kptkit.errors import InputError
+from kptkit.files import write_json
+from kptkit.foreign_files import refuse_foreign
+from kptkit.models.mtcnn import STAGES, Stage
+from kptkit.reading import differences, read_json
+from kptkit.recipes.face import FaceRecipe
+from kptkit.recipes.pose import PoseRecipe
+from kptkit.skeletons.schema import KeypointSchema
+
+
+@dataclass(frozen=True)
+class Run(ABC):
+    """A run folder and what was settled before it began."""
+
+    folder: Path
+    task: ClassVar[str]
+
+    @property
+    def best(self) -> Path:
+        """The best weights so far."""
+        return self.folder / "best.npz"
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """What another program needs to know of the run, as it goes into JSON."""
+
+    @classmethod
+    @abstractmethod
+    def from_settings(cls, folder: Path, settings: dict[str, Any]) -> Self:
+        """The run of which `settings` was read back from JSON."""
+
+    def write(self, options: dict[str, Any]) -> None:
+        """Publishes `config.json`; a run that goes on must have been the same run so far.
+
+        One that has not learned anything yet may change its settings.
+
+        Raises:
+            InputError: the folder holds a run with another configuration; the difference is shown.
+        """
+        config = {"task": self.task} | self.settings() | {"options": options}
+        config = json.loads(json.dumps(config))
+        path = self.folder / "config.json"
+        learned = [*self.folder.glob("*.npz"), *self.folder.glob("checkpoints/step-*")]
+        if not (path.exists() and learned):
+            write_json(path, config)
+            return
+        difference = differences(read_json(path), config)
+        if difference:
+            raise InputError(
+                f"{self.folder}: holds a run with other settings: {'; '.join(difference[:5])}; "
+                "give the same flags to go on, or another --out"
+            )
+
+
+@dataclass(frozen=True)
+class PoseRun(Run):
+    """What evaluate, predict and export need to know of a run."""
+
+    task: ClassVar[str] = "pose"
+    recipe: PoseRecipe
+    schema: KeypointSchema
+    data: dict[str, Any]
+    """The data flags of the training command, with paths made absolute."""
+
+    def settings(self) -> dict[str, Any]:
+        """See `Run.settings`."""
+        recipe = dataclasses.asdict(self.recipe)
+        return {"recipe": recipe, "schema": self.schema.to_json(), "data": self.data}
+
+    @classmethod
+    def from_settings(cls, folder: Path, settings: dict[str, Any]) -> Self:
+        """See `Run.from_settings`."""
+        recipe = _dataclass_from_json(PoseRecipe, settings["recipe"])
+        return cls(folder, recipe, KeypointSchema.from_json(settings["schema"]), settings["data"])
+
+
+@dataclass(frozen=True)
+class FaceRun(Run):
+    """The run of one network of the cascade."""
+
+    task: ClassVar[str] = "face"
+    stage: Stage
+    recipe: FaceRecipe
+    data: dict[str, Any]
+    """The folders of crops that the network learned from and was judged on, made absolute."""
+
+    def settings(self) -> dict[str, Any]:
+        """See `Run.settings`."""
+        recipe = dataclasses.asdict(self.recipe)
+        return {"stage": self.stage, "recipe": recipe, "data": self.data}
+
+    @classmethod
+    def from_settings(cls, folder: Path, settings: dict[str, Any]) -> Self:
+        """See `Run.from_settings`."""
+        if settings["stage"] not in STAGES:
+            raise ValueError(f"stage {settings['stage']}")
+        recipe = _dataclass_from_json(FaceRecipe, settings["recipe"])
+        return cls(folder, settings["stage"], recipe, settings["data"])
+
+
+AnyRun = TypeVar("AnyRun", bound=Run)
+
+
+def load_run(folder: str | os.PathLike, kind: type[AnyRun] = PoseRun) -> AnyRun:
+    """Reads a run folder.
+
+    Raises:
+        InputError: the folder or its `config.json` is missing or broken, or the run is of another
+            task.
+    """
+    folder = Path(folder)
+    path = folder / "config.json"
+    if not path.is_file():
+        if folder.is_file():
+            refuse_foreign(folder)
+        raise InputError(f"{folder}: no run folder (no config.json); train one first")
+    try:
+        config = json.loads(path.read_text())
+        task = config["task"]
+        if task == kind.task:
+            return kind.from_settings(folder, config)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: not a run's configuration ({error!r})") from None
+    raise InputError(f"{path}: task: {task!r}; expected a run of task {kind.task!r}")
+
+
+def _dataclass_from_json(kind: type, content: dict[str, Any]) -> Any:
+    """A frozen dataclass from what `dataclasses.asdict` made of it."""
+    values = {}
+    hints = typing.get_type_hints(kind)
+    for name, value in content.items():
+        if dataclasses.is_dataclass(hints[name]):
+            value = _dataclass_from_json(hints[name], value)
+        values[name] = tuple(value) if isinstance(value, list) else value
+    return kind(**values)

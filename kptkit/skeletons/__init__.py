@@ -1,0 +1,1 @@
+"""Keypoints of data sets: their names, edges, mirror pairs and sigmas."""

@@ -1,0 +1,1 @@
+"""Training of every network, from flags to a finished run folder."""

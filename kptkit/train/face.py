@@ -1,0 +1,260 @@
+"""The cascade from flags to a judged detector: crops, networks, hard examples, report."""
+
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kptkit import files
+from kptkit.data.batches.face import KINDS, CropSet, check_kinds, hold_out
+from kptkit.data.faces.flags import FaceLists, demo_lists, load_faces
+from kptkit.data.pose_flags import is_share
+from kptkit.data.records.crop_writer import summary
+from kptkit.data.records.crops import CropRecords
+from kptkit.data.records.folder import MANIFEST
+from kptkit.errors import InputError
+from kptkit.evaluate.face_report import JudgeConfig, judge_face
+from kptkit.export.pose import export_face
+from kptkit.face.detector import FaceDetector
+from kptkit.images import drawing
+from kptkit.images.codec import read_image, write_image
+from kptkit.models.mtcnn import STAGES, Stage
+from kptkit.reading import read_json
+from kptkit.runs import FaceRun, load_run
+from kptkit.samples import FaceSamples
+from kptkit.train.face_stage import StageData, fit_stage
+from kptkit.train.flags import FaceOptions, FaceTrainConfig
+from kptkit.train.mine_faces import (
+    TRAINED_CASCADE,
+    HardSamplesConfig,
+    PnetSamplesConfig,
+    mine_hard_samples,
+    mine_pnet_samples,
+)
+from kptkit.weights.assign import load_arrays, model_arrays
+from kptkit.weights.cascade import load_stages, save_cascade, stage_model
+
+Arrays = dict[str, np.ndarray]
+
+# What a run in `out` leaves of the cascade.
+CASCADE, REPORT = "mtcnn/mtcnn.npz", "mtcnn/report.json"
+
+DRY_RUN_SCENES = {"train_images": 8, "val_images": 4}
+DRY_RUN_PICTURES = 8
+
+
+def train_face(config: FaceTrainConfig) -> None:
+    """Trains one network or all; with `--dry-run`, in a folder that goes away.
+
+    Raises:
+        InputError: a flag or a file is unusable, or a loss is not finite.
+    """
+    if config.options.dry_run:
+        with tempfile.TemporaryDirectory() as temporary:
+            _train_in(Path(temporary), config)
+    else:
+        _train_in(Path(), config)
+
+
+def _train_in(root: Path, config: FaceTrainConfig) -> None:
+    out, scenes = root / config.out, DRY_RUN_SCENES if config.options.dry_run else {}
+    demo = partial(demo_lists, root / "data/demo", **scenes)
+    _check_early(config)
+    if config.stage == "all":
+        lists = demo() if config.lists == FaceLists() else config.lists
+        for stage in STAGES:
+            crops = root / (config.data.train or "data") / stage
+            mine(stage, crops, lists, out, config)
+            trained = train_stage(stage, crops, out, config)
+    else:
+        crops = config.data.train or Path("data", config.stage)
+        trained = train_stage(config.stage, crops, out, config)
+    missing = [stage for stage in STAGES if stage not in trained]
+    # Hard examples of an earlier P-Net or R-Net are not those of this one.
+    following = {"pnet": "rnet", "rnet": "onet"}.get(config.stage, missing[0] if missing else None)
+    if following:
+        lists = "" if config.recipe == "demo" else " --annotations ... --images ..."
+        print(f"next: {mining_command(following, out / CASCADE)}{lists}")
+        return
+    judged = config.judged
+    if config.recipe == "demo" and judged == config.lists == FaceLists():
+        judged = demo(split="val")
+    report(out, judged)
+
+
+def _check_early(config: FaceTrainConfig) -> None:
+    """Opens what is needed late, so that a wrong flag shows before hours of work."""
+    if config.options.init:
+        load_stages(config.options.init, "onet" if config.stage == "all" else config.stage)
+    if config.judged != FaceLists():
+        load_faces(config.judged)
+
+
+def mine(stage: Stage, crops: Path, lists: FaceLists, out: Path, config: FaceTrainConfig) -> None:
+    """Mines the crops of a stage as the commands in `data_prep/` do, unless they stand there."""
+    options = config.options
+    common = {
+        "lists": lists,
+        "out": crops,
+        "pictures": DRY_RUN_PICTURES if options.dry_run else None,
+        "workers": options.workers,
+        "seed": options.seed,
+    }
+    if stage == "pnet":
+        manifest = mine_pnet_samples(PnetSamplesConfig(**common))
+    else:
+        detector = str(out / CASCADE)
+        hard = HardSamplesConfig(stage=stage, detector=detector, mining=config.hard, **common)
+        manifest = mine_hard_samples(hard)
+    print(f"{crops}: {summary(manifest)}")
+
+
+def train_stage(stage: Stage, crops: Path, out: Path, config: FaceTrainConfig) -> list[Stage]:
+    """Trains a network on a folder of crops, in the run folder `out`/`stage`.
+
+    Returns:
+        The stages that the cascade in `out` has now.
+
+    Raises:
+        InputError: the crops are missing, of another stage or of too few kinds, or the folder holds
+            another run.
+    """
+    recipe, options = config.recipe_of(stage), config.options
+    # Too few crops to hold some out: a dry run is judged on those it learns from.
+    val = str(crops) if options.dry_run else config.data.val
+    data = load_crops(stage, crops, val)
+    for what, crop_set in (("to learn from", data.learned), ("held out", data.held_out)):
+        check_kinds(crop_set, recipe.class_ratio)
+        counts = ", ".join(f"{len(crop_set.indices[kind]):,} {kind.label}" for kind in KINDS)
+        print(f"{stage}: {counts} crops {what}")
+    run = FaceRun(
+        folder=out / stage,
+        stage=stage,
+        recipe=recipe,
+        data={"train": str(crops.absolute()), "val": _absolute(val)},
+    )
+    with files.locked(run.folder):
+        run.write(identity(options, crops))
+        metrics = fit_stage(run, data, options)
+    print(f"{stage}: best " + ", ".join(f"{name} {x:.4f}" for name, x in metrics.items()))
+    return write_cascade(stage, out, options.init, options.init_share)
+
+
+def load_crops(stage: Stage, folder: Path, val: str) -> StageData:
+    """The crops to learn from and to be judged by.
+
+    Args:
+        val: a folder, or a share of the shards of the first one.
+
+    Raises:
+        InputError: a folder is missing, not finished, damaged or of another stage.
+    """
+    records = _records(stage, folder)
+    if is_share(val):
+        return StageData(*hold_out(records, float(val)))
+    held_out = _records(stage, Path(val))
+    return StageData(CropSet.whole(records), CropSet.whole(held_out))
+
+
+def _records(stage: Stage, folder: Path) -> CropRecords:
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; mine the crops first: {mining_command(stage)}")
+    records = CropRecords(folder)
+    if records.stage != stage:
+        raise InputError(
+            f"{folder}: crops for {records.stage} of {records.size} px, expected those for {stage} "
+            f"of {STAGES[stage].size} px"
+        )
+    return records
+
+
+def mining_command(stage: Stage, detector: Path = TRAINED_CASCADE) -> str:
+    """What makes the crops of a stage."""
+    if stage == "pnet":
+        return "python data_prep/gen_pnet_samples.py"
+    return f"python data_prep/gen_hard_samples.py --stage {stage} --detector {detector}"
+
+
+def identity(options: FaceOptions, crops: Path) -> dict[str, Any]:
+    """What must be the same, beside recipe and data flags, for a run to go on as itself."""
+    return {
+        "seed": options.seed,
+        "init": options.init,
+        "train_sha256": files.sha256(crops / MANIFEST),
+    }
+
+
+def write_cascade(
+    stage: Stage, out: Path, init: str | None, init_share: float = 0.0
+) -> list[Stage]:
+    """Publishes the best weights of all networks trained in `out` as one cascade.
+
+    Args:
+        init: where `stage` was trained from other weights, those before it may be theirs too.
+        init_share: of these other weights in those of the trained networks.
+
+    Returns:
+        The stages that it has.
+    """
+    models = load_stages(init, stage) if init else {}
+    for name in STAGES:
+        if (out / name / "best.npz").exists():
+            best = load_run(out / name, FaceRun).best
+            arrays = load_arrays(best)
+            if init_share and name in models:
+                arrays = mixed(arrays, model_arrays(models[name]), init_share)
+            models[name] = stage_model(name, arrays, str(best))
+    models = {name: models[name] for name in STAGES if name in models}
+    save_cascade(out / CASCADE, models)
+    print(f"cascade of {', '.join(models)}: {out / CASCADE}")
+    return list(models)
+
+
+def mixed(arrays: Arrays, start: Arrays, share: float) -> Arrays:
+    """Weights between those where training ended and those where it started, by name."""
+    return {name: (1 - share) * array + share * start[name] for name, array in arrays.items()}
+
+
+def report(out: Path, judged: FaceLists) -> None:
+    """Judges the cascade trained in `out`, draws what it finds, exports it, and says what is next.
+
+    What was reported is noted in `report.json`, and not done again.
+
+    Args:
+        judged: faces that it did not learn from; none: it is exported unjudged.
+    """
+    weights = out / CASCADE
+    done = {"sha256": files.sha256(weights), "judged": [str(path) for path in judged.annotations]}
+    if (out / REPORT).exists() and read_json(out / REPORT) == done:
+        print(f"{weights.parent}: finished already; another --out starts a new cascade")
+        return
+    detector = FaceDetector(weights)
+    if judged == FaceLists():
+        print("not judged: no held-out faces; give them as --judged.annotations, --judged.images")
+    else:
+        judge_face(JudgeConfig(lists=judged, weights=str(weights), out=weights.parent))
+        picture = weights.with_name("predictions.jpg")
+        samples, _ = load_faces(judged)
+        write_image(picture, draw_predictions(detector, samples[0]))
+        print(f"picture of predictions: {picture}")
+    print(f"exported SavedModel: {export_face(weights, weights.with_name('export'))}")
+    files.write_json(out / REPORT, done)
+    print(f"next: python scripts/predict.py --task face PHOTO.jpg --weights {weights}")
+
+
+def draw_predictions(detector: FaceDetector, samples: FaceSamples) -> np.ndarray:
+    """A contact sheet of a dozen pictures with the faces found on them."""
+    count = len(samples.image_paths)
+    pictures = []
+    for place in np.unique(np.linspace(0, count - 1, min(count, 12)).astype(int)):
+        image = read_image(samples.image_paths[place], samples.orientation)
+        faces = detector.detect(image)
+        drawn = drawing.draw_faces(image, faces.boxes_xyxy, faces.scores, faces.landmarks)
+        pictures.append(drawn)
+    return drawing.contact_sheet(pictures, columns=4, cell_wh=(320, 240))
+
+
+def _absolute(val: str) -> str:
+    return val if is_share(val) else str(Path(val).absolute())

@@ -1,0 +1,150 @@
+"""One network of the cascade, trained on crops into its run folder."""
+
+import math
+from dataclasses import dataclass, replace
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kptkit.data.batches.face import ClassCounts, CropSet, evaluation_batches, training_batches
+from kptkit.losses import mtcnn_loss
+from kptkit.metrics.crops import crop_metrics
+from kptkit.models.mtcnn import Stage, mtcnn
+from kptkit.models.precision import built_in
+from kptkit.recipes.face import FaceRecipe
+from kptkit.runs import FaceRun
+from kptkit.train import loop as train
+from kptkit.train.flags import FaceOptions
+from kptkit.train.optimizer import build_optimizer
+from kptkit.train.step import TrainStep
+from kptkit.weights.assign import assign_weights, model_arrays
+from kptkit.weights.cascade import load_stages
+
+# Held-out crops of each kind that an evaluation looks at, at most, so that it takes seconds; and
+# how many at a time.
+MOST_JUDGED = 2000
+JUDGED_AT_ONCE = 512
+
+DRY_RUN_JUDGED = 8
+
+
+@dataclass(frozen=True)
+class StageData:
+    """The crops of one network."""
+
+    learned: CropSet
+    held_out: CropSet
+
+
+def fit_stage(run: FaceRun, data: StageData, options: FaceOptions) -> train.Metrics:
+    """Trains into the folder of `run`, whose lock the caller holds; returns the best metrics.
+
+    The best weights are those with the largest `score`.
+
+    Raises:
+        InputError: a kind of crops is missing, `options.init` cannot be used, or the loss is not
+            finite.
+    """
+    train.set_determinism(options.seed, options.deterministic)
+    recipe, held_out = run.recipe, data.held_out.at_most(MOST_JUDGED)
+    steps_per_epoch = recipe.steps_per_epoch or math.ceil(len(data.learned) / recipe.batch_size)
+    if options.dry_run:
+        recipe, steps_per_epoch = replace(recipe, epochs=1), 2
+        held_out = held_out.at_most(DRY_RUN_JUDGED)
+    step = build_step(run.stage, recipe, options, steps_per_epoch)
+
+    def batches(start_step: int) -> tf.data.Dataset:
+        return training_batches(
+            data.learned,
+            batch_size=recipe.batch_size,
+            ratio=ratio_for(step.model, recipe),
+            augment_by=recipe.augment,
+            seed=options.seed,
+            start_step=start_step,
+            stop_step=steps_per_epoch * recipe.epochs,
+        )
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def predict(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return step.model(images, training=False)
+
+    def evaluate(_: int) -> train.Metrics:
+        metrics = judge_crops(predict, held_out)
+        return {"score": score(metrics, recipe)} | metrics
+
+    loop = train.LoopConfig(
+        steps_per_epoch=steps_per_epoch,
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        evaluate_every=recipe.evaluate_every,
+        checkpoint_seconds=options.checkpoint_seconds,
+        best_by="score",
+    )
+    return train.train(step, batches, evaluate, run.folder, loop)
+
+
+def build_step(
+    stage: Stage, recipe: FaceRecipe, options: FaceOptions, steps_per_epoch: int
+) -> TrainStep:
+    """Model, optimizer and loss of a recipe on the devices that `options` names."""
+    strategy, jit = train.devices(options.strategy, options.xla)
+    with strategy.scope():
+        model = build_network(stage, recipe, options.init)
+        optimizer = build_optimizer(recipe, steps_per_epoch)
+    return TrainStep(
+        model,
+        optimizer,
+        lambda batch, outputs: mtcnn_loss(batch, outputs, recipe.loss_weights, recipe.hard_share),
+        strategy,
+        recipe.ema_decay,
+        jit,
+    )
+
+
+def build_network(stage: Stage, recipe: FaceRecipe, init: str | None) -> keras.Model:
+    """A network with fresh weights, or with those and the heads of the cascade `init`."""
+    source = load_stages(init, stage)[stage] if init else None
+    landmarks = "landmark" in source.output if source else recipe.landmark_head
+    with built_in(recipe.precision):
+        model = mtcnn(stage, landmarks, recipe.l2)
+    if source:
+        assign_weights(model, model_arrays(source), init)
+    return model
+
+
+def ratio_for(model: keras.Model, recipe: FaceRecipe) -> ClassCounts:
+    """The recipe's class ratio, without landmark crops for a network that finds no landmarks."""
+    return recipe.class_ratio if "landmark" in model.output else (*recipe.class_ratio[:3], 0)
+
+
+def judge_crops(predict: tf.types.experimental.GenericFunction, crops: CropSet) -> train.Metrics:
+    """What `kptkit.metrics.crops.crop_metrics` says of a network.
+
+    Args:
+        predict: images (B, S, S, 3) uint8 to the network's outputs.
+    """
+    true, predicted = [], []
+    for batch in evaluation_batches(crops, JUDGED_AT_ONCE):
+        outputs = predict(batch.pop("image"))
+        # P-Net's have the spatial dimensions of a single window.
+        predicted.append({k: v.numpy().reshape(-1, v.shape[-1]) for k, v in outputs.items()})
+        true.append({k: v.numpy() for k, v in batch.items()})
+    return crop_metrics(*(_joined(parts) for parts in (true, predicted)))
+
+
+def score(metrics: train.Metrics, recipe: FaceRecipe) -> float:
+    """One number to choose weights by: recall, less the errors of boxes and landmarks.
+
+    Each is a share (of faces, of the window's side, of the distance between the eyes) and counts as
+    in the loss.
+    """
+    classification, box, landmark = recipe.loss_weights
+    total = classification * metrics["recall_97"] - box * metrics["box_error"]
+    if recipe.class_ratio[3]:
+        total -= landmark * metrics.get("landmark_error", 0.0)
+    return total
+
+
+def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

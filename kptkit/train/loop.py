@@ -1,0 +1,320 @@
+"""The training loop of every model: exact to the bit over any kill and restart.
+
+The loop's only state is its checkpoint (model, optimizer, moving average, step, history), and the
+data are a pure function of the step, so a run that is killed anywhere and started again does what
+it would have done.
+"""
+
+import csv
+import io
+import math
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from kptkit.errors import InputError
+from kptkit.files import publish_file, remove_unfinished, write_json
+from kptkit.train.checkpoint import Checkpoints, named_variables
+from kptkit.train.step import TrainStep
+from kptkit.weights.assign import save_weights
+
+Metrics = dict[str, float]
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How long a run is, and when it stops to look and to save."""
+
+    steps_per_epoch: int
+    epochs: int
+    batch_size: int
+    evaluate_every: int = 1
+    """Epochs between evaluations; the last epoch is always judged."""
+    checkpoint_seconds: float = 300
+    best_by: str = "AP"
+    """The metric whose largest value marks the best weights."""
+    smallest_is_best: bool = False
+    """Whether it is the smallest value that does."""
+    loss_terms: tuple[str, ...] = ()
+    """Names of the terms of the loss, for the history; none: it has only one."""
+
+
+@dataclass
+class Progress:
+    """What the loop remembers besides variables; goes into every checkpoint."""
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    epoch_losses: list[list[float]] = field(default_factory=list)
+    """Of each step of this epoch, the terms of the loss."""
+    best: float | None = None
+    best_metrics: Metrics = field(default_factory=dict)
+
+
+def train(
+    step: TrainStep,
+    batches: Callable[[int], tf.data.Dataset],
+    evaluate: Callable[[int], Metrics],
+    folder: Path,
+    config: LoopConfig,
+) -> Metrics:
+    """Trains, or goes on training, until the last epoch; returns the best metrics.
+
+    Args:
+        step: model, optimizer and loss.
+        batches: the data from a given global step on; elements are dicts with `image` and
+            `sample_id`.
+        evaluate: judges the model as it stands after an epoch; called with the moving average in
+            place where one is kept.
+        folder: the run folder; the caller holds its lock.
+        config: lengths and intervals.
+
+    Raises:
+        InputError: the loss is not finite (step and sample ids are named), or all checkpoints are
+            damaged.
+        SystemExit: 128 + signal after SIGINT or SIGTERM, with a checkpoint written.
+    """
+    remove_unfinished(folder)
+    remove_unfinished(folder / "checkpoints")
+    checkpoints = Checkpoints(
+        folder / "checkpoints",
+        named_variables("model", step.model.variables)
+        | named_variables("optimizer", step.optimizer.variables)
+        | named_variables("average", step.averages),
+    )
+    done, saved, warnings = checkpoints.restore()
+    progress = Progress(**saved)
+    for warning in warnings:
+        print(f"warning: {warning}")
+    if len(progress.history) < config.epochs:
+        if done:
+            print(f"going on after step {done} of {config.steps_per_epoch * config.epochs}")
+        _Loop(step, evaluate, folder, config, checkpoints, progress, done).run(batches)
+    with step.averaged():
+        save_weights(step.model, folder / "last.npz")
+    return progress.best_metrics
+
+
+class _Loop:
+    """The steps from `done` to the end."""
+
+    def __init__(
+        self,
+        step: TrainStep,
+        evaluate: Callable[[int], Metrics],
+        folder: Path,
+        config: LoopConfig,
+        checkpoints: Checkpoints,
+        progress: Progress,
+        done: int,
+    ):
+        self.step, self.evaluate, self.folder, self.config = step, evaluate, folder, config
+        self.checkpoints, self.progress, self.done = checkpoints, progress, done
+        self.summary = tf.summary.create_file_writer(str(folder / "tensorboard"))
+        self.signal = 0
+
+    def run(self, batches: Callable[[int], tf.data.Dataset]) -> None:
+        config = self.config
+        handlers = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            data = self.step.strategy.experimental_distribute_dataset(batches(self.done))
+            iterator = iter(data)
+            for epoch in range(len(self.progress.history), config.epochs):
+                self._epoch(epoch, iterator)
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            self.summary.close()
+
+    def _epoch(self, epoch: int, iterator: Any) -> None:
+        config = self.config
+        started = last_saved = time.monotonic()
+        first, waited, elapsed, pending = self.done, 0.0, 1e-9, None
+        bar = tqdm(
+            total=config.steps_per_epoch,
+            initial=self.done - epoch * config.steps_per_epoch,
+            desc=f"epoch {epoch + 1}/{config.epochs}",
+            unit="step",
+            leave=False,
+            dynamic_ncols=True,
+        )
+        while self.done < (epoch + 1) * config.steps_per_epoch:
+            before = time.monotonic()
+            batch = next(iterator)
+            waited += time.monotonic() - before
+            loss = self.step(batch)
+            # The previous step's loss is read while this one runs, so the device never waits.
+            if pending is not None:
+                self._record(*pending)
+            self.done += 1
+            pending = (self.done, loss, batch)
+            elapsed = time.monotonic() - started
+            bar.update()
+            figures = self._figures(self.done - first, waited, elapsed)
+            bar.set_postfix(figures | {"finish": self._finish(figures["img/s"])}, refresh=False)
+            if self.signal or time.monotonic() - last_saved > config.checkpoint_seconds:
+                self._record(*pending)
+                pending = None
+                self._save()
+                last_saved = time.monotonic()
+        if pending is not None:
+            self._record(*pending)
+        bar.refresh()  # quick last steps are not drawn by themselves
+        bar.close()
+        self._end_epoch(epoch, self._figures(self.done - first, waited, elapsed))
+
+    def _figures(self, steps: int, waited: float, elapsed: float) -> dict[str, float]:
+        losses = self.progress.epoch_losses[-50:]
+        return {
+            "loss": float(f"{_mean([sum(terms) for terms in losses]):.4g}"),
+            "img/s": round(steps * self.config.batch_size / elapsed, 1),
+            "data_wait": round(waited / elapsed, 3),
+        }
+
+    def _finish(self, images_per_second: float) -> str:
+        """The projected time of day of the last step, evaluations not counted."""
+        steps = self.config.steps_per_epoch * self.config.epochs - self.done
+        seconds = steps * self.config.batch_size / max(images_per_second, 1e-9)
+        return f"{datetime.now() + timedelta(seconds=seconds):%d %b %H:%M}"
+
+    def _record(self, number: int, loss: tf.Tensor, batch: Any) -> None:
+        terms = np.atleast_1d(loss.numpy()).tolist()
+        value = sum(terms)
+        if not math.isfinite(value):
+            ids = self.step.strategy.experimental_local_results(batch["sample_id"])
+            names = [int(i) for part in ids for i in part.numpy()]
+            raise InputError(
+                f"{self.folder}: step {number}: the loss is {value} on the samples {names}; "
+                "nothing was saved after the last checkpoint; lower the learning rate, or look at "
+                "these samples"
+            )
+        self.progress.epoch_losses.append(terms)
+
+    def _end_epoch(self, epoch: int, figures: dict[str, float]) -> None:
+        config, progress = self.config, self.progress
+        row: dict[str, float] = {
+            "epoch": epoch + 1,
+            "step": self.done,
+            "loss": _mean([sum(terms) for terms in progress.epoch_losses]),
+            **self._terms(),
+            "learning_rate": float(self.step.optimizer.learning_rate.numpy()),
+            "images_per_second": figures["img/s"],
+            "data_wait": figures["data_wait"],
+        }
+        progress.epoch_losses = []
+        last = epoch + 1 == config.epochs
+        if last or (epoch + 1) % config.evaluate_every == 0:
+            with self.step.averaged(), self.summary.as_default(step=epoch + 1):
+                metrics = self.evaluate(epoch + 1)
+                self._keep_best(metrics)
+            row |= metrics
+        progress.history.append(row)
+        self._write_history()
+        self._save()
+        self._print(row)
+
+    def _terms(self) -> Metrics:
+        """The means of the terms of the loss in this epoch, where it has several."""
+        columns = zip(*self.progress.epoch_losses, strict=True)
+        names = self.config.loss_terms
+        return {name: _mean(c) for name, c in zip(names, columns, strict=True)} if names else {}
+
+    def _keep_best(self, metrics: Metrics) -> None:
+        value = metrics[self.config.best_by]
+        # A comparison with NaN is false: undefined is never best.
+        best = self.progress.best
+        better = best is None or (value < best if self.config.smallest_is_best else value > best)
+        if better:
+            if math.isfinite(value):
+                self.progress.best = value
+            self.progress.best_metrics = {k: v for k, v in metrics.items() if math.isfinite(v)}
+            save_weights(self.step.model, self.folder / "best.npz")
+
+    def _write_history(self) -> None:
+        rows = self.progress.history
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+        with publish_file(self.folder / "history.csv") as unfinished:
+            unfinished.write_text(text.getvalue())
+        last = {k: v for k, v in rows[-1].items() if math.isfinite(v)}
+        write_json(self.folder / "metrics.json", {"best": self.progress.best_metrics, "last": last})
+        with self.summary.as_default(step=rows[-1]["epoch"]):
+            for key, value in rows[-1].items():
+                tf.summary.scalar(key, value)
+
+    def _save(self) -> None:
+        self.checkpoints.save(self.done, vars(self.progress))
+        if self.signal:
+            print(f"stopped after step {self.done}; the same command goes on from there")
+            raise SystemExit(128 + self.signal)
+
+    def _print(self, row: dict[str, float]) -> None:
+        metric = self.config.best_by
+        judged = f"  {metric} {row[metric]:.3f}" if metric in row else ""
+        print(
+            f"epoch {row['epoch']:.0f}/{self.config.epochs}  loss {row['loss']:.5f}{judged}  "
+            f"{row['images_per_second']:.1f} images/s  {row['data_wait']:.0%} waiting for data  "
+            f"finish about {self._finish(row['images_per_second'])}",
+            flush=True,
+        )
+
+    def _on_signal(self, number: int, _frame: Any) -> None:
+        self.signal = number
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / max(1, len(values))
+
+
+def devices(
+    strategy: Literal["one", "mirrored"],
+    xla: Literal["auto", "on", "off"],
+    synchronized_batch_norm: bool = False,
+) -> tuple[tf.distribute.Strategy, bool]:
+    """The devices that flags ask for, and whether XLA compiles the step; says so in a line."""
+    mirrored = strategy == "mirrored"
+    devices = tf.distribute.MirroredStrategy() if mirrored else tf.distribute.get_strategy()
+    # By itself XLA is used on a GPU, unless batch statistics cross from one GPU to another.
+    has_gpu = bool(tf.config.list_physical_devices("GPU"))
+    jit = {"auto": has_gpu and not synchronized_batch_norm, "on": True, "off": False}[xla]
+    print(describe_device(devices, jit))
+    return devices, jit
+
+
+def describe_device(strategy: tf.distribute.Strategy, jit: bool) -> str:
+    """One line on what the run computes on, with a warning where a GPU goes unused."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus and os.path.exists("/proc/driver/nvidia/version"):
+        return (
+            "device: CPU. warning: this machine has an NVIDIA GPU that TensorFlow does not see; "
+            'pip install "kptkit[gpu]" brings the CUDA libraries'
+        )
+    names = [tf.config.experimental.get_device_details(g).get("device_name", "GPU") for g in gpus]
+    where = ", ".join(names) if names else f"CPU, {os.cpu_count()} cores"
+    compiled = "compiled by XLA" if jit else "TensorFlow graph"
+    return f"device: {where}; {strategy.num_replicas_in_sync} replica(s); {compiled}"
+
+
+def set_determinism(seed: int, deterministic: bool) -> None:
+    """Seeds the initial weights, and lets a CPU, or with `deterministic` a GPU, repeat to the bit.
+
+    For that Grappler is off: of a large network its memory optimizer adds up gradients in the order
+    in which they arrive. W32's first step on a CPU is a third shorter without it, later ones equal.
+    """
+    keras.utils.set_random_seed(seed)
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
+    if deterministic or not tf.config.list_physical_devices("GPU"):
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})

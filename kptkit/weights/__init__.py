@@ -1,0 +1,1 @@
+"""Weights as files of named arrays: read, written, put into networks."""

@@ -1,0 +1,76 @@
+"""What published weights are, beside the numbers: it travels inside their file, as JSON."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from kptkit.errors import InputError
+from kptkit.recipes.pose import PoseRecipe
+from kptkit.runs import PoseRun
+from kptkit.skeletons.schema import KeypointSchema
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where weights come from and what is said of them."""
+
+    source: str
+    """The file that was converted, by its name, or the project that published it."""
+    sha256: str = ""
+    """Of that file."""
+    score: str = ""
+    """What its authors measured."""
+    cite: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True)
+class WeightsCard:
+    """What weights of a pose network need to be used as they were meant."""
+
+    network: str
+    """Name of the Keras model that they fit, such as ``hrnet_w32``."""
+    origin: Origin
+    recipe: PoseRecipe | None = None
+    """Input size, convention, target, decoder, flip test; None: features without a head."""
+    schema: KeypointSchema | None = None
+
+    def to_json(self) -> str:
+        """The text that stands in the file."""
+        content: dict[str, Any] = {"network": self.network, "origin": asdict(self.origin)}
+        if self.recipe and self.schema:
+            content |= PoseRun(Path(), self.recipe, self.schema, {}).settings()
+        return json.dumps(content)
+
+    @classmethod
+    def from_json(cls, text: str, source: str) -> "WeightsCard":
+        """What `to_json` wrote.
+
+        Raises:
+            InputError: `text` is something else; `source` names the file.
+        """
+        try:
+            content = json.loads(text)
+            origin = Origin(**{name: str(value) for name, value in content["origin"].items()})
+            run = PoseRun.from_settings(Path(), content) if "recipe" in content else None
+            recipe, schema = (run.recipe, run.schema) if run else (None, None)
+            return cls(str(content["network"]), origin, recipe, schema)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise InputError(
+                f"{source}: its card is none that kptkit wrote ({error!r}); convert the weights "
+                "again"
+            ) from None
+
+
+@dataclass(frozen=True)
+class WeightsRun(PoseRun):
+    """Published weights where a run is expected: they bring all that a run's folder would say."""
+
+    file: Path
+    card: WeightsCard
+
+    @property
+    def best(self) -> Path:
+        """The weights."""
+        return self.file

@@ -1,0 +1,87 @@
+"""The weights of a cascade of MTCNN: one `.npz` for its networks, and a checksum beside it.
+
+A key is the stage and the variable's path, such as ``pnet/conv1/kernel``; a cascade in training
+holds the stages trained so far. ``FILE.sha256`` is what `sha256sum` writes and checks.
+"""
+
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kptkit.errors import InputError
+from kptkit.models.mtcnn import STAGES, Stage, mtcnn
+from kptkit.weights.assign import assign_weights, load_arrays, model_arrays, publish_arrays
+from kptkit.weights.known import cached_or_path
+
+# The name under which the authors' weights are known.
+ORIGINAL = "mtcnn-original"
+
+
+def save_cascade(path: str | os.PathLike, models: dict[Stage, keras.Model]) -> None:
+    """Publishes the weights of some or all stages at `path`, and their checksum."""
+    arrays = {
+        f"{stage}/{name}": array
+        for stage, model in models.items()
+        for name, array in model_arrays(model).items()
+    }
+    publish_arrays(path, arrays)
+
+
+def load_cascade(source: str | os.PathLike) -> dict[Stage, keras.Model]:
+    """Builds the three networks with the weights of a file.
+
+    Args:
+        source: a file written by `save_cascade`, or a folder that holds it as `mtcnn.npz`, such as
+            training's runs/mtcnn; ``default``, the weights that come with the package; or a name of
+            `kptkit.weights.known` once fetched: ``mtcnn-original``, the authors', in short
+            ``original``. The working folder is never searched for names.
+
+    Raises:
+        InputError: the file is missing, damaged, not what its checksum says, or does not hold three
+            networks of MTCNN with finite weights.
+    """
+    return load_stages(source, "onet")
+
+
+def load_stages(source: str | os.PathLike, up_to: Stage) -> dict[Stage, keras.Model]:
+    """As `load_cascade`, for the stages up to one; the file need not hold the later ones."""
+    path = _path_of(source)
+    by_stage: dict[str, dict[str, np.ndarray]] = {}
+    for key, array in load_arrays(path).items():
+        stage, _, name = key.partition("/")
+        by_stage.setdefault(stage, {})[name] = array
+    foreign = [stage for stage in by_stage if stage not in STAGES]
+    if foreign:
+        raise InputError(
+            f"{path}: {foreign[0]}: of no network of a cascade (expected {', '.join(STAGES)})"
+        )
+    stages = list(STAGES)[: list(STAGES).index(up_to) + 1]
+    missing = [stage for stage in stages if stage not in by_stage]
+    if missing:
+        held = ", ".join(by_stage) or "nothing"
+        raise InputError(f"{path}: holds {held}; {', '.join(missing)} must be in it too")
+    return {stage: stage_model(stage, by_stage[stage], str(path)) for stage in stages}
+
+
+def stage_model(stage: Stage, arrays: dict[str, np.ndarray], source: str) -> keras.Model:
+    """Builds one network with named weights, with a landmark head if they have one.
+
+    Args:
+        arrays: by the path of the variable, such as ``conv1/kernel``.
+        source: where they come from, for messages.
+
+    Raises:
+        InputError: an array is missing, left over, misshapen or not finite.
+    """
+    model = mtcnn(stage, landmarks="landmark/kernel" in arrays)
+    assign_weights(model, arrays, source)
+    return model
+
+
+def _path_of(source: str | os.PathLike) -> Path:
+    if source == "default":
+        return Path(__file__).parents[1] / "assets" / "mtcnn.npz"
+    path = cached_or_path(ORIGINAL if source == "original" else source, "face")
+    return path / "mtcnn.npz" if path.is_dir() else path

@@ -1,0 +1,289 @@
+"""Published weights by name: where they are, what they are, what was measured, whom to cite.
+
+`scripts/convert_weights.py --from NAME` fetches and converts them into the cache; estimators,
+detectors and `--init` take the names. What has no direct address is converted from a file that one
+has: `--from NAME FILE`. Checksums are the first digits of SHA-256, as the publishers put them into
+the file names: enough against a cut or a mix-up. Nothing in the files is executed in any case.
+"""
+
+import difflib
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from kptkit.data.augment.pose import HRNET_MPII
+from kptkit.errors import InputError
+from kptkit.recipes.pose import RECIPES, PoseRecipe
+from kptkit.skeletons.known import MPII_16
+from kptkit.skeletons.schema import COCO_17, KeypointSchema
+
+Task = Literal["pose", "face"]
+
+
+@dataclass(frozen=True)
+class KnownFile:
+    """One published file."""
+
+    name: str
+    url: str = ""
+    """Direct address; none: its publisher has it behind a web page, and it is taken from a file."""
+    sha256: str = ""
+    """First digits of its SHA-256, as far as they are published."""
+
+
+@dataclass(frozen=True)
+class KnownWeights:
+    """Published weights of a network, or of a cascade of them."""
+
+    task: Task
+    files: tuple[KnownFile, ...]
+    score: str
+    """What the publisher measured with them."""
+    cite: str
+    licence: str
+    """Of the project that published them; what they were trained on has terms of its own."""
+    variant: str = ""
+    recipe: PoseRecipe | None = None
+    """None: features without a head, to start training from."""
+    schema: KeypointSchema | None = None
+
+    @property
+    def has_addresses(self) -> bool:
+        """Whether every file can be fetched by a program."""
+        return all(file.url for file in self.files)
+
+
+_HRNET = (
+    "Sun, Xiao, Liu, Wang: Deep High-Resolution Representation Learning for Human Pose "
+    "Estimation, CVPR 2019"
+)
+_MMPOSE = "MMPose contributors: OpenMMLab Pose Estimation Toolbox and Benchmark, 2020"
+_DARK = (
+    "Zhang, Zhu, Dai, Ye, Zhu: Distribution-Aware Coordinate Representation for Human Pose "
+    "Estimation, CVPR 2020"
+)
+_UDP = (
+    "Huang, Zhu, Guo, Huang: The Devil is in the Details: Delving into Unbiased Data Processing "
+    "for Human Pose Estimation, CVPR 2020"
+)
+_IMAGENET = (
+    "Wang, Sun, Cheng et al.: Deep High-Resolution Representation Learning for Visual "
+    "Recognition, TPAMI 2020"
+)
+_NEWELL = "Newell, Yang, Deng: Stacked Hourglass Networks for Human Pose Estimation, ECCV 2016"
+_MTCNN = (
+    "Zhang, Zhang, Li, Qiao: Joint Face Detection and Alignment using Multitask Cascaded "
+    "Convolutional Networks, IEEE SPL 2016"
+)
+
+_OPENMMLAB = "https://download.openmmlab.com/mmpose"
+_FACENET_PYTORCH = (
+    "https://raw.githubusercontent.com/timesler/facenet-pytorch/"
+    "787da06156087cd6b616fe6608213722bddc30cd/data"
+)
+# How each kind of weights was trained and scored, laid over the recipe of its network.
+_WAYS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
+    "": ({"flip_alignment": "whole_pixel"}, ()),
+    "dark": (
+        {"target": "unbiased", "decoder": "dark", "flip_alignment": "whole_pixel"},
+        (_DARK,),
+    ),
+    "udp": (
+        {
+            "target": "unbiased",
+            "decoder": "dark",
+            "flip_alignment": "none",
+            "convention": "udp",
+        },
+        (_UDP,),
+    ),
+}
+
+
+def _recipe(variant: str, size: str, way: str) -> PoseRecipe:
+    if size == "256x256":  # MPII
+        start = replace(
+            RECIPES["w32-256x192"],
+            variant=variant,
+            input_size_wh=(256, 256),
+            augment=HRNET_MPII,
+        )
+    else:
+        start = RECIPES[f"{variant}-{size}"]
+    return replace(start, **_WAYS[way][0])
+
+
+def _mmpose(
+    data: str, variant: str, size: str, way: str, path: str, score: str
+) -> tuple[str, KnownWeights]:
+    """Of mmpose's model zoo; its file names end with checksum and date."""
+    name = "-".join(filter(None, (data, variant, size, way)))
+    file = path.rpartition("/")[2]
+    checksum = file.rpartition("-")[2].partition("_")[0]
+    return name, KnownWeights(
+        "pose",
+        (KnownFile(file, f"{_OPENMMLAB}/{path}", checksum),),
+        score,
+        "; ".join((_HRNET, *_WAYS[way][1], _MMPOSE)),
+        "Apache-2.0 (mmpose)",
+        variant,
+        _recipe(variant, size, way),
+        {"coco": COCO_17, "mpii": MPII_16}[data],
+    )
+
+
+def _coco(variant: str, size: str, way: str, file: str, ap: float) -> tuple[str, KnownWeights]:
+    path = f"v1/body_2d_keypoint/topdown_heatmap/coco/td-hm_hrnet-{file}.pth"
+    return _mmpose("coco", variant, size, way, path, _COCO_SCORE.format(ap))
+
+
+def _mpii(variant: str, way: str, file: str, pckh: float) -> tuple[str, KnownWeights]:
+    path = f"top_down/hrnet/hrnet_{variant}_mpii_{file}.pth"
+    return _mmpose("mpii", variant, "256x256", way, path, f"MPII val: PCKh@0.5 {pckh}")
+
+
+def _official(data: str, variant: str, size: str, score: str) -> tuple[str, KnownWeights]:
+    """Of the authors' model zoo, which hangs behind web pages."""
+    return f"{data}-{variant}-{size}-official", KnownWeights(
+        "pose",
+        (KnownFile(f"pose_hrnet_{variant}_{size}.pth"),),
+        score,
+        _HRNET,
+        "MIT (leoxiaobin/deep-high-resolution-net.pytorch)",
+        variant,
+        _recipe(variant, size, ""),
+        {"coco": COCO_17, "mpii": MPII_16}[data],
+    )
+
+
+def _imagenet(variant: str, file: str, error: str) -> tuple[str, KnownWeights]:
+    return f"imagenet-{variant}", KnownWeights(
+        "pose",
+        (
+            KnownFile(
+                f"{file}.pth",
+                f"{_OPENMMLAB}/pretrain_models/{file}.pth",
+                file.rpartition("-")[2],
+            ),
+        ),
+        f"ImageNet: top-1 error {error}; features to start from",
+        f"{_HRNET}; {_IMAGENET}",
+        "MIT (HRNet-Image-Classification)",
+        variant,
+    )
+
+
+# With the detector of 56.4 AP and the flip test, as all of these tables.
+_COCO_SCORE = "COCO val2017: AP {}"
+
+KNOWN: dict[str, KnownWeights] = dict(
+    [
+        _coco("w32", "256x192", "", "w32_8xb64-210e_coco-256x192-81c58e40_20220909", 74.9),
+        _coco("w32", "384x288", "", "w32_8xb64-210e_coco-384x288-ca5956af_20220909", 76.1),
+        _coco("w48", "256x192", "", "w48_8xb32-210e_coco-256x192-0e67c616_20220913", 75.6),
+        _coco("w48", "384x288", "", "w48_8xb32-210e_coco-384x288-c161b7de_20220915", 76.7),
+        _coco("w32", "256x192", "dark", "w32_dark-8xb64-210e_coco-256x192-0e00bf12_20220914", 75.7),
+        _coco("w32", "384x288", "dark", "w32_dark-8xb64-210e_coco-384x288-9bab4c9b_20220917", 76.6),
+        _coco("w48", "256x192", "dark", "w48_dark-8xb32-210e_coco-256x192-e1ebdd6f_20220913", 76.4),
+        _coco("w48", "384x288", "dark", "w48_dark-8xb32-210e_coco-384x288-39c3c381_20220916", 77.2),
+        _coco("w32", "256x192", "udp", "w32_udp-8xb64-210e_coco-256x192-73ede547_20220914", 76.2),
+        _coco("w32", "384x288", "udp", "w32_udp-8xb64-210e_coco-384x288-9a3f7c85_20220914", 76.8),
+        _coco("w48", "256x192", "udp", "w48_udp-8xb32-210e_coco-256x192-3feaef8f_20220913", 76.8),
+        _coco("w48", "384x288", "udp", "w48_udp-8xb32-210e_coco-384x288-70d7ab01_20220913", 77.3),
+        _mpii("w32", "", "256x256-6c4f923f_20200812", 90.0),
+        _mpii("w48", "", "256x256-92cab7bd_20200812", 90.1),
+        _mpii("w32", "dark", "256x256_dark-f1601c5b_20200927", 90.4),
+        _mpii("w48", "dark", "256x256_dark-0decd39f_20200927", 90.5),
+        _official("coco", "w32", "256x192", _COCO_SCORE.format(74.4)),
+        _official("coco", "w32", "384x288", _COCO_SCORE.format(75.8)),
+        _official("coco", "w48", "256x192", _COCO_SCORE.format(75.1)),
+        _official("coco", "w48", "384x288", _COCO_SCORE.format(76.3)),
+        _official("mpii", "w32", "256x256", "MPII val: PCKh@0.5 90.3"),
+        _imagenet("w32", "hrnet_w32-36af842e", "21.5 %"),
+        _imagenet("w48", "hrnet_w48-8ef0771d", "20.7 %"),
+    ]
+)
+for _stacks, _pckh in (("2", 88.3), ("8", 90.2)):
+    KNOWN[f"mpii-hg{_stacks}-princeton"] = KnownWeights(
+        "pose",
+        (KnownFile(f"original_{_stacks}hg/checkpoint.pt"),),
+        f"MPII val: PCKh@0.5 {_pckh} of all 16 joints, pelvis and thorax among them",
+        _NEWELL,
+        "BSD-3-Clause (princeton-vl/pytorch_stacked_hourglass)",
+        f"hg{_stacks}",
+        RECIPES[f"hg{_stacks}"],
+        MPII_16,
+    )
+KNOWN["mtcnn-original"] = KnownWeights(
+    "face",
+    tuple(
+        KnownFile(f"{stage}.pt", f"{_FACENET_PYTORCH}/{stage}.pt", checksum)
+        for stage, checksum in (
+            ("pnet", "a2a71925e0b9996a42f63e47efc1ca19043e69558b5c523b978d611dfae49c8f"),
+            ("rnet", "bbb937de72efc9ef83b186c49f5f558467a1d7e3453a8ece0d71a886633f6a86"),
+            ("onet", "165bfbe42940416ccfb977545cf0e976d5bf321f67083ae2aaaa5c764280118d"),
+        )
+    ),
+    "WIDER FACE and FDDB as in the paper",
+    _MTCNN,
+    "MIT (timesler/facenet-pytorch)",
+)
+
+
+def cache_folder() -> Path:
+    """Where fetched and converted weights are kept: $KPTKIT_CACHE or ~/.cache/kptkit."""
+    folder = os.environ.get("KPTKIT_CACHE")
+    return Path(folder) if folder else Path.home() / ".cache" / "kptkit"
+
+
+def cached_path(name: str) -> Path:
+    """Where the converted weights of a known name are kept."""
+    return cache_folder() / f"{name}.npz"
+
+
+def known(name: str) -> KnownWeights:
+    """The row of a name.
+
+    Raises:
+        InputError: there is none; the message has the nearest.
+    """
+    if name not in KNOWN:
+        near = _nearest(name)
+        hint = f"; did you mean {near}?" if near else ""
+        raise InputError(f"{name}: no known weights; known are {', '.join(KNOWN)}{hint}")
+    return KNOWN[name]
+
+
+def _nearest(name: str) -> str:
+    """The known name that is most likely meant, or ""."""
+    longer = [known for known in KNOWN if name and known.startswith(name)]
+    return next(iter(longer or difflib.get_close_matches(name, KNOWN, n=1)), "")
+
+
+def cached_or_path(source: str | os.PathLike, task: Task) -> Path:
+    """The converted file of a known name, or what stands at a path; a name is never a path.
+
+    Raises:
+        InputError: the name's file is not there yet, or the name is of another task; or nothing
+            stands at the path.
+    """
+    name = os.fspath(source)
+    if name in KNOWN:
+        row, path = KNOWN[name], cached_path(name)
+        if row.task != task:
+            raise InputError(f"{name}: {row.task} weights; expected {task} weights")
+        if not path.exists():
+            files = "" if row.has_addresses else f" {row.files[0].name}"
+            raise InputError(
+                f"{name}: not here yet ({path}); fetch it once: "
+                f"python scripts/convert_weights.py --from {name}{files}"
+            )
+        return path
+    path = Path(source)
+    if not path.exists():
+        what = "no run folder or weights file" if task == "pose" else "no such weights file"
+        near = _nearest(name)
+        hint = f"did you mean {near}?" if near else "--from list prints them"
+        raise InputError(f"{name}: {what}, nor a name known to scripts/convert_weights.py; {hint}")
+    return path

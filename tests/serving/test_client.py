@@ -1,0 +1,399 @@
+"""The client of served networks, against TF Serving's contract over sockets on loopback."""
+
+import contextlib
+import json
+import socket
+import sys
+import threading
+import time
+from contextlib import contextmanager
+
+import cv2
+import numpy as np
+import pytest
+from support import tf_serving_double as double
+from support.blob_pose import BOXES, blobs, estimator, png, with_orientation
+
+from kptkit.errors import InputError
+from kptkit.export.face_graph import FaceProgram
+from kptkit.export.pose_graph import MAX_PERSONS, PoseProgram
+from kptkit.face.detector import FaceDetector
+from kptkit.images.codec import encode_jpeg
+from kptkit.serving import transport
+from kptkit.serving.client import Client, ServingError
+
+JPEG = encode_jpeg(blobs())
+
+
+@pytest.fixture(scope="module")
+def detector(cascade_file):
+    return FaceDetector(cascade_file, score_thresholds=(0.6, 0.6, 0.6))
+
+
+@pytest.fixture(scope="module")
+def local():
+    return estimator()
+
+
+@pytest.fixture(scope="module")
+def server(local, detector, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("programs")
+    PoseProgram(local).save(folder / "pose")
+    FaceProgram(detector.cascade).save(folder / "face")
+    return double.ModelServer(
+        pose=double.Program(folder / "pose"), face=double.Program(folder / "face")
+    )
+
+
+@pytest.fixture(scope="module", params=["grpc", "http"])
+def address(request, server):
+    doors = {"grpc": double.grpc_door, "http": double.rest_door}
+    with doors[request.param](server) as address:
+        yield address
+
+
+@pytest.fixture
+def client(address):
+    with Client(address, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+def trouble(server):
+    """Sets what happens to requests, by their numbers from 1 on; gives the server."""
+
+    def make(function):
+        server.requests, server.trouble = 0, function
+        return server
+
+    yield make
+    server.trouble = lambda number: None
+
+
+def assert_persons(found, expected):
+    """As `blob_pose.assert_equal`."""
+    assert type(found) is type(expected)
+    for array in (found.keypoints, found.scores, found.boxes_xyxy):
+        assert array.dtype == np.float32
+    np.testing.assert_array_equal(found.boxes_xyxy, expected.boxes_xyxy)
+    assert found.keypoints.shape == expected.keypoints.shape
+    if len(expected.scores):
+        pixel = 4 * 1.25 * np.ptp(expected.boxes_xyxy[:, ::2], axis=1).max() / 64
+        np.testing.assert_allclose(
+            found.keypoints[..., :2], expected.keypoints[..., :2], rtol=0, atol=0.01 * pixel
+        )
+    grey = 1.01 / 255  # of a level in a crop
+    np.testing.assert_allclose(found.keypoints[..., 2], expected.keypoints[..., 2], atol=grey)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=grey)
+
+
+def assert_faces(found, expected):
+    assert type(found) is type(expected)
+    for array, other, atol in (
+        (found.boxes_xyxy, expected.boxes_xyxy, 1e-2),
+        (found.landmarks, expected.landmarks, 1e-2),
+        (found.scores, expected.scores, 1e-5),
+    ):
+        assert (array.dtype, array.shape) == (other.dtype, other.shape)
+        np.testing.assert_allclose(array, other, rtol=0, atol=atol)
+
+
+def noise(size_wh=(160, 120), seed=1):
+    coarse = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), np.uint8)
+    return cv2.resize(coarse, size_wh, interpolation=cv2.INTER_CUBIC)
+
+
+@pytest.mark.parametrize("boxes", [np.zeros((0, 4)), BOXES[:1], BOXES, BOXES.tolist(), None])
+def test_persons(local, client, boxes, tmp_path):
+    path = tmp_path / "picture.jpg"
+    path.write_bytes(JPEG)
+    expected = local.predict(path, boxes)
+    for image in (path, str(path), JPEG):
+        assert_persons(client.predict(image, boxes), expected)
+
+
+def test_arrays_travel_as_jpeg_or_without_loss(local, address):
+    with Client(address) as jpeg, Client(address, jpeg_quality=None) as exact:
+        expected = local.predict(blobs(), BOXES)
+        near = jpeg.predict(blobs(), BOXES)
+        assert np.abs(near.keypoints - expected.keypoints).max() < 0.5
+        assert_persons(exact.predict(blobs(), BOXES), expected)
+        assert_persons(exact.predict(blobs()[..., 0]), local.predict(blobs()[..., 0]))
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_orientation(local, client, orientation, tmp_path):
+    path = tmp_path / "picture.jpg"
+    path.write_bytes(with_orientation(encode_jpeg(blobs((150, 120))), orientation))
+    assert_persons(client.predict(path), local.predict(path))
+
+
+def test_formats_that_programs_do_not_read_travel_as_pixels(local, client, tmp_path):
+    path = tmp_path / "picture.tif"
+    path.write_bytes(cv2.imencode(".tif", blobs()[..., ::-1])[1].tobytes())
+    assert_persons(client.predict(path, BOXES), local.predict(path, BOXES))
+
+
+def test_more_persons_than_a_request_may_have(client):
+    many = np.resize(BOXES, (MAX_PERSONS + 3, 4))
+    data = png(blobs())
+    found = client.predict(data, many)
+    two = client.predict(data, BOXES)
+    assert found.keypoints.shape == (MAX_PERSONS + 3, 3, 3)
+    assert_persons(
+        found,
+        type(two)(
+            np.resize(two.keypoints, found.keypoints.shape),
+            np.resize(two.scores, found.scores.shape),
+            many,
+        ),
+    )
+
+
+def test_faces(client, detector, tmp_path):
+    path = tmp_path / "picture.png"
+    path.write_bytes(png(noise()))
+    expected = detector.detect(path)
+    assert len(expected) > 1
+    assert_faces(client.detect(path), expected)
+    nobody = np.zeros((9, 9, 3), np.uint8)
+    listed = client.detect([path, png(nobody), png(noise((97, 203)))])
+    assert_faces(listed[0], expected)
+    assert_faces(listed[1], detector.detect(nobody))
+    assert_faces(listed[2], detector.detect(noise((97, 203))))
+    assert client.detect([]) == []
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda c: c.predict(None), "image: NoneType, expected a path, the bytes of a file or"),
+        (lambda c: c.predict(b""), "image: empty"),
+        (lambda c: c.predict(b"x" * 99), "image: not an image"),
+        (lambda c: c.predict("no.jpg"), "no.jpg: no such file"),
+        (lambda c: c.predict(np.zeros((8, 8))), "image: float64 array"),
+        (lambda c: c.predict(JPEG, [[9, 9, 9, 90]]), "box"),
+        (lambda c: c.predict(JPEG, [[0, 0, np.nan, 90]]), "box"),
+        (lambda c: c.detect(b""), "image: empty"),
+        (lambda c: c.detect([JPEG, "no.jpg"]), r"images\[1\]: no.jpg: no such file"),
+    ],
+)
+def test_what_is_wrong_is_told_before_anything_is_sent(client, trouble, call, message):
+    server = trouble(lambda number: None)
+    with pytest.raises(InputError, match=message):
+        call(client)
+    assert server.requests <= 1  # of the list, the first picture
+
+
+def test_what_only_the_server_can_see(client):
+    whole = png(noise())
+    broken = whole[:-999] + bytes(400) + whole[-599:]
+    for call in (client.predict, client.detect):
+        with pytest.raises(InputError, match=r"^(grpc|http)://127.0.0.1:\d+: refused: .{9,}"):
+            call(broken)
+    far = [[0, 0, 1e30, 1e30]]
+    with pytest.raises(InputError, match="refused: boxes: too large"):
+        client.predict(JPEG, far)
+
+
+def test_models_that_are_not_there(local, address):
+    with (
+        Client(address, pose_model="other") as client,
+        pytest.raises(ServingError, match=r"model 'other'.*Servable not found"),
+    ):
+        client.predict(JPEG)
+    with (
+        Client(address, version=9) as client,
+        pytest.raises(ServingError, match=r"Specific\(9\)\(pose\)"),
+    ):
+        client.predict(JPEG)
+    with Client(address, version=1) as client:
+        assert_persons(client.predict(JPEG), local.predict(cv2_decode(JPEG)))
+    with (
+        Client(address, face_model="pose") as client,
+        pytest.raises(InputError, match="input keys"),
+    ):
+        client.detect(JPEG)
+
+
+def cv2_decode(data):
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+
+
+def test_a_server_that_is_busy_is_asked_again(local, address, trouble):
+    def busy(number):
+        if number < 3:
+            raise double.Refusal("UNAVAILABLE", "The batch scheduling queue is full")
+
+    server = trouble(busy)
+    with Client(address) as client:
+        assert_persons(client.predict(JPEG), local.predict(cv2_decode(JPEG)))
+    assert server.requests == 3
+
+    server = trouble(lambda number: busy(0))
+    with (
+        Client(address, retries=1) as client,
+        pytest.raises(ServingError, match=r"unavailable in 2 attempts .*queue is full"),
+    ):
+        client.predict(JPEG)
+    assert server.requests == 2
+    with (
+        Client(address, timeout=0.3, retries=99) as client,
+        pytest.raises(ServingError, match=r"unavailable in \d+ attempts over 0|no answer"),
+    ):
+        client.predict(JPEG)
+
+
+def test_an_answer_that_does_not_come(address, trouble):
+    gate = threading.Event()
+    trouble(lambda number: gate.wait(30))
+    start = time.monotonic()
+    try:
+        with (
+            Client(address, timeout=0.3) as client,
+            pytest.raises(ServingError, match=r"no answer from model 'pose' within 0.3 s"),
+        ):
+            client.predict(JPEG)
+        assert time.monotonic() - start < 5
+    finally:
+        gate.set()
+
+
+def test_errors_of_the_server_itself(address, trouble):
+    def fails(number):
+        raise double.Refusal("INTERNAL", "out of luck\nsecond line")
+
+    server = trouble(fails)
+    with (
+        Client(address) as client,
+        pytest.raises(ServingError, match=r"(INTERNAL|HTTP 500): out of luck$"),
+    ):
+        client.predict(JPEG)
+    assert server.requests == 1
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.mark.parametrize("scheme", ["grpc", "http"])
+def test_nobody_listens(scheme):
+    with (
+        Client(f"{scheme}://127.0.0.1:{free_port()}", retries=1) as client,
+        pytest.raises(ServingError, match=r"unavailable in 2 attempts.*is the server up"),
+    ):
+        client.predict(JPEG)
+
+
+def test_a_server_that_starts_meanwhile(local, server):
+    port = free_port()
+    with Client(f"grpc://127.0.0.1:{port}", timeout=30, retries=20) as client:
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(client.predict(JPEG)))
+        thread.start()
+        time.sleep(0.5)
+        with double.grpc_door(server, f"127.0.0.1:{port}"):
+            thread.join()
+    assert_persons(answers[0], local.predict(cv2_decode(JPEG)))
+
+
+@contextmanager
+def raw_server(answer):
+    """Sends every connection the same bytes, after its request has begun."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.recv(2**20)
+                    for piece in answer:
+                        time.sleep(0.01)
+                        try:
+                            connection.sendall(piece)
+                        except OSError:
+                            break
+                    # Closed with something unread, it would reset what the client has not read.
+                    with contextlib.suppress(OSError):
+                        connection.shutdown(socket.SHUT_WR)
+                        connection.settimeout(2)
+                        while connection.recv(2**20):
+                            pass
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+def http_answer(body, status=200):
+    head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    return [head.encode() + body]
+
+
+def outputs(**changes):
+    good = {"keypoints": [[[[1, 2]]]], "keypoint_scores": [[[0.5]]], "scores": [[0.5]]}
+    return http_answer(json.dumps({"outputs": good | changes}).encode())
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (outputs(), None),
+        ([], "unavailable"),
+        ([b"HTTP/1.1 200 OK\r\nContent-Le"], "expected an answer of TF Serving"),
+        ([b"nonsense\r\n\r\n"], "unavailable"),
+        (http_answer(b""), "expected an answer of TF Serving"),
+        (http_answer(b"<html>", 404), "HTTP 404 and b'<html>'"),
+        (http_answer(b"<html>", 502), "unavailable"),
+        (http_answer(b"[" * 100_000), "expected an answer of TF Serving"),
+        (http_answer(b'{"outputs": [1]}'), "expected an answer of TF Serving"),
+        (http_answer(b'{"outputs": {"keypoints": [[1], []]}}'), "expected an answer of TF Serving"),
+        (http_answer(b'{"outputs": {}}'), "keypoints .* is it a model that kptkit exported"),
+        (outputs(keypoints=[[[["a", "b"]]]]), "keypoints .* expected numbers"),
+        (outputs(keypoint_scores=[[[0.5, 0.5]]]), "keypoint_scores"),
+        (outputs(scores=[]), "scores"),
+        (outputs(keypoints=[[]], keypoint_scores=[[]], scores=[[]]), "keypoints"),
+        ([b"HTTP/1.1 200 OK\r\n\r\n", *[b"[" * 2**16] * 2000], "no answer|more than"),
+        ([b"HTTP/1.1 200 OK\r\n\r\n", *[b"["] * 400], "no answer"),
+    ],
+)
+def test_answers_that_are_none(answer, message, monkeypatch):
+    monkeypatch.setattr(transport, "MAX_ANSWER_BYTES", 2**20)
+    with raw_server(answer) as address, Client(address, timeout=1, retries=1) as client:
+        if message is None:
+            assert client.predict(JPEG).keypoints.tolist() == [[[1, 2, 0.5]]]
+        else:
+            with pytest.raises(ServingError, match=message):
+                client.predict(JPEG)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"address": "127.0.0.1:8500"}, "expected grpc://HOST:PORT"),
+        ({"address": "grpc://localhost"}, "expected grpc://HOST:PORT"),
+        ({"address": "grpc://localhost:x"}, "expected grpc://HOST:PORT"),
+        ({"address": "ftp://localhost:1"}, "expected grpc://HOST:PORT"),
+        ({"timeout": 0}, "timeout: 0"),
+        ({"timeout": float("nan")}, "timeout: nan"),
+        ({"retries": -1}, "retries: -1"),
+        ({"jpeg_quality": 0}, "jpeg_quality: 0"),
+    ],
+)
+def test_arguments_that_are_refused(arguments, message):
+    with pytest.raises(InputError, match=message):
+        Client(**arguments)
+
+
+def test_without_the_serving_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
+    with pytest.raises(InputError, match=r'pip install "kptkit\[serving\]"'):
+        Client("grpc://127.0.0.1:8500")
+    Client("http://127.0.0.1:8501").close()
