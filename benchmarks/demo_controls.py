@@ -22,7 +22,7 @@ from mean_pose import mean_pose, place
 from kptkit import files
 from kptkit.data.pose_flags import PoseData, load_pose_data
 from kptkit.metrics import oks, tables
-from kptkit.skeletons.schema import COCO_17
+from kptkit.skeletons.known import COCO_17
 from kptkit.train.pose import demo_data
 
 

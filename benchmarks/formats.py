@@ -34,16 +34,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kptkit import opener
 from kptkit.demo.scene import draw_scene
 from kptkit.export import litert, onnx
-from kptkit.export.check_runtimes import face_windows, levels, person_crops
-from kptkit.export.portable_networks import Format, Precision, Target
-from kptkit.export.pose import export_face, export_pose
-from kptkit.export.runtimes import default_name, export_portable_face, export_portable_pose
+from kptkit.export.check_inputs import face_windows, levels, person_crops
+from kptkit.export.face import export_face
+from kptkit.export.pose import export_pose
+from kptkit.export.target import Format, Precision, Target
 from kptkit.export.version_folders import MANIFEST
 from kptkit.face.detector import FaceDetector
 from kptkit.models.mtcnn import STAGES
-from kptkit.network import build_model
 from kptkit.pose.estimator import PoseEstimator
 from kptkit.recipes.pose import RECIPES
 from kptkit.weights.assign import save_weights
@@ -103,15 +103,13 @@ def main(config: Config) -> None:
 def pose_rows(config: Config, network: str, folder: Path) -> list[Row]:
     """All formats of a pose network."""
     source = learned_run(network, folder / "run") if network in RECIPES else network
-    loaded = PoseEstimator.from_weights(source)
+    loaded = opener.find(source)
     recipe = dataclasses.replace(loaded.recipe, flip_test=config.flip_test, precision="float32")
-    model = build_model(recipe, loaded.schema.num_keypoints)
-    model.set_weights(loaded.model.get_weights())
-    estimator = PoseEstimator(model, recipe, loaded.schema)
+    estimator = PoseEstimator(opener.build(loaded, recipe))
     crops = person_crops(estimator)
     crops = np.resize(crops, (config.batch_size, *crops.shape[1:]))
 
-    save_weights(model, folder / "keras.npz")
+    save_weights(estimator.model, folder / "keras.npz")
     weights = (folder / "keras.npz").stat().st_size
     rows = [Row("Keras", "float32", weights, "", lambda: estimator.predict_crops(crops))]
 
@@ -124,9 +122,9 @@ def pose_rows(config: Config, network: str, folder: Path) -> list[Row]:
     batch = config.batch_size if config.fixed_batch else None
     for format, precision in PORTABLE:
         target = Target(format, precision, batch)
-        out = folder / default_name(target)
-        path = export_portable_pose(source, target, out, flip_test=flip_test)
-        rows.append(portable_row(path, "pose", target, {"crops": crops}))
+        out = folder / target.folder_name
+        path = export_pose(source, out, target=target, flip_test=flip_test)
+        rows.append(converted_row(path, "pose", target, {"crops": crops}))
     return rows
 
 
@@ -162,7 +160,7 @@ def face_tables(folder: Path) -> dict[tuple[str, int], list[Row]]:
     tables = {(f"face cascade, a picture of {image.shape[1]}x{image.shape[0]}", 1): whole}
     targets = [Target(format, precision) for format, precision in PORTABLE]
     exports = {
-        target: export_portable_face("default", target, folder / default_name(target))
+        target: export_face("default", folder / target.folder_name, target=target)
         for target in targets
     }
     for stage, model in models.items():
@@ -175,13 +173,13 @@ def face_tables(folder: Path) -> dict[tuple[str, int], list[Row]]:
             "",
             lambda network=network, x=pictures: network(x)["box"].numpy(),
         )
-        rows = [portable_row(exports[t], stage, t, {"images": pictures}) for t in targets]
+        rows = [converted_row(exports[t], stage, t, {"images": pictures}) for t in targets]
         count, height, width, _ = pictures.shape
         tables[f"{stage}, {count} of {width}x{height} in a call", count] = [keras_row, *rows]
     return tables
 
 
-def portable_row(path: Path, name: str, target: Target, inputs: dict[str, np.ndarray]) -> Row:
+def converted_row(path: Path, name: str, target: Target, inputs: dict[str, np.ndarray]) -> Row:
     """One file for LiteRT or ONNX Runtime."""
     file = next(path.glob(f"{name}.*"))
     run = LOADERS[target.format](file)

@@ -37,9 +37,9 @@ from counting import NetworkCounts, Work, count_network
 
 from kptkit.losses import HeatmapLoss
 from kptkit.models.hrnet import Variant
-from kptkit.network import build_model, crops_to_heatmaps, heatmaps_to_crop
+from kptkit.network import PoseNetwork, build_model, crops_to_heatmaps, heatmaps_to_crop
 from kptkit.recipes.pose import PoseRecipe
-from kptkit.skeletons.schema import COCO_17
+from kptkit.skeletons.known import COCO_17
 
 REPEATS = 7
 # A repeat calls often enough to last this long, so that the clock and the launch do not count.
@@ -230,7 +230,8 @@ def tensorflow_programs(model: keras.Model, recipe: PoseRecipe, batch: Batch) ->
 
     @tf.function(jit_compile=True, autograph=False)
     def flip_and_decode(images: tf.Tensor) -> tf.Tensor:
-        return heatmaps_to_crop(crops_to_heatmaps(model, images, recipe, COCO_17), recipe)
+        heatmaps = crops_to_heatmaps(PoseNetwork(model, recipe, COCO_17), images)
+        return heatmaps_to_crop(heatmaps, recipe)
 
     def repeated(function: Callable, argument: Any) -> Callable[[int], None]:
         def run(times: int) -> None:
@@ -277,7 +278,7 @@ def jax_programs(model: keras.Model, recipe: PoseRecipe, batch: Batch) -> Progra
     @jax.jit
     def flip_and_decode(state: list[jax.Array], images: jax.Array) -> jax.Array:
         with keras.StatelessScope(list(zip(model.variables, state, strict=True))):
-            heatmaps = crops_to_heatmaps(model, images, recipe, COCO_17)
+            heatmaps = crops_to_heatmaps(PoseNetwork(model, recipe, COCO_17), images)
             return heatmaps_to_crop(heatmaps, recipe)
 
     def mean_loss(

@@ -2,8 +2,8 @@
 
 The arithmetic is davidsandberg/facenet's form of the published detector: inclusive pixel
 coordinates from 1, areas with + 1, corners cut to whole pixels towards zero, OpenCV's area
-interpolation. It is written from that description, shares no line with `kptkit.face.cascade`, and only
-the three networks are the same.
+interpolation. It is written from that description and shares no line with `kptkit.face.cascade`;
+only the three networks are the same.
 """
 
 from collections.abc import Callable

@@ -28,10 +28,10 @@ from counting import count_network
 
 from kptkit.models.hrnet import Variant
 from kptkit.recipes.pose import PoseRecipe
-from kptkit.skeletons.schema import COCO_17
+from kptkit.skeletons.known import COCO_17
 from kptkit.train import loop as train
 from kptkit.train.flags import TrainOptions
-from kptkit.train.pose import build_step
+from kptkit.train.pose import build_pose_step
 from kptkit.train.step import TrainStep
 
 MATRIX_SIZE = 4096
@@ -108,7 +108,7 @@ def training_step(config: Config, precision: str) -> TrainStep:
     )
     train.set_determinism(seed=0, deterministic=False)
     with redirect_stdout(None):
-        return build_step(recipe, COCO_17, TrainOptions(), steps_per_epoch=1000)
+        return build_pose_step(recipe, COCO_17, TrainOptions(), steps_per_epoch=1000)
 
 
 def random_batch(config: Config) -> dict[str, tf.Tensor]:

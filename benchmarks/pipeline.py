@@ -27,11 +27,12 @@ from official_loader import SIZE_WH, OfficialLoader
 
 from kptkit.data.augment.pose import HRNET_COCO
 from kptkit.data.batches.pose import training_batches
-from kptkit.data.formats.coco import coco_samples, load_coco
+from kptkit.data.formats.coco import load_coco
 from kptkit.data.records.pose import RecordSource
 from kptkit.data.records.pose_writer import CutConfig, write_records
 from kptkit.data.records.sources import ImageSource, SampleSource
-from kptkit.data.skipped import SkipLedger
+from kptkit.data.skipped import SkippedPictures
+from kptkit.data.to_samples import keypoint_samples
 from kptkit.demo.dataset import write_demo_data
 from kptkit.samples import KeypointSamples
 
@@ -83,7 +84,7 @@ def load_samples(folder: Path) -> tuple[KeypointSamples, Path]:
     else:
         demo = write_demo_data(folder / "demo", DEMO_IMAGES, 0)
         annotations, images = demo / "annotations/person_keypoints_train.json", demo / "images"
-    return coco_samples(load_coco(annotations), images), images
+    return keypoint_samples(load_coco(annotations), images), images
 
 
 def measure(
@@ -124,7 +125,7 @@ def run_pipeline(source: SampleSource, seed: int, threads: int) -> int:
         seed=seed,
         start_step=0,
         stop_step=STEPS,
-        ledger=SkipLedger(len(source.samples)),
+        skipped=SkippedPictures(len(source.samples)),
     )
     return sum(len(batch["sample_id"]) for batch in batches.with_options(options))
 

@@ -21,9 +21,10 @@ import tensorflow as tf
 from keras import ops
 
 from kptkit import files
-from kptkit.data.formats.coco import coco_samples, load_coco
+from kptkit.data.formats.coco import load_coco
 from kptkit.data.pose_flags import PoseSet
 from kptkit.data.records.sources import ImageSource
+from kptkit.data.to_samples import keypoint_samples
 from kptkit.encode import encode
 from kptkit.evaluate.pose import PoseEvaluation, evaluate_pose
 from kptkit.geometry import affine
@@ -108,7 +109,7 @@ def main(config: Config) -> None:
 def load_split(folder: Path, split: str) -> PoseSet:
     """The persons of one annotation file and their truth."""
     coco = load_coco(folder / f"annotations/person_keypoints_{split}.json")
-    return PoseSet(ImageSource(coco_samples(coco, folder / "images")), coco.annotations)
+    return PoseSet(ImageSource(keypoint_samples(coco, folder / "images")), coco.annotations)
 
 
 def print_worst(

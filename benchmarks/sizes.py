@@ -16,10 +16,10 @@ import tensorflow as tf
 from counting import count_network
 
 from kptkit.models import hourglass, hrnet
-from kptkit.network import build_model
+from kptkit.network import PoseNetwork, build_model
 from kptkit.pose.estimator import PoseEstimator
 from kptkit.recipes.pose import RECIPES
-from kptkit.skeletons.schema import COCO_17
+from kptkit.skeletons.known import COCO_17
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def main(config: Config) -> None:
         model = build_model(recipe, COCO_17.num_keypoints)
         counts = count_network(model)
         print(f"{variant}: {counts.parameters:,}, {counts.macs / 1e6:,.0f} M")
-        estimator = PoseEstimator(model, recipe, COCO_17)
+        estimator = PoseEstimator(PoseNetwork(model, recipe, COCO_17))
         for batch in config.batch_sizes:
             crops = tf.zeros((batch, height, width, 3), tf.uint8)
             calls[variant, batch] = lambda e=estimator, c=crops: e.predict_crops(c)

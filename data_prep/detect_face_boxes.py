@@ -20,9 +20,9 @@ import numpy as np
 from tqdm import tqdm
 
 from kptkit import files
-from kptkit.data.formats.coco import coco_samples
 from kptkit.data.formats.coco_like_faces import BOX_SOURCE
 from kptkit.data.formats.index import load_annotations
+from kptkit.data.to_samples import keypoint_samples
 from kptkit.face.detector import FaceDetector
 from kptkit.geometry import boxes
 from kptkit.images.codec import read_image
@@ -51,7 +51,7 @@ class Config:
 def main(config: Config) -> None:
     """Detects, replaces boxes, and says how many faces were found."""
     file = load_annotations(config.annotations, config.format, config.images)
-    samples = coco_samples(file, config.images)
+    samples = keypoint_samples(file, config.images)
     detector = FaceDetector(config.detector, config.min_face_size)
     found = detected_boxes(samples, detector, config.min_iou)
     annotations = [with_box(a, found.get(a["id"])) for a in file.annotations["annotations"]]

@@ -1,83 +1,11 @@
 """Cuts the persons of an annotation file out of their pictures: the fast path of training.
 
-    python data_prep/make_pose_records.py --annotations X.json --images DIR --out RECORDS
-    python scripts/train_hrnet.py --data.train RECORDS --data.val Y.json --data.val-images DIR
+    python data_prep/make_pose_records.py --help
 
-Training from records sees the same crops in the same order as training from the pictures. About
-100 persons/s per core and 60 kB per person. Stopped at any moment, the same command goes on.
+The command itself is `kptkit.commands.data_records`.
 """
 
-import os
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal
-
 from kptkit import cli
-from kptkit.data.augment.pose import AugmentConfig
-from kptkit.data.formats.index import Format
-
-
-@dataclass(frozen=True)
-class RecordsConfig:
-    """What to cut out, and where to put it."""
-
-    annotations: Path
-    """Annotation file; of one that says what is for training, that part."""
-    images: Path
-    """Folder of its pictures."""
-    out: Path
-    """Folder to write."""
-    format: Format = "coco"
-    """What the annotation file is; see --data.format of train_hrnet.py."""
-    orientation: Literal["auto", "stored", "exif"] = "auto"
-    """How pictures lie: as stored, turned by EXIF, or (auto) whichever the file's sizes match."""
-    category: str | None = None
-    """Name of the category to use, where a file has several with keypoints."""
-    size_wh: tuple[int, int] = (192, 256)
-    """Width and height of the crops to be trained on; only their ratio matters."""
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    """The strongest augmentation that the records must serve."""
-    jpeg_quality: int = 95
-    shard_size: int = 512
-    """Persons per shard."""
-    workers: int | None = None
-    """Threads; none: one per core."""
-    verify: bool = False
-    """Compare every byte of what is there with the manifest, too."""
-
-
-def main(config: RecordsConfig) -> None:
-    cli.import_tensorflow_quietly()
-    from kptkit import files
-    from kptkit.data.formats.coco import coco_samples
-    from kptkit.data.formats.document import own_part
-    from kptkit.data.formats.index import load_annotations
-    from kptkit.data.records.pose import RecordSource
-    from kptkit.data.records.pose_writer import CutConfig, write_records
-
-    file = load_annotations(
-        config.annotations, config.format, config.images, config.category, config.orientation
-    )
-    file = own_part(file, "train")
-    for notice in file.notices:
-        print(notice)
-    samples = coco_samples(file, config.images, config.orientation)
-    cut = CutConfig(config.size_wh, config.augment, config.jpeg_quality, config.shard_size)
-    made_from = {
-        "annotations": config.annotations.name,
-        "sha256": files.sha256(config.annotations),
-        "category": config.category or "",
-    }
-    workers = config.workers or os.cpu_count() or 1
-    manifest = write_records(samples, config.out, cut, config.images, made_from, workers)
-    if config.verify:
-        RecordSource(config.out, verify=True)
-    gigabytes = sum(shard["bytes"] for shard in manifest["shards"]) / 1e9
-    print(
-        f"{config.out}: {manifest['persons']} persons in {len(manifest['shards'])} shards, "
-        f"{gigabytes:.2f} GB; {len(manifest['skipped'])} pictures could not be used"
-    )
-
 
 if __name__ == "__main__":
-    cli.run(main, RecordsConfig)
+    cli.start("data_records", tensorflow=False)

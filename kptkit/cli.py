@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from kptkit.errors import InputError
@@ -10,10 +11,25 @@ from kptkit.errors import InputError
 Config = Any
 
 
+def start(module: str, function: str = "command", tensorflow: bool = True) -> None:
+    """Runs a command of `kptkit.commands`; what a script does.
+
+    Args:
+        module: its file.
+        function: the function in it that reads the command line.
+        tensorflow: whether TensorFlow is imported first, quietly; a command that never needs it
+            starts much sooner without.
+    """
+    if tensorflow:
+        import_tensorflow_quietly()
+    getattr(import_module(f"kptkit.commands.{module}"), function)()
+
+
 def run(
     main: Callable[[Config], None],
     config: type,
     default: Callable[[list[str]], Config] | None = None,
+    description: str | None = None,
 ) -> None:
     """Parses the command line into a dataclass and calls `main` with it.
 
@@ -21,6 +37,7 @@ def run(
         config: the dataclass whose fields are the flags.
         default: makes the values that flags override from the raw arguments, where one flag
             (`--recipe`) decides what the others start from.
+        description: what `--help` says first; default: the docstring of `main`'s module.
 
     Exit codes: 0 done, 2 unusable input or flags, 130 interrupted, 141 the reader of a pipe left.
     """
@@ -28,7 +45,7 @@ def run(
     import tyro
 
     try:
-        description = sys.modules["__main__"].__doc__
+        description = description or sys.modules[main.__module__].__doc__
         start = {"default": default(sys.argv[1:])} if default else {}
         main(tyro.cli(config, description=description, **start))
         sys.stdout.flush()
@@ -48,18 +65,20 @@ def run(
 
 
 def run_task(tasks: dict[str, tuple[Callable[[Config], None], type]]) -> None:
-    """As `run`, for a command of several tasks: `--task` says which; none: the first.
+    """As `run`, for a command of several tasks, of which `--task` chooses one; default: the first.
 
     Args:
-        tasks: for each name its `main` and the dataclass of its flags, among them `task`.
+        tasks: by name, `main` and the dataclass of its flags, one of which is `task`.
     """
     name = flag_value(sys.argv[1:], "--task")
-    # Of a task that does not exist, the first one's flags say what there is.
-    run(*tasks.get(name, next(iter(tasks.values()))))
+    # An unknown task is refused by the parser of the first one, which knows all names.
+    first = next(iter(tasks.values()))
+    main, config = tasks.get(name or "", first)
+    run(main, config, description=sys.modules[first[0].__module__].__doc__)
 
 
 def flag_value(arguments: list[str], flag: str) -> str | None:
-    """What a raw command line gives for a flag, the last time it does; None where it does not."""
+    """The last value that a raw command line gives for a flag; None if it is not there."""
     value = None
     for place, argument in enumerate(arguments):
         if argument.startswith(f"{flag}="):
@@ -70,17 +89,16 @@ def flag_value(arguments: list[str], flag: str) -> str | None:
 
 
 def quieten() -> None:
-    """Keeps TensorFlow's start-up chatter off the screen; call it before importing TensorFlow.
-
-    Some of its lines are written before its own log level is read, so the error stream itself is
-    put aside while it is imported.
-    """
+    """Silences start-up messages of TensorFlow and albumentations that are imported after this."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 
 def import_tensorflow_quietly() -> None:
-    """Imports TensorFlow and looks for devices with the error stream put aside."""
+    """Imports TensorFlow and lists its devices while the error stream goes to /dev/null.
+
+    Some of its messages are written before it reads its own log level.
+    """
     quieten()
     stderr = os.dup(2)
     null = os.open(os.devnull, os.O_WRONLY)

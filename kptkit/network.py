@@ -1,8 +1,9 @@
-"""The compiled part of the pose path: a recipe's network, crops to heatmaps, heatmaps to keypoints.
+"""A recipe's pose network, and its way from crops to heatmaps and from heatmaps to keypoints.
 
 Pure `keras.ops`, so that it runs inside graphs of TensorFlow and on Keras's other backends.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -17,25 +18,39 @@ from kptkit.recipes.pose import PoseRecipe
 from kptkit.skeletons.schema import KeypointSchema
 
 
+@dataclass(frozen=True)
+class PoseNetwork:
+    """A network with what is needed to use it."""
+
+    model: keras.Model
+    """From crops, RGB 0..255 (B, H, W, 3), to heatmaps (B, h, w, K), or (B, S, h, w, K) of S
+    stacks."""
+    recipe: PoseRecipe
+    schema: KeypointSchema
+
+
 def build_model(recipe: PoseRecipe, num_keypoints: int, synchronized: bool = False) -> keras.Model:
-    """The network of a recipe, with fresh weights."""
+    """The Keras model of a recipe, with fresh weights.
+
+    Args:
+        synchronized: whether batch statistics are taken over all replicas of a strategy.
+    """
     is_hourglass = recipe.variant in hourglass.VARIANTS
     build = hourglass.hourglass if is_hourglass else hrnet.hrnet
     with built_in(recipe.precision):
         return build(num_keypoints, recipe.variant, recipe.input_size_wh, synchronized)
 
 
-def crops_to_heatmaps(
-    model: keras.Model, crops: Any, recipe: PoseRecipe, schema: KeypointSchema
-) -> Any:
-    """Heatmaps (B, h, w, K) of crops (B, H, W, 3), with the mirrored crop's where the recipe says.
+def crops_to_heatmaps(network: PoseNetwork, crops: Any) -> Any:
+    """Heatmaps (B, h, w, K) float32 of crops (B, H, W, 3); of an hourglass, its last stack's.
 
-    Those of an hourglass are its last stack's. The logits of a network trained by spatial
-    cross-entropy become maps that peak at 1.
+    Where the recipe has a flip test, they are the mean with those of the mirrored crops. Logits of
+    a network trained by spatial cross-entropy become maps that peak at 1.
     """
+    recipe, schema = network.recipe, network.schema
 
     def maps(images: Any) -> Any:
-        outputs = model(images, training=False)
+        outputs = network.model(images, training=False)
         return _from_logits(outputs[:, -1] if recipe.num_stacks else outputs, recipe)
 
     crops = ops.cast(crops, "float32")
@@ -47,23 +62,26 @@ def crops_to_heatmaps(
     return heatmaps
 
 
-def stacks_to_crop(model: keras.Model, crops: Any, recipe: PoseRecipe) -> Any:
-    """What every stack of an hourglass says, without a flip test: keypoints (B, S * K, 3) in crop
-    pixels with scores, the first stack's before the second's."""
-    outputs = model(ops.cast(crops, "float32"), training=False)
+def heatmaps_to_crop(heatmaps: Any, recipe: PoseRecipe) -> Any:
+    """Keypoints (B, K, 3) float32 of heatmaps (B, h, w, K): x and y in crop pixels, and score."""
+    keypoints = decode(heatmaps, recipe.decoder, recipe.heatmap_sigma)
+    scale = affine.crop_to_heatmap_scale(recipe.input_size_wh, recipe.heatmap_wh, recipe.convention)
+    return keypoints / ops.convert_to_tensor([*scale, 1.0], "float32")
+
+
+def stacks_to_crop(network: PoseNetwork, crops: Any) -> Any:
+    """Keypoints (B, S * K, 3) of every stack of an hourglass, without a flip test.
+
+    They are x and y in crop pixels and score, the first stack's before the second's.
+    """
+    outputs = network.model(ops.cast(crops, "float32"), training=False)
     stacks, *map_shape = outputs.shape[1:]
-    heatmaps = _from_logits(ops.reshape(outputs, (-1, *map_shape)), recipe)
-    return ops.reshape(heatmaps_to_crop(heatmaps, recipe), (-1, stacks * map_shape[-1], 3))
+    heatmaps = _from_logits(ops.reshape(outputs, (-1, *map_shape)), network.recipe)
+    keypoints = heatmaps_to_crop(heatmaps, network.recipe)
+    return ops.reshape(keypoints, (-1, stacks * map_shape[-1], 3))
 
 
 def _from_logits(outputs: Any, recipe: PoseRecipe) -> Any:
     if recipe.loss == "cross_entropy":
         return heatmaps_from_logits(outputs, recipe.heatmap_sigma)
     return outputs
-
-
-def heatmaps_to_crop(heatmaps: Any, recipe: PoseRecipe) -> Any:
-    """Keypoints (B, K, 3) of heatmaps: x and y in crop pixels, and the score."""
-    keypoints = decode(heatmaps, recipe.decoder, recipe.heatmap_sigma)
-    scale = affine.crop_to_heatmap_scale(recipe.input_size_wh, recipe.heatmap_wh, recipe.convention)
-    return keypoints / ops.convert_to_tensor([*scale, 1.0], "float32")

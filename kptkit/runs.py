@@ -20,9 +20,8 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from kptkit.errors import InputError
 from kptkit.files import write_json
-from kptkit.foreign_files import refuse_foreign
 from kptkit.models.mtcnn import STAGES, Stage
-from kptkit.reading import differences, read_json
+from kptkit.reading import differences, read_json, refuse_foreign
 from kptkit.recipes.face import FaceRecipe
 from kptkit.recipes.pose import PoseRecipe
 from kptkit.skeletons.schema import KeypointSchema

@@ -1,4 +1,4 @@
-"""Annotated persons as a struct of arrays: what every reader gives and every pipeline takes."""
+"""Annotated persons and faces as structs of arrays, shared by annotation readers and pipelines."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -7,33 +7,34 @@ import numpy as np
 
 from kptkit.skeletons.schema import KeypointSchema
 
-# Whether a picture's pixels are taken as its file stores them or turned as its EXIF tag says.
+# Whether a picture is used as stored or turned by its EXIF tag.
 Orientation = Literal["stored", "exif"]
 
-# How the field judges a data set: COCO by OKS; MPII by PCK in head sizes, FLIC and LSP in torso
-# sizes; faces by the mean error in distances between the outer eye corners or the eyes' centres.
+# The customary metric of a data set. COCO: OKS. MPII: PCK relative to head sizes; FLIC and LSP:
+# relative to torso sizes. Faces: mean error relative to the distance between the outer eye corners
+# (interocular) or between the eyes' centres (interpupil).
 Protocol = Literal["oks", "pckh", "pck_torso", "nme_interocular", "nme_interpupil"]
 
 
 @dataclass(frozen=True)
 class KeypointSamples:
-    """N persons on M images; coordinates in image pixels, the centre of the top-left one (0, 0).
+    """N persons on M images; coordinates in image pixels, (0, 0) is the top-left pixel's centre.
 
     Attributes:
         schema: the K keypoints.
-        image_paths: M paths, as `os.fsdecode` gives them (they may hold surrogates).
+        image_paths: M paths, as `os.fsdecode` returns them (they may contain surrogates).
         image_ids: (M,) int64.
-        image_wh: (M, 2) int32, in the orientation that `orientation` names.
-        image_index: (N,) int64, the image of each person.
-        sample_ids: (N,) int64, unique and not negative: the annotation's id.
+        image_wh: (M, 2) int32 width and height, in the orientation given by `orientation`.
+        image_index: (N,) int64, the index of each person's image.
+        sample_ids: (N,) int64, unique and not negative: the annotations' ids.
         boxes_xyxy: (N, 4) float32.
         keypoints: (N, K, 3) float32: x, y and visibility (0 unlabelled, 1 hidden, 2 visible).
         box_scores: (N,) float32; 1 for ground truth.
-        orientation: how the images are to be read.
-        protocol: how the field judges these persons.
-        reference_lengths: (N,) float32 pixels, in which the protocol measures errors where that
-            length cannot be computed from keypoints (MPII's head sizes), NaN where unknown; None
-            where no person has one.
+        orientation: how the images must be read.
+        protocol: the customary metric of the data set.
+        reference_lengths: (N,) float32 pixels that the protocol's errors are relative to, if they
+            cannot be computed from the keypoints (MPII's head sizes); NaN for persons without one,
+            None if no person has one.
     """
 
     schema: KeypointSchema
@@ -53,7 +54,7 @@ class KeypointSamples:
         return len(self.sample_ids)
 
     def select(self, indices: np.ndarray) -> "KeypointSamples":
-        """The persons at `indices`, in that order; the list of images stays."""
+        """The persons at `indices`, in that order; the list of images is not reduced."""
         indices = np.asarray(indices, dtype=np.int64)
         fields = ["image_index", "sample_ids", "boxes_xyxy", "keypoints", "box_scores"]
         if self.reference_lengths is not None:
@@ -63,19 +64,20 @@ class KeypointSamples:
 
 @dataclass(frozen=True)
 class FaceSamples:
-    """N faces on M images; images without faces count too.
+    """N faces on M images, of which some may show no face.
 
-    Boxes are edges (0 0 W H is the whole image), landmarks are points (the centre of the top-left
-    pixel is (0, 0)), image left first: eye, eye, nose, mouth corner, mouth corner.
+    Box coordinates are pixel edges (0 0 W H is the whole image). Landmark coordinates are pixel
+    centres ((0, 0) is the top-left pixel's centre); of each pair the one at image left comes first:
+    eye, eye, nose, mouth corner, mouth corner.
 
     Attributes:
-        image_paths: M paths, as `os.fsdecode` gives them (they may hold surrogates).
-        image_index: (N,) int64, the image of each face.
+        image_paths: M paths, as `os.fsdecode` returns them (they may contain surrogates).
+        image_index: (N,) int64, the index of each face's image.
         boxes_xyxy: (N, 4) float32 pixels.
-        ignored: (N,) bool: neither a face to learn nor background (flagged invalid, a crowd).
-        landmarks: (N, 5, 2) float32 pixels, NaN for faces whose points are not annotated.
+        ignored: (N,) bool: regions used neither as faces nor as background (invalid faces, crowds).
+        landmarks: (N, 5, 2) float32 pixels; NaN for faces whose points are not annotated.
         complete: whether every face of the images is listed; only then is the rest background.
-        orientation: how the images are to be read.
+        orientation: how the images must be read.
     """
 
     image_paths: tuple[str, ...]
@@ -90,17 +92,17 @@ class FaceSamples:
         return len(self.image_index)
 
     def of_image(self, place: int) -> np.ndarray:
-        """The indices of the faces on image number `place`."""
+        """The indices (n,) of the faces on the image at index `place`."""
         return np.flatnonzero(self.image_index == place)
 
     def select(self, indices: np.ndarray) -> "FaceSamples":
-        """The faces at `indices`, in that order; the list of images stays."""
+        """The faces at `indices`, in that order; the list of images is not reduced."""
         indices = np.asarray(indices, dtype=np.int64)
         fields = ("image_index", "boxes_xyxy", "ignored", "landmarks")
         return replace(self, **{field: getattr(self, field)[indices] for field in fields})
 
     def select_images(self, places: np.ndarray) -> "FaceSamples":
-        """The images at `places`, each at most once, in that order, with their faces."""
+        """The images at indices `places` (no duplicates), in that order, with their faces."""
         places = np.asarray(places, dtype=np.int64)
         number = np.full(len(self.image_paths), -1)
         number[places] = np.arange(len(places))

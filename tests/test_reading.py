@@ -1,10 +1,25 @@
+"""Broken files are refused, naming the place; foreign weight files are refused unopened."""
+
+import io
 import json
 import os
+import pickle
+import tarfile
+import warnings
+import zipfile
 
+import h5py
+import keras
+import numpy as np
 import pytest
 
 from kptkit.errors import InputError
-from kptkit.reading import differences, read_json, shown
+from kptkit.export.face import export_face
+from kptkit.export.pose import export_pose
+from kptkit.pose.estimator import PoseEstimator
+from kptkit.reading import differences, read_json, refuse_foreign, shown
+from kptkit.weights.arrays import load_arrays, save_arrays
+from kptkit.weights.cascade import load_cascade
 
 
 @pytest.mark.parametrize(
@@ -76,3 +91,105 @@ def test_shown_values_are_short():
 )
 def test_differences_name_the_leaves(old, new, expected):
     assert differences(old, new) == expected
+
+
+class Evil:
+    """Leaves a file behind when it is unpickled."""
+
+    def __reduce__(self):
+        return os.mkdir, ("evil",)
+
+
+def keras_file(path):
+    image = keras.Input((4,))
+    model = keras.Model(image, keras.layers.Dense(1)(image))
+    with warnings.catch_warnings(action="ignore"):  # Keras's own, of NumPy 2
+        model.save(path.with_suffix(".keras"))
+    path.with_suffix(".keras").rename(path)
+
+
+def torch_file(path):
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("archive/data.pkl", pickle.dumps(Evil()))
+        file.writestr("archive/version", "3")
+
+
+def hdf5_file(path):
+    with h5py.File(path, "w") as file:
+        file["a"] = h5py.ExternalLink("/etc/passwd", "/")
+
+
+def tar_file(path):
+    with tarfile.open(path, "w") as file:
+        file.addfile(tarfile.TarInfo("../outside"), io.BytesIO())
+
+
+FILES = {
+    "model.keras": (keras_file, "a Keras model"),
+    "renamed.npz": (keras_file, "a Keras model"),
+    "model.h5": (hdf5_file, "an HDF5 file"),
+    "model.weights.h5": (hdf5_file, "an HDF5 file"),
+    "object.npy": (
+        lambda p: np.save(p, np.array([Evil()], object)),
+        "a single array",
+    ),
+    "array.npy": (lambda p: np.save(p, np.zeros(3)), "a single array"),
+    "new.pkl": (lambda p: p.write_bytes(pickle.dumps(Evil())), "a pickle"),
+    "two.npz": (lambda p: p.write_bytes(pickle.dumps(Evil(), 2)), "a pickle"),
+    "text.pickle": (lambda p: p.write_bytes(pickle.dumps(Evil(), 0)), "a pickle"),
+    "old.pth": (lambda p: p.write_bytes(pickle.dumps(Evil(), 2)), "a pickle.*convert_weights"),
+    "new.pth": (torch_file, "a PyTorch checkpoint.*convert_weights"),
+    "weights.tar": (tar_file, "a tar archive"),
+    "weights.npz.gz": (lambda p: p.write_bytes(b"\x1f\x8b\x08" + bytes(9)), "a gzip archive"),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("foreign")
+    for name, (write, _) in FILES.items():
+        write(folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize(
+    "read",
+    [
+        load_arrays,
+        load_cascade,
+        PoseEstimator.from_run,
+        PoseEstimator.from_weights,
+        export_pose,
+        lambda path: export_face(path, path.parent / "out"),
+    ],
+    ids=["load_arrays", "load_cascade", "from_run", "from_weights", "export_pose", "export_face"],
+)
+def test_foreign_weights_are_refused_by_name_and_nothing_runs(folder, monkeypatch, name, read):
+    monkeypatch.chdir(folder)
+    with pytest.raises(InputError, match=rf"{name}: not an .npz weights file but {FILES[name][1]}"):
+        read(folder / name)
+    assert not (folder / "evil").exists()
+    assert not (folder / "out").exists()
+
+
+def test_an_array_of_objects_inside(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("evil.npz", a=np.array([Evil()], object))
+    with pytest.raises(InputError, match=r"evil\.npz: .*Object arrays"):
+        load_arrays("evil.npz")
+    assert not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"PK\x03\x04 cut short", b"x" * 600])
+def test_unknown_formats_are_left_to_the_reader(tmp_path, content):
+    path = tmp_path / "a.npz"
+    path.write_bytes(content)
+    refuse_foreign(path)
+    with pytest.raises(InputError, match=r"not an \.npz weights file, or a truncated one"):
+        load_arrays(path)
+
+
+def test_own_weights_pass(tmp_path):
+    save_arrays(tmp_path / "a.npz", {"a": np.zeros(3)})
+    refuse_foreign(tmp_path / "a.npz")

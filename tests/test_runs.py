@@ -10,7 +10,7 @@ from kptkit.errors import InputError
 from kptkit.recipes.face import FACE_RECIPES, FaceRecipe
 from kptkit.recipes.pose import RECIPES
 from kptkit.runs import FaceRun, PoseRun, load_run
-from kptkit.skeletons.schema import COCO_17
+from kptkit.skeletons.known import COCO_17
 
 FACE = replace(
     FACE_RECIPES["demo"]["onet"], class_ratio=(5, 1, 1, 0), augment=FaceAugment(hue=0.01)

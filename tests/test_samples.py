@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from kptkit.samples import FaceSamples, KeypointSamples
-from kptkit.skeletons.schema import COCO_17
+from kptkit.skeletons.known import COCO_17
 
 
 @pytest.mark.parametrize("has_lengths", [False, True])

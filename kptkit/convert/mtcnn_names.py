@@ -4,8 +4,8 @@ One network definition serves all: every difference in what a source's networks 
 compute and what they answer is turned into weights here, so that the outputs are the same numbers.
 
 Landmarks: the published networks learnt (p - corner) / side, without the half pixel from the centre
-of a pixel to its edge that `kptkit.geometry.face_windows` adds. That is left as it is: half a pixel of the
-picture is another share of every window, which no weight could add.
+of a pixel to its edge that `kptkit.geometry.face_windows` adds. It stays so: half a pixel of the
+picture is a different share of every window, which no change of weights could add.
 """
 
 from collections.abc import Callable

@@ -12,14 +12,8 @@ from kptkit.models.hrnet import VARIANTS, hrnet
 from kptkit.network import build_model
 from kptkit.recipes.pose import PoseRecipe
 from kptkit.skeletons.schema import KeypointSchema
-from kptkit.weights.assign import (
-    HEADS,
-    assign_weights,
-    load_weights,
-    model_arrays,
-    num_keypoints,
-    publish_arrays,
-)
+from kptkit.weights.arrays import publish_arrays
+from kptkit.weights.assign import HEADS, assign_weights, load_weights, model_arrays, num_keypoints
 from kptkit.weights.card import Origin, WeightsCard
 from kptkit.weights.known import KnownWeights, cache_folder, known
 

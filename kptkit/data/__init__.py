@@ -1,1 +1,1 @@
-"""From annotation files to batches."""
+"""From annotation files to training batches."""

@@ -1,7 +1,7 @@
-"""Are a data set's pictures there, and do they lie as its annotations say?
+"""Checks that a data set's pictures exist and have the sizes and orientation of its annotations.
 
-Annotations are drawn on a picture as some tool showed it: as the file stores it (COCO) or turned as
-its EXIF tag says (most labelling tools). The sizes in the annotation file tell which.
+Annotations refer to a picture as the labelling tool displayed it: as stored (COCO), or turned by
+its EXIF tag (most tools). The sizes in the annotation file show which.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,24 +13,29 @@ import numpy as np
 from tqdm import tqdm
 
 from kptkit import images
-from kptkit.data.skipped import SkipLedger
+from kptkit.data.skipped import SkippedPictures
 from kptkit.errors import InputError
 from kptkit.samples import KeypointSamples, Orientation
 
-# From this number of pictures on, a progress bar tells that reading them takes a while.
+# Reading the headers of this many pictures takes a while, so a progress bar is shown.
 _MANY_IMAGES = 2_000
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a picture's file says about its size and orientation."""
+    """A picture's size and orientation, from the header of its file.
+
+    Attributes:
+        stored_wh: width and height in pixels as stored.
+        exif: EXIF orientation, 1 to 8; 1 if the file has none.
+    """
 
     stored_wh: tuple[int, int]
-    exif: int  # 1 to 8
+    exif: int
 
     @property
     def displayed_wh(self) -> tuple[int, int]:
-        """The size after the EXIF tag is applied; 5 to 8 lay the picture on its side."""
+        """Width and height after the EXIF tag is applied; values 5 to 8 swap them."""
         width, height = self.stored_wh
         return (height, width) if self.exif >= 5 else (width, height)
 
@@ -43,24 +48,25 @@ def with_readable_images(
 ) -> KeypointSamples:
     """The samples whose pictures can be opened, with the orientation that their sizes match.
 
-    Files are read but not decoded: what is broken inside the pixels is the pipeline's affair.
+    Only headers are checked; broken pixel data is found when the pictures are decoded.
 
     Args:
-        orientation: "auto" compares the samples' sizes with the files'; "stored" or "exif" says
-            what they must match.
+        orientation: "stored" or "exif" is the orientation whose sizes must be the samples'
+            `image_wh`; "auto" chooses the one that matches.
         source: the annotation file, for messages.
-        report: gets a line about pictures left out and about a choice that sizes did not settle.
+        report: called with a line about pictures left out, and one if the sizes match both
+            orientations of pictures with an EXIF rotation.
 
     Raises:
-        InputError: too many pictures are missing or unreadable, or sizes match neither way, or
-            some match only as stored and others only as turned.
+        InputError: too many pictures are missing or unreadable, sizes match neither orientation,
+            or some match only as stored and others only after the EXIF rotation.
     """
     found = read_headers(samples.image_paths)
-    ledger = SkipLedger(len(found))
+    skipped = SkippedPictures(len(found))
     for path, header in zip(samples.image_paths, found, strict=True):
         if isinstance(header, images.ImageError):
-            ledger.record(path, header.reason)
-    ledger.check()
+            skipped.record(path, header.reason)
+    skipped.check()
     readable = np.array([isinstance(header, Header) for header in found])
     kept = _with_images(samples, readable)
     if len(kept) == 0:
@@ -69,8 +75,8 @@ def with_readable_images(
             f"{first}: {found[0].reason}, as are all {len(found)} pictures of {source}; is this "
             "the right folder of images?"
         )
-    if len(ledger):
-        reasons = ", ".join(f"{count} {reason}" for reason, count in ledger.counts().items())
+    if len(skipped):
+        reasons = ", ".join(f"{count} {reason}" for reason, count in skipped.counts().items())
         report(f"{source}: pictures left out: {reasons}")
     headers = [header for header in found if isinstance(header, Header)]
     chosen = _matching_orientation(kept, headers, orientation, source, report)
@@ -78,7 +84,7 @@ def with_readable_images(
 
 
 def read_headers(paths: Sequence[str]) -> list[Header | images.ImageError]:
-    """The headers of pictures, or why they have none; nothing is decoded."""
+    """The header of each picture, or the error of reading it; nothing is decoded."""
     with ThreadPoolExecutor(16) as pool:
         headers = pool.map(_read_header, paths, chunksize=64)
         quiet = len(paths) < _MANY_IMAGES
@@ -94,7 +100,7 @@ def _read_header(path: str) -> Header | images.ImageError:
 
 
 def _with_images(samples: KeypointSamples, keep: np.ndarray) -> KeypointSamples:
-    """The samples on the images (M,) to keep."""
+    """The samples on those images for which `keep` (M,) bool is true."""
     numbers = np.cumsum(keep) - 1
     samples = samples.select(np.flatnonzero(keep[samples.image_index]))
     return replace(

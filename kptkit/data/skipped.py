@@ -1,4 +1,4 @@
-"""Which pictures could not be used, and when there are too many of them."""
+"""Pictures that could not be used; too many of them stop a run."""
 
 import os
 import threading
@@ -7,16 +7,16 @@ from collections import Counter
 from kptkit import files
 from kptkit.errors import InputError
 
-# A run goes on without a few broken pictures, but not without more than these.
+# A run continues while it has skipped no more pictures than the larger of these two limits.
 ALWAYS_TOLERATED = 10
 TOLERATED_SHARE = 0.01
 
 
-class SkipLedger:
-    """Counts the pictures that were skipped, each once, by reason; safe to use from many threads.
+class SkippedPictures:
+    """The pictures that were skipped, each counted once, with the reason; thread-safe.
 
     Args:
-        num_samples: of the data set; what is tolerated follows from it.
+        num_samples: size of the data set, which sets the tolerated number of skipped pictures.
     """
 
     def __init__(self, num_samples: int):
@@ -26,12 +26,12 @@ class SkipLedger:
         self._lock = threading.Lock()
 
     def record(self, path: str, reason: str) -> None:
-        """Notes that `path` was skipped; `reason` is a few words such as "truncated"."""
+        """Records that `path` was skipped; `reason` is a few words such as "truncated"."""
         with self._lock:
             self._reasons.setdefault(path, reason)
 
     def stop(self, error: InputError) -> None:
-        """Notes an error that no run may go on after; `check` raises the first."""
+        """Stores an error that must end the run; the next `check` raises the first one stored."""
         with self._lock:
             self._error = self._error or error
 
@@ -40,16 +40,16 @@ class SkipLedger:
             return len(self._reasons)
 
     def counts(self) -> dict[str, int]:
-        """How many pictures were skipped, by reason."""
+        """The number of skipped pictures by reason."""
         with self._lock:
             return dict(Counter(self._reasons.values()))
 
     def check(self) -> None:
-        """Stops a run that skips too much.
+        """Raises if the run must not continue.
 
         Raises:
-            InputError: more pictures were skipped than 10 and than 1 % of the samples, or what
-                `stop` was given.
+            InputError: the error given to `stop`; or more than 10 pictures, and more than 1 % of
+                the samples, were skipped.
         """
         if self._error:
             raise self._error
@@ -64,7 +64,7 @@ class SkipLedger:
         )
 
     def write(self, path: str | os.PathLike) -> None:
-        """Publishes the list as JSON: counts by reason, and the reason for each picture."""
+        """Writes JSON: the counts by reason, and the reason for each picture, sorted by path."""
         with self._lock:
             skipped = dict(sorted(self._reasons.items()))
         files.write_json(path, {"counts": self.counts(), "skipped": skipped})

@@ -1,1 +1,6 @@
 """The demo set: drawn people with exact keypoints."""
+
+from kptkit.demo.dataset import write_demo_data
+from kptkit.demo.scene import Scene, draw_scene
+
+__all__ = ["Scene", "draw_scene", "write_demo_data"]

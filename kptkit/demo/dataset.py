@@ -27,7 +27,7 @@ from kptkit.demo.scene import Scene, draw_scene
 from kptkit.demo.worker import SPLITS
 from kptkit.errors import InputError
 from kptkit.files import publish_folder, write_json
-from kptkit.skeletons.schema import COCO_17
+from kptkit.skeletons.known import COCO_17
 
 __all__ = ["GENERATOR_VERSION", "Scene", "draw_scene", "write_demo_data"]
 

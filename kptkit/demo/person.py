@@ -12,7 +12,7 @@ from kptkit.demo.head import COCO_POINTS, depth_in_skull, draw_head
 from kptkit.demo.look import Look, in_shadow, plain, shoe, sleeve
 from kptkit.demo.pose import FOREARM, SHIN, SIDES, THIGH, UPPER_ARM, Pose
 from kptkit.demo.trunk import draw_trunk
-from kptkit.skeletons.schema import COCO_17
+from kptkit.skeletons.known import COCO_17
 
 _LIMBS = ("upper_arm", "forearm", "hand", "thigh", "shin", "foot")
 PARTS = (

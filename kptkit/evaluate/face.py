@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from tqdm import tqdm
 
-from kptkit.data.skipped import SkipLedger
+from kptkit.data.skipped import SkippedPictures
 from kptkit.errors import InputError
 from kptkit.face.detector import FacePrediction
 from kptkit.geometry import boxes
@@ -63,23 +63,23 @@ def evaluate_faces(detector: Detector, samples: FaceSamples) -> FaceEvaluation:
     Raises:
         InputError: too many pictures cannot be read, or a prediction is not finite.
     """
-    ledger = SkipLedger(len(samples.image_paths))
+    skipped = SkippedPictures(len(samples.image_paths))
     readable: list[int] = []
     predictions: list[FacePrediction] = []
     for image, path in enumerate(tqdm(samples.image_paths, "looking for faces", disable=None)):
         try:
             picture = read_image(path, samples.orientation)
         except ImageError as error:
-            ledger.record(path, error.reason)
+            skipped.record(path, error.reason)
             continue
         readable.append(image)
         predictions.append(detector(picture))
-    ledger.check()
-    if len(ledger) and not readable:
+    skipped.check()
+    if len(skipped) and not readable:
         raise InputError(f"{printable(samples.image_paths[0])}: unreadable, as are all pictures")
     samples = samples.select_images(np.array(readable, np.int64))
     found = _joined(predictions)
-    return FaceEvaluation(samples, found, belonging(found, samples), ledger.counts())
+    return FaceEvaluation(samples, found, belonging(found, samples), skipped.counts())
 
 
 def height_subsets(samples: FaceSamples, heights: Sequence[float]) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""A face detector from flags to tables: which data, which weights, and how sure a difference is."""
+"""A face detector from flags to tables: which data, which weights, how certain a difference is."""
 
 import os
 from dataclasses import asdict, dataclass
@@ -22,17 +22,19 @@ from kptkit.evaluate.face import (
     landmark_metrics,
 )
 from kptkit.face.detector import FaceDetector
-from kptkit.images.codec import printable
+from kptkit.images import drawing
+from kptkit.images.codec import printable, read_image
 from kptkit.metrics import tables
 from kptkit.metrics.bootstrap import Difference
+from kptkit.samples import FaceSamples
 
 
 @dataclass(frozen=True)
-class JudgeConfig:
-    """Which face detector to judge, and on what."""
+class FaceEvaluationConfig:
+    """Which face detector to evaluate, and on what."""
 
     task: Literal["pose", "face"] = "face"
-    """What is judged; each task has its own flags."""
+    """What is evaluated; each task has its own flags."""
     lists: tyro.conf.OmitArgPrefixes[FaceLists] = FaceLists()
     wider_lists: Path | None = None
     """Folder of wider_{easy,medium,hard}_val.mat, which then say which faces are to be found."""
@@ -41,7 +43,7 @@ class JudgeConfig:
     weights: str = "default"
     """Of the detector: default (packaged), original (published, converted) or a file."""
     compare: str | None = None
-    """Other weights, judged on the same pictures."""
+    """Other weights, evaluated on the same pictures."""
     min_face_size: float = 10
     """Side in pixels of the smallest faces looked for."""
     scale_factor: float = 0.709
@@ -54,10 +56,10 @@ class JudgeConfig:
     """Folder for metrics.json."""
 
 
-def judge_face(config: JudgeConfig) -> None:
-    """Judges boxes and landmarks, prints tables and writes `metrics.json`.
+def report_faces(config: FaceEvaluationConfig) -> None:
+    """Evaluates boxes and landmarks, prints tables and writes `metrics.json`.
 
-    Boxes are judged where every face is listed, landmarks wherever there are some.
+    Boxes are evaluated on sets in which every face is listed, landmarks on sets that have some.
 
     Raises:
         InputError: a flag, a file or the weights are unusable.
@@ -74,13 +76,13 @@ def judge_face(config: JudgeConfig) -> None:
     metrics: dict[str, Any] = {"made_from": made_from, "sets": []}
     for samples in sets:
         found = {name: evaluate_faces(detect, samples) for name, detect in detectors.items()}
-        metrics["sets"].append(_known(report(found, config)))
+        metrics["sets"].append(_finite(_report_set(found, config)))
     files.write_json(config.out / "metrics.json", metrics)
     print(f"written: {config.out / 'metrics.json'}")
 
 
-def report(found: dict[str, FaceEvaluation], config: JudgeConfig) -> dict[str, Any]:
-    """Prints and returns what can be said of one set of pictures, for each detector by its name."""
+def _report_set(found: dict[str, FaceEvaluation], config: FaceEvaluationConfig) -> dict[str, Any]:
+    """Prints and returns the metrics of one set of pictures, for each detector by its name."""
     first = next(iter(found.values()))
     paths = first.samples.image_paths
     print(f"{len(paths)} pictures of {printable(os.path.commonpath(paths))}")
@@ -94,7 +96,7 @@ def report(found: dict[str, FaceEvaluation], config: JudgeConfig) -> dict[str, A
     return metrics
 
 
-def _report_boxes(found: dict[str, FaceEvaluation], config: JudgeConfig) -> dict[str, Any]:
+def _report_boxes(found: dict[str, FaceEvaluation], config: FaceEvaluationConfig) -> dict[str, Any]:
     samples = next(iter(found.values())).samples
     if config.wider_lists:
         subsets = read_wider_subsets(config.wider_lists, samples)
@@ -115,7 +117,9 @@ def _report_boxes(found: dict[str, FaceEvaluation], config: JudgeConfig) -> dict
     return metrics
 
 
-def _report_landmarks(found: dict[str, FaceEvaluation], config: JudgeConfig) -> dict[str, Any]:
+def _report_landmarks(
+    found: dict[str, FaceEvaluation], config: FaceEvaluationConfig
+) -> dict[str, Any]:
     metrics: dict[str, Any] = {name: landmark_metrics(each) for name, each in found.items()}
     print(f"\n{tables.named_rows(metrics)}\n")
     if config.compare:
@@ -125,7 +129,7 @@ def _report_landmarks(found: dict[str, FaceEvaluation], config: JudgeConfig) -> 
 
 
 def _report_differences(
-    metric: str, differences: dict[str, Difference], config: JudgeConfig
+    metric: str, differences: dict[str, Difference], config: FaceEvaluationConfig
 ) -> dict[str, Any]:
     """Prints differences with their intervals, and returns them for JSON."""
     for name, difference in differences.items():
@@ -134,10 +138,22 @@ def _report_differences(
     return {name: asdict(difference) for name, difference in differences.items()}
 
 
-def _known(numbers: dict[str, Any]) -> dict[str, Any]:
-    """Nested numbers without those that are not known, for JSON."""
+def _finite(numbers: dict[str, Any]) -> dict[str, Any]:
+    """Nested numbers without NaN and infinity, for JSON."""
     return {
-        name: _known(value) if isinstance(value, dict) else value
+        name: _finite(value) if isinstance(value, dict) else value
         for name, value in numbers.items()
         if isinstance(value, dict) or np.isfinite(value)
     }
+
+
+def draw_face_predictions(detector: FaceDetector, samples: FaceSamples) -> np.ndarray:
+    """A contact sheet of a dozen pictures with the faces found on them."""
+    count = len(samples.image_paths)
+    pictures = []
+    for place in np.unique(np.linspace(0, count - 1, min(count, 12)).astype(int)):
+        image = read_image(samples.image_paths[place], samples.orientation)
+        faces = detector.detect(image)
+        drawn = drawing.draw_faces(image, faces.boxes_xyxy, faces.scores, faces.landmarks)
+        pictures.append(drawn)
+    return drawing.contact_sheet(pictures, columns=4, cell_wh=(320, 240))

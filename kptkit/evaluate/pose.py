@@ -7,7 +7,7 @@ import numpy as np
 
 from kptkit.data.batches.pose import clear_errors, evaluation_batches
 from kptkit.data.records.sources import SampleSource
-from kptkit.data.skipped import SkipLedger
+from kptkit.data.skipped import SkippedPictures
 from kptkit.geometry import affine, boxes
 from kptkit.metrics import oks, protocols
 from kptkit.pose.estimator import PoseEstimator
@@ -49,15 +49,15 @@ def evaluate_pose(
             what their protocol measures errors in.
     """
     recipe = estimator.recipe
-    ledger = SkipLedger(len(source.samples))
+    skipped = SkippedPictures(len(source.samples))
     batches = evaluation_batches(
         source,
         size_wh=recipe.input_size_wh,
         batch_size=batch_size,
         convention=recipe.convention,
-        ledger=ledger,
+        skipped=skipped,
     )
-    with clear_errors(ledger):
+    with clear_errors(skipped):
         sample_ids, keypoints = estimator.predict_batches(batches)
     # Persons whose picture could not be read are missing from the predictions.
     samples = source.samples.select(np.flatnonzero(np.isin(source.samples.sample_ids, sample_ids)))
@@ -90,3 +90,26 @@ def _without_copies(
         )
         kept.append(own[chosen])
     return np.sort(np.concatenate(kept))
+
+
+def evaluate_stacks(
+    estimator: PoseEstimator, source: SampleSource, batch_size: int = 32
+) -> dict[str, float]:
+    """PCK@0.2 of every stack of an hourglass, without the flip test.
+
+    Raises:
+        InputError: too many images cannot be read.
+    """
+    batches = evaluation_batches(
+        source,
+        size_wh=estimator.recipe.input_size_wh,
+        batch_size=batch_size,
+        convention=estimator.recipe.convention,
+        skipped=SkippedPictures(len(source.samples)),
+    )
+    ids, keypoints = estimator.predict_stacks(batches)
+    judged = source.samples.select(np.flatnonzero(np.isin(source.samples.sample_ids, ids)))
+    return {
+        f"PCK@0.2 of stack {stack + 1}": protocols.pck_of(judged, keypoints[:, stack])
+        for stack in range(keypoints.shape[1])
+    }

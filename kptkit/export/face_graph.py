@@ -1,4 +1,4 @@
-"""The graph of a face detector from pictures to faces, for processes that have no kptkit.
+"""A face detector as one graph from pictures to faces, which needs no kptkit when it runs.
 
 Signatures by name; every input has the batch N first, as TF Serving's batching needs:
 
@@ -6,8 +6,8 @@ Signatures by name; every input has the batch N first, as TF Serving's batching 
     images           images [N, H, W, 3], image_hw [N, 2]     the same as pixels
 
 Both give boxes [N, M, 4], scores [N, M], landmarks [N, M, 5, 2] and counts [N]; M is the number of
-faces on the picture that has most of them. Whatever a request holds, it gets an answer or
-InvalidArgumentError; the process lives on.
+faces on the picture that has most of them. Every request, however malformed, gets an answer or
+InvalidArgumentError and leaves the process alive.
 """
 
 import os
@@ -25,11 +25,11 @@ from kptkit.export.signatures import (
     Tensors,
     checked_pictures,
     pixels,
-    save_program,
+    save_signatures,
 )
 from kptkit.face.cascade import Cascade
 
-# What the tensors of the signatures are, for whoever holds a program without its source.
+# What the tensors of the signatures are; the manifest and the model card say it too.
 MEANINGS = {
     **PICTURE_MEANINGS,
     "boxes": "x1 y1 x2 y2 of faces in pixels of the upright picture, best first; zeros for padding",
@@ -47,11 +47,11 @@ _FACES = {
 }
 
 
-class FaceProgram:
-    """A cascade as a TensorFlow program with checked inputs.
+class FaceGraph:
+    """A cascade as TensorFlow functions with checked inputs, to be saved as a SavedModel.
 
     Args:
-        max_faces: of a picture with more faces, the best-scored ones are told.
+        max_faces: of a picture with more faces, only the best-scored ones are returned.
     """
 
     def __init__(self, cascade: Cascade, max_faces: int = 1000):
@@ -60,13 +60,13 @@ class FaceProgram:
         self._cascade, self._max_faces = cascade, max_faces
 
     def save(self, folder: str | os.PathLike) -> dict[str, Any]:
-        """Writes the program and its weights as a SavedModel; returns the signatures by name."""
+        """Writes graph and weights as a SavedModel; returns its signatures by name."""
         inputs = {
             "serving_default": (self._faces, IMAGE_BYTES),
             "images": (self._faces, IMAGES, IMAGE_HW),
         }
         models = self._cascade.models.values()
-        return save_program(folder, inputs, [v for model in models for v in model.variables])
+        return save_signatures(folder, inputs, [v for model in models for v in model.variables])
 
     def _faces(self, pictures: tf.Tensor, image_hw: tf.Tensor | None = None) -> Tensors:
         pictures = checked_pictures(pictures, image_hw)

@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kptkit.export.portable_networks import PortableNetwork, Precision
+from kptkit.export.network_functions import NetworkFunction
+from kptkit.export.target import Precision
 
 SUFFIX = ".tflite"
 
 Arrays = dict[str, np.ndarray]
 
 
-def convert(network: PortableNetwork, precision: Precision) -> bytes:
+def convert(network: NetworkFunction, precision: Precision) -> bytes:
     """The file of a network; float16: constants are stored in it and widened when it is loaded."""
     keeper = tf.Module()
     keeper.weights = [variable.value for variable in network.model.variables]
@@ -35,7 +36,7 @@ def load(path: str | os.PathLike, threads: int | None = None) -> Callable[[Array
     """A file's network as a function of named arrays.
 
     Args:
-        threads: that compute; none: as many as there are cores.
+        threads: how many compute; default: one per core.
     """
     interpreter = _interpreter(str(path), threads or os.cpu_count())
     runner = interpreter.get_signature_runner("serving_default")
@@ -52,5 +53,5 @@ def _interpreter(path: str, threads: int) -> Any:
     except ImportError:
         Interpreter = tf.lite.Interpreter
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that TensorFlow's own is about to leave it
+        warnings.simplefilter("ignore")  # TensorFlow's own interpreter announces its removal
         return Interpreter(path, num_threads=threads)

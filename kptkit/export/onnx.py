@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from kptkit.errors import InputError
-from kptkit.export.portable_networks import PortableNetwork, Precision
+from kptkit.export.network_functions import NetworkFunction
+from kptkit.export.target import Precision
 
 SUFFIX = ".onnx"
 
@@ -24,7 +25,7 @@ _WEIGHTED = {"Conv", "Gemm", "MatMul"}
 Arrays = dict[str, np.ndarray]
 
 
-def convert(network: PortableNetwork, precision: Precision) -> bytes:
+def convert(network: NetworkFunction, precision: Precision) -> bytes:
     """The file of a network.
 
     float16: the weights of convolutions and products are stored in it and cast to float32, which
@@ -45,7 +46,7 @@ def load(path: str | os.PathLike, threads: int | None = None) -> Callable[[Array
     """A file's network as a function of named arrays, on the CPU.
 
     Args:
-        threads: that compute; none: as many as there are cores.
+        threads: how many compute; default: one per core.
     """
     onnxruntime = _library("onnxruntime")
     options = onnxruntime.SessionOptions()
@@ -85,7 +86,7 @@ def _halve_weights(graph: Any) -> None:
 
 
 def _name_sides(graph: Any) -> None:
-    """Tells the batch from the sides that a picture decides; tf2onnx numbers them all."""
+    """Names the batch and the free sides of pictures, which tf2onnx only numbers."""
     for values, names in (
         (graph.input, ("N", "height", "width")),
         (graph.output, ("N", "rows", "columns")),

@@ -1,4 +1,4 @@
-"""The graph of a pose estimator from pictures to keypoints, for processes that have no kptkit.
+"""A pose estimator as one graph from pictures to keypoints, which needs no kptkit when it runs.
 
 Signatures by name; every input has the batch N first, as TF Serving's batching needs:
 
@@ -8,10 +8,12 @@ Signatures by name; every input has the batch N first, as TF Serving's batching 
     whole_images     images [N, H, W, 3], image_hw [N, 2]     the picture is the one box, M = 1
     crops            crops [N, h, w, 3]
 
-Whatever a request holds, it gets an answer or InvalidArgumentError; the process lives on.
+Every request, however malformed, gets an answer or InvalidArgumentError and leaves the process
+alive.
 """
 
 import os
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -29,22 +31,22 @@ from kptkit.export.signatures import (
     checked_pictures,
     one_row_each,
     pixels,
-    save_program,
+    save_signatures,
 )
-from kptkit.geometry import affine
 from kptkit.images.graph_codec import require
 from kptkit.network import crops_to_heatmaps, heatmaps_to_crop
+from kptkit.pose.crops import cut_persons_in_graph, to_image
 from kptkit.pose.estimator import PoseEstimator
 
-# A request of more boxes on a picture (M), more boxes (N * M) or more crops is refused. TF Serving
-# merges requests: eight of one picture each, whatever they hold, make one that is not refused.
+# A request with more boxes on a picture (M), more boxes (N * M) or more crops is refused. Of the
+# requests that TF Serving merges, eight of one picture each always stay below that.
 MAX_PERSONS = 128
 MAX_BOXES = 8 * MAX_PERSONS
 
 # Crops that the network reads at once: their feature maps may take a gigabyte.
 _CROPS_AT_ONCE = 64
 
-# What the tensors of the signatures are, for whoever holds a program without its source.
+# What the tensors of the signatures are; the manifest and the model card say it too.
 MEANINGS = {
     **PICTURE_MEANINGS,
     "boxes": "x1 y1 x2 y2 of persons in pixels of the upright picture; without area: padding",
@@ -57,28 +59,8 @@ MEANINGS = {
 }
 
 
-def cut_crops(
-    image: tf.Tensor, boxes: tf.Tensor, size_wh: tuple[int, int], convention: affine.Convention
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """What a program sees of boxes (M, 4) in pixels of a picture (H, W, 3).
-
-    Returns:
-        Crops (M, h, w, 3) uint8, at most a grey level from those of `PoseEstimator.cut`, and their
-        maps (M, 2, 3) to image pixels.
-    """
-    centre_xy, window_wh = affine.crop_window(boxes, size_wh, xp=ops)
-    image_to_crop = affine.crop_matrix(centre_xy, window_wh, size_wh, convention=convention, xp=ops)
-    crop_to_image = affine.invert(image_to_crop, ops)
-    # Finite boxes whose area is beyond float32 get here.
-    crop_to_image = tf.debugging.check_numerics(crop_to_image, "boxes: too large")
-    with tf.control_dependencies([crop_to_image]):  # before pixels are looked for out there
-        image_to_crop = tf.identity(image_to_crop)
-    crops = tf.round(affine.warp_tensor(image, image_to_crop, size_wh))
-    return tf.cast(crops, tf.uint8), crop_to_image
-
-
-class PoseProgram:
-    """A pose estimator as a TensorFlow program with checked inputs.
+class PoseGraph:
+    """A pose estimator as TensorFlow functions with checked inputs, to be saved as a SavedModel.
 
     `crops` gives heatmaps [N, h / 4, w / 4, K], keypoints [N, K, 2] in crop pixels,
     keypoint_scores [N, K] and scores [N]. The others give keypoints [N, M, K, 2] in image pixels,
@@ -88,22 +70,23 @@ class PoseProgram:
     def __init__(self, estimator: PoseEstimator):
         width, height = size_wh = estimator.recipe.input_size_wh
         self._num_keypoints = estimator.schema.num_keypoints
-        self._cut = partial(cut_crops, size_wh=size_wh, convention=estimator.recipe.convention)
+        self._cut = partial(
+            cut_persons_in_graph, size_wh=size_wh, convention=estimator.recipe.convention
+        )
         self._crop_spec = tf.TensorSpec((None, height, width, 3), tf.uint8, "crops")
         self._variables = estimator.model.variables
 
         # Functions of their own, so that all signatures and the flip test share one network.
-        network = tf.function(estimator.model, autograph=False)
+        network = replace(estimator.network, model=tf.function(estimator.model, autograph=False))
 
         def read(crops: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            recipe = estimator.recipe
-            heatmaps = crops_to_heatmaps(network, crops, recipe, estimator.schema)
-            return heatmaps, heatmaps_to_crop(heatmaps, recipe)
+            heatmaps = crops_to_heatmaps(network, crops)
+            return heatmaps, heatmaps_to_crop(heatmaps, network.recipe)
 
         self._read = tf.function(read, input_signature=[self._crop_spec], autograph=False)
 
     def save(self, folder: str | os.PathLike) -> dict[str, Any]:
-        """Writes the program and its weights as a SavedModel; returns the signatures by name."""
+        """Writes graph and weights as a SavedModel; returns its signatures by name."""
         boxes = tf.TensorSpec((None, None, 4), tf.float32, "boxes")
         inputs = {
             "serving_default": (self._persons, IMAGE_BYTES, boxes),
@@ -112,13 +95,13 @@ class PoseProgram:
             "whole_images": (self._whole_pictures, IMAGES, IMAGE_HW),
             "crops": (self._crops, self._crop_spec),
         }
-        return save_program(folder, inputs, self._variables)
+        return save_signatures(folder, inputs, self._variables)
 
     def _crops(self, crops: tf.Tensor) -> Tensors:
         shape = (None, *self._crop_spec.shape[1:])
         crops = checked(crops, shape, sides=1, most=MAX_PERSONS, of="crops")
         heatmaps, keypoints = self._read(crops)
-        return {"heatmaps": heatmaps, **named(keypoints)}
+        return {"heatmaps": heatmaps, **keypoint_outputs(keypoints)}
 
     def _persons(
         self, pictures: tf.Tensor, boxes: tf.Tensor, image_hw: tf.Tensor | None = None
@@ -156,15 +139,13 @@ class PoseProgram:
         """
         specs = self._crop_spec, tf.TensorSpec((None, 2, 3))
         crops, crop_to_image = _map_rows(cut, rows, specs, PICTURES_AT_ONCE)
-        keypoints = self._read_all(crops)
-        points = affine.transform_points(crop_to_image, keypoints[..., :2], ops)
-        keypoints = tf.concat([points, keypoints[..., 2:]], axis=-1)
+        keypoints = to_image(self._read_all(crops), crop_to_image, ops)
         shape = tf.concat([tf.shape(real), tf.shape(keypoints)[1:]], axis=0)
-        return named(tf.scatter_nd(tf.where(real), keypoints, tf.cast(shape, tf.int64)))
+        return keypoint_outputs(tf.scatter_nd(tf.where(real), keypoints, tf.cast(shape, tf.int64)))
 
     def _read_all(self, crops: tf.Tensor) -> tf.Tensor:
-        """Keypoints (P, K, 3) of crops (P, h, w, 3); the network sees a bearable number at once,
-        and never none, on which convolutions fail."""
+        """Keypoints (P, K, 3) of crops (P, h, w, 3); the network sees `_CROPS_AT_ONCE` at
+        a time, and never zero, on which convolutions fail."""
         starts = tf.range(0, tf.shape(crops)[0], _CROPS_AT_ONCE)
         spec = tf.TensorSpec((None, self._num_keypoints, 3))
 
@@ -191,8 +172,8 @@ def _map_rows(
     return tuple(tf.reshape(output.values, (-1, *spec.shape[1:])) for output, spec in pairs)
 
 
-def named(keypoints: tf.Tensor) -> Tensors:
-    """The outputs that keypoints (..., K, 3) make."""
+def keypoint_outputs(keypoints: tf.Tensor) -> Tensors:
+    """The named outputs that keypoints (..., K, 3) make."""
     return {
         "keypoints": keypoints[..., :2],
         "keypoint_scores": keypoints[..., 2],

@@ -5,7 +5,7 @@
     monitoring.config  that Prometheus may ask (MonitoringConfig)
     compose.yaml       a container with them, published on loopback
 
-Files that stand there already are left as they are: somebody may have changed them.
+Files that exist already are left alone: somebody may have changed them.
 """
 
 import json
@@ -17,14 +17,17 @@ from pathlib import Path
 from kptkit.errors import InputError
 from kptkit.files import publish_file
 
+# The folder of these files, beside the versions; TF Serving takes it for none of them.
+SERVER_FILES = "serving"
+
 IMAGE = "tensorflow/serving:2.20.0"
 
 # Ports of gRPC and REST. Published beyond loopback, they are open to everyone: TF Serving asks
 # nobody who they are.
 PORTS = (8500, 8501)
 
-# Eight merged requests of one picture each are never more than a program takes. Lengths are padded
-# since pictures have different numbers of persons.
+# Eight merged requests of one picture each are never more than a SavedModel accepts. Lengths are
+# padded since pictures have different numbers of persons.
 _BATCHING = """\
 max_batch_size { value: 8 }
 batch_timeout_micros { value: 2000 }

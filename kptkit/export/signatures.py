@@ -1,4 +1,4 @@
-"""What all programs for strangers share: checked pictures in, named signatures, one SavedModel.
+"""What all SavedModels share: checked pictures in, named signatures, and how they are written.
 
 A picture comes as the bytes of a file or as pixels; both have the batch first, as TF Serving's
 batching needs. XLA is not asked for: TF Serving answers models compiled by it badly.
@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kptkit.images.codec import MAX_FILE_BYTES
 from kptkit.images.graph_codec import decode_upright, require
 from kptkit.images.headers import MAX_PIXELS
 
@@ -20,6 +21,13 @@ MAX_PICTURES = 128
 # Pictures of one request that are decoded side by side: each may take a few hundred megabytes.
 PICTURES_AT_ONCE = 4
 
+# As manifests state them.
+PICTURE_LIMITS = {
+    "pictures_in_a_request": MAX_PICTURES,
+    "pixels_in_a_picture": MAX_PIXELS,
+    "bytes_in_a_file": MAX_FILE_BYTES,
+}
+
 Tensors = dict[str, tf.Tensor]
 
 IMAGE_BYTES = tf.TensorSpec((None,), tf.string, "image_bytes")
@@ -27,7 +35,7 @@ IMAGES = tf.TensorSpec((None, None, None, 3), tf.uint8, "images")
 # TF Serving's batching pads pictures of several sizes with whatever their first value is.
 IMAGE_HW = tf.TensorSpec((None, 2), tf.int32, "image_hw")
 
-# What the tensors are, for whoever holds a program without its source.
+# What the tensors are; manifests and model cards say it too.
 PICTURE_MEANINGS = {
     "image_bytes": "the bytes of JPEG, PNG, BMP or WebP files; EXIF orientation is applied",
     "images": "upright pictures, RGB, from the top-left corner; what lies beyond is padding",
@@ -35,7 +43,7 @@ PICTURE_MEANINGS = {
 }
 
 
-def save_program(
+def save_signatures(
     folder: str | os.PathLike,
     inputs: dict[str, tuple[Callable[..., Tensors], ...]],
     variables: Iterable[keras.Variable],
@@ -63,8 +71,8 @@ def checked(
 ) -> tf.Tensor:
     """An input of that shape, with a batch, whose first `sides` sides count at most `most`.
 
-    The check of the shape looks idle beside a signature that states it, but only this one is made
-    when a request comes in: without it a tensor of another rank aborts the process in some kernels.
+    The check of the shape seems to repeat the signature, but only this one is made when a request
+    comes in: without it a tensor of another rank aborts the process in some kernels.
     """
     tensor = tf.ensure_shape(tensor, shape)
     lengths = tf.shape(tensor, tf.int64)
@@ -75,9 +83,9 @@ def checked(
 def checked_pictures(
     pictures: tf.Tensor, image_hw: tf.Tensor | None = None
 ) -> tuple[tf.Tensor, ...]:
-    """`image_bytes`, or `images` and `image_hw`, of bearable number and size.
+    """`image_bytes`, or `images` and `image_hw`, refused beyond `MAX_PICTURES` and `MAX_PIXELS`.
 
-    Bytes are looked at by `pixels`, which takes one row of each tensor.
+    The bytes themselves are checked by `pixels`, picture by picture.
     """
     shape = IMAGE_BYTES.shape if image_hw is None else IMAGES.shape
     pictures = checked(pictures, shape, sides=1, most=MAX_PICTURES, of="pictures")
@@ -99,5 +107,5 @@ def one_row_each(tensor: tf.Tensor, pictures: tf.Tensor, name: str) -> tf.Tensor
 
 
 def pixels(picture: tf.Tensor, image_hw: tf.Tensor | None = None) -> tf.Tensor:
-    """One picture (H, W, 3) uint8 of the batch, upright, whichever way it came."""
+    """One picture (H, W, 3) uint8 of the batch, upright, from its bytes or its pixels."""
     return decode_upright(picture) if image_hw is None else picture[: image_hw[0], : image_hw[1]]

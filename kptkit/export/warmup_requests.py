@@ -23,7 +23,7 @@ Request = tuple[str, dict[str, np.ndarray]]
 
 
 def pose_requests(size_wh: tuple[int, int]) -> list[Request]:
-    """Requests to every signature of a pose program whose crops have that size."""
+    """Requests to every signature of a pose SavedModel; `size_wh` is that of its crops."""
     first, second = _scenes()
     files, persons = _files([first, second]), [_boxes(first), _boxes(second)]
     padded = np.zeros((2, max(map(len, persons)), 4), np.float32)
@@ -41,7 +41,7 @@ def pose_requests(size_wh: tuple[int, int]) -> list[Request]:
 
 
 def face_requests() -> list[Request]:
-    """Requests to every signature of a face program."""
+    """Requests to every signature of a face SavedModel."""
     first, second = _scenes()
     whole = {"images": first.image[None], "image_hw": np.int32([first.image.shape[:2]])}
     return [
@@ -54,11 +54,11 @@ def face_requests() -> list[Request]:
 def write_warmup(
     folder: Path, model: str, requests: list[Request], signatures: Mapping[str, Callable]
 ) -> int:
-    """Writes the requests into a version's folder, after its program has answered each.
+    """Writes the requests into a version's folder, after its SavedModel has answered each.
 
     Args:
         model: its name on the server, which the messages carry.
-        signatures: those of the program as it was loaded again.
+        signatures: those of the SavedModel, loaded again.
 
     Returns:
         How many there are.

@@ -1,4 +1,7 @@
-"""Pictures: bytes in, RGB uint8 out; resizing and drawing."""
+"""Pictures: reading, writing, resizing and drawing them.
+
+`area_resize` and `graph_codec`, which need TensorFlow, and `drawing` are imported by name.
+"""
 
 from kptkit.images.codec import (
     MAX_FILE_BYTES,
@@ -13,12 +16,20 @@ from kptkit.images.codec import (
     upright_image,
     write_image,
 )
-from kptkit.images.headers import MAX_PIXELS, ImageError, exif_orientation, image_size_wh
+from kptkit.images.headers import (
+    MAX_PIXELS,
+    ImageError,
+    ImageHeader,
+    exif_orientation,
+    image_size_wh,
+    read_header,
+)
 
 __all__ = [
     "MAX_FILE_BYTES",
     "MAX_PIXELS",
     "ImageError",
+    "ImageHeader",
     "Orientation",
     "as_image",
     "decode_image",
@@ -28,6 +39,7 @@ __all__ = [
     "image_size_wh",
     "printable",
     "read_bytes",
+    "read_header",
     "read_image",
     "upright_image",
     "write_image",

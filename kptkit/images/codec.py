@@ -1,13 +1,14 @@
-"""The one door for images: bytes in, RGB uint8 out, and the same verdict for everyone.
+"""Reads and writes picture files: bytes in, RGB uint8 out.
 
-Miner, trainer and predictor all read pictures here. The formats are JPEG, PNG, GIF, BMP, WebP, TIFF
-and AVIF; of an animation the first frame counts. Gray, palette, CMYK, 16-bit and transparent
-pictures become three channels of 8 bits; alpha is dropped.
+Mining, training and prediction all read pictures here, so that each accepts and refuses the same
+files. The formats are JPEG, PNG, GIF, BMP, WebP, TIFF and AVIF; of an animation the first frame is
+read. Grey, palette, CMYK, 16-bit and transparent pictures become three channels of 8 bits; alpha is
+dropped.
 
 The orientation ``stored`` is the order of the pixels in the file, which most annotations refer to;
 ``exif`` turns the picture upright, as viewers do. A TIFF is upright in both.
 
-OpenCV only ever receives bytes: a path that is not valid UTF-8 ends the process inside cv2.
+OpenCV is given bytes, never a path: one that is not valid UTF-8 kills the process inside cv2.
 """
 
 import os
@@ -20,7 +21,7 @@ import numpy as np
 
 from kptkit.errors import InputError
 from kptkit.files import publish_file
-from kptkit.images.headers import ImageError, broken_image, exif_orientation, image_size_wh
+from kptkit.images.headers import ImageError, broken_image, read_header
 
 Orientation = Literal["stored", "exif"]
 
@@ -28,7 +29,7 @@ MAX_FILE_BYTES = 64 * 2**20
 
 
 def printable(path: str | os.PathLike) -> str:
-    """A path as one line of text: a name with newlines or stray bytes is quoted and escaped."""
+    """A path as one line of text: one with newlines or undecodable bytes is quoted and escaped."""
     text = os.fsdecode(path)
     return text if text.isprintable() else ascii(text)
 
@@ -56,7 +57,7 @@ def read_bytes(path: str | os.PathLike) -> bytes:
             return file.read(status.st_size)
     except ImageError:
         raise
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: no file's name
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the path
         raise ImageError(f"{name}: no such file; check the path", "missing") from None
     except OSError as error:
         raise ImageError(f"{name}: cannot be read: {error.strerror}", "unreadable") from None
@@ -79,11 +80,12 @@ def decode_image(data: bytes, orientation: Orientation = "stored") -> np.ndarray
     """A picture from the bytes of a file: (H, W, 3) uint8 RGB, contiguous.
 
     Raises:
-        ImageError: the bytes are no picture, a broken or truncated one, or one that is too large.
+        ImageError: the bytes are not a picture, or one that is broken, truncated or too large.
     """
     if orientation not in ("stored", "exif"):
         raise InputError(f"orientation: {orientation!r}, expected 'stored' or 'exif'")
-    width, height = image_size_wh(data)
+    header = read_header(data)
+    width, height = header.size_wh
     try:
         image = cv2.imdecode(
             np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
@@ -92,13 +94,14 @@ def decode_image(data: bytes, orientation: Orientation = "stored") -> np.ndarray
         image = None
     if image is None or image.shape != (height, width, 3):
         raise broken_image()
-    return _upright(image, exif_orientation(data)) if orientation == "exif" else image
+    return _upright(image, header.orientation) if orientation == "exif" else image
 
 
 def upright_image(image: np.ndarray | str | os.PathLike) -> np.ndarray:
-    """A caller's picture, an array as for `as_image` or a path, as (H, W, 3) uint8 RGB, contiguous.
+    """A picture as (H, W, 3) uint8 RGB, contiguous.
 
-    A file's EXIF orientation is applied.
+    Args:
+        image: a path (the file's EXIF orientation is applied), or an array as for `as_image`.
 
     Raises:
         ImageError: the picture cannot be used; the message names the path or what was passed.
@@ -109,13 +112,14 @@ def upright_image(image: np.ndarray | str | os.PathLike) -> np.ndarray:
 
 
 def as_image(array: np.ndarray) -> np.ndarray:
-    """A caller's array as a picture: (H, W, 3) uint8, contiguous; it may share `array`'s memory.
+    """An array as a picture (H, W, 3) uint8, contiguous; the result may share its memory.
 
-    Gray pictures (H, W) and (H, W, 1) are repeated over three channels, the alpha of (H, W, 4) is
-    dropped. That the channels are RGB is the caller's promise.
+    Args:
+        array: uint8: (H, W, 3) in the order RGB; (H, W, 4), whose alpha is dropped; or grey (H, W)
+            or (H, W, 1), which is repeated over three channels.
 
     Raises:
-        ImageError: anything else; the message says what was passed.
+        ImageError: the array is none of these; the message says what was passed.
     """
     expected = "expected a NumPy array (H, W, 3) of uint8, RGB"
     if not isinstance(array, np.ndarray):
@@ -134,20 +138,24 @@ def as_image(array: np.ndarray) -> np.ndarray:
 
 
 def encode_jpeg(image_rgb: np.ndarray, quality: int = 95) -> bytes:
-    """The bytes of a JPEG file; `image_rgb` is whatever `as_image` takes, `quality` 1..100."""
+    """The bytes of a JPEG file; `image_rgb` as for `as_image`, `quality` 1 to 100."""
     return _encode(image_rgb, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
 def encode_png(image_rgb: np.ndarray) -> bytes:
-    """The bytes of a PNG file; `image_rgb` is whatever `as_image` takes."""
+    """The bytes of a PNG file; `image_rgb` as for `as_image`."""
     return _encode(image_rgb, ".png", [])
 
 
 def write_image(path: str | os.PathLike, image_rgb: np.ndarray) -> None:
-    """Publishes a picture, whatever `as_image` takes, as PNG or JPEG by the suffix of `path`.
+    """Writes a picture as PNG or JPEG, by the suffix of `path`; the file appears when it is whole.
+
+    Args:
+        path: ends in .png, .jpg or .jpeg; folders are made as needed.
+        image_rgb: as for `as_image`.
 
     Raises:
-        InputError: another suffix than .png, .jpg or .jpeg.
+        InputError: another suffix.
     """
     path = Path(path)
     if path.suffix.lower() == ".png":
@@ -169,9 +177,9 @@ def _encode(image_rgb: np.ndarray, suffix: str, settings: list[int]) -> bytes:
 
 
 def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
-    """A stored picture (H, W, 3) turned as EXIF says; 5 to 8 swap its sides."""
+    """A stored picture (H, W, 3) turned as EXIF's 1 to 8 say; 5 to 8 swap its sides."""
     if orientation >= 5:
         image = cv2.transpose(image)
-    # 1 mirrors left to right, 0 top to bottom, -1 both: five times faster than copies by NumPy.
+    # cv2.flip: 1 mirrors left to right, 0 top to bottom, -1 both; five times faster than NumPy.
     mirror = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
     return image if mirror is None else cv2.flip(image, mirror)

@@ -3,19 +3,18 @@
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from kptkit import opener
 from kptkit.geometry import affine, boxes
 from kptkit.images.codec import upright_image
-from kptkit.network import build_model, crops_to_heatmaps, heatmaps_to_crop, stacks_to_crop
+from kptkit.network import PoseNetwork, crops_to_heatmaps, heatmaps_to_crop, stacks_to_crop
+from kptkit.pose.crops import cut_persons, to_image
 from kptkit.recipes.pose import PoseRecipe
-from kptkit.runs import load_run
 from kptkit.skeletons.schema import KeypointSchema
-from kptkit.weights.assign import load, load_weights
 
 
 @dataclass(frozen=True)
@@ -27,21 +26,23 @@ class PosePrediction:
     scores: np.ndarray
     """(N,) float32: the mean score of a person's keypoints."""
     boxes_xyxy: np.ndarray
-    """(N, 4) float32 in image pixels: the boxes that were looked at."""
+    """(N, 4) float32 in image pixels: the boxes that were given."""
 
 
 class PoseEstimator:
     """A trained pose network with its geometry: boxes to crops, crops to keypoints, and back.
 
     Args:
-        model: crops to heatmaps, as `recipe` describes it.
-        recipe: input size, convention, decoder and flip test.
-        schema: the keypoints' names, pairs and edges.
+        source: a run folder, a weights file or a published name, as `kptkit.load` takes them; or a
+            network that is loaded already.
+
+    Raises:
+        InputError: the network cannot be loaded; see `kptkit.load`.
     """
 
-    def __init__(self, model: keras.Model, recipe: PoseRecipe, schema: KeypointSchema):
-        self.model, self.recipe, self.schema = model, recipe, schema
-        width, height = recipe.input_size_wh
+    def __init__(self, source: PoseNetwork | str | os.PathLike):
+        self.network = source if isinstance(source, PoseNetwork) else opener.load(source)
+        width, height = self.recipe.input_size_wh
         self._predict, self._predict_stacks = (
             tf.function(
                 function,
@@ -53,25 +54,28 @@ class PoseEstimator:
 
     @classmethod
     def from_run(cls, folder: str | os.PathLike, weights: str = "best.npz") -> "PoseEstimator":
-        """The estimator of a run folder; it needs nothing else.
-
-        Raises:
-            InputError: the folder or its weights are missing or damaged.
-        """
-        run = load_run(folder)
-        model = build_model(run.recipe, run.schema.num_keypoints)
-        load_weights(model, Path(folder) / weights)
-        return cls(model, run.recipe, run.schema)
+        """The estimator of a run folder; it needs nothing else."""
+        return cls(opener.build(opener.of_run(folder, weights)))
 
     @classmethod
     def from_weights(cls, source: str | os.PathLike) -> "PoseEstimator":
-        """The estimator of a known name, such as ``coco-w32-256x192``, or of converted weights.
+        """`PoseEstimator(source)`, by the name it had first."""
+        return cls(source)
 
-        Raises:
-            InputError: as `kptkit.weights.load`.
-        """
-        loaded = load(source)
-        return cls(loaded.model, loaded.recipe, loaded.schema)
+    @property
+    def model(self) -> keras.Model:
+        """From crops to heatmaps."""
+        return self.network.model
+
+    @property
+    def recipe(self) -> PoseRecipe:
+        """Input size, convention, decoder and flip test."""
+        return self.network.recipe
+
+    @property
+    def schema(self) -> KeypointSchema:
+        """The keypoints' names, pairs and edges."""
+        return self.network.schema
 
     def predict(
         self, image: np.ndarray | str | os.PathLike, boxes_xyxy: np.ndarray | None = None
@@ -80,7 +84,7 @@ class PoseEstimator:
 
         Args:
             image: RGB uint8 (H, W, 3), or a path (EXIF orientation is applied).
-            boxes_xyxy: (N, 4) persons in image pixels; none: one person, the whole picture.
+            boxes_xyxy: (N, 4) persons in image pixels; default: one person, the whole picture.
 
         Raises:
             InputError: the picture cannot be used, or a box is empty or not finite.
@@ -89,23 +93,17 @@ class PoseEstimator:
         if boxes_xyxy is None:
             boxes_xyxy = np.array([[0, 0, image.shape[1], image.shape[0]]])
         boxes_xyxy = boxes.checked(boxes_xyxy)
-        crops, matrices = self.cut(image, boxes_xyxy)
-        keypoints = self._in_image(self.predict_crops(crops), matrices)
+        crops, crop_to_image = self.cut(image, boxes_xyxy)
+        keypoints = to_image(self.predict_crops(crops), crop_to_image).astype(np.float32)
         return PosePrediction(keypoints, keypoints[..., 2].mean(axis=1), boxes_xyxy)
 
     def cut(self, image: np.ndarray, boxes_xyxy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What the network sees of persons (N, 4) in image pixels of a picture (H, W, 3) uint8.
+        """Cuts persons (N, 4), in image pixels, out of a picture (H, W, 3) uint8.
 
         Returns:
-            Crops (N, h, w, 3) uint8, and the maps (N, 2, 3) from image to crop pixels.
+            Crops (N, h, w, 3) uint8, and the maps (N, 2, 3) from crop to image pixels.
         """
-        size_wh = self.recipe.input_size_wh
-        centre_xy, window_wh = affine.crop_window(boxes_xyxy, size_wh)
-        matrices = affine.crop_matrix(
-            centre_xy, window_wh, size_wh, convention=self.recipe.convention
-        )
-        crops = [affine.warp(image, matrix, size_wh) for matrix in matrices]
-        return np.array(crops, np.uint8).reshape(-1, size_wh[1], size_wh[0], 3), matrices
+        return cut_persons(image, boxes_xyxy, self.recipe.input_size_wh, self.recipe.convention)
 
     def predict_crops(self, crops: np.ndarray) -> np.ndarray:
         """Keypoints (B, K, 3) in crop pixels, with scores, of crops (B, H, W, 3) uint8."""
@@ -141,19 +139,14 @@ class PoseEstimator:
         for batch in batches:
             real = batch["sample_id"].numpy() >= 0
             in_crop = predict(batch["image"]).numpy()
-            in_image = self._in_image(in_crop, batch["image_to_crop"].numpy())
+            image_to_crop = batch["image_to_crop"].numpy().astype(np.float64)
+            in_image = to_image(in_crop, affine.invert(image_to_crop)).astype(np.float32)
             ids.append(batch["sample_id"].numpy()[real])
             points.append(in_image[real])
         return np.concatenate(ids), np.concatenate(points)
 
     def _crops_to_keypoints(self, crops: tf.Tensor) -> tf.Tensor:
-        heatmaps = crops_to_heatmaps(self.model, crops, self.recipe, self.schema)
-        return heatmaps_to_crop(heatmaps, self.recipe)
+        return heatmaps_to_crop(crops_to_heatmaps(self.network, crops), self.recipe)
 
     def _crops_to_stacks(self, crops: tf.Tensor) -> tf.Tensor:
-        return stacks_to_crop(self.model, crops, self.recipe)
-
-    def _in_image(self, keypoints: np.ndarray, image_to_crop: np.ndarray) -> np.ndarray:
-        back = affine.invert(image_to_crop.astype(np.float64))
-        points = affine.transform_points(back, keypoints[..., :2])
-        return np.concatenate([points, keypoints[..., 2:]], axis=-1).astype(np.float32)
+        return stacks_to_crop(self.network, crops)

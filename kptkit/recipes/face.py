@@ -9,7 +9,7 @@ from typing import Literal
 from kptkit.data.augment.face import FaceAugment
 from kptkit.errors import InputError
 from kptkit.models.mtcnn import Stage
-from kptkit.recipes.pose import Learning
+from kptkit.recipes.learning import Learning
 
 
 @dataclass(frozen=True)

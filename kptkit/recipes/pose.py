@@ -1,9 +1,7 @@
-"""Recipes: every constant of a published result, and of our own, in one frozen dataclass each.
+"""Recipes of top-down pose networks: every constant of published results and of our own.
 
-Keras's defaults are not PyTorch's, so nothing is left to a default elsewhere: what decides a result
-stands here and in the run's `config.json`. The flags of `scripts/train_hrnet.py` and
-`scripts/train_hourglass.py` are these fields.
-Those of MTCNN stand in `kptkit.recipes.face`.
+The flags of `scripts/train_hrnet.py` and `scripts/train_hourglass.py` are the fields of
+`PoseRecipe`.
 """
 
 import math
@@ -18,37 +16,7 @@ from kptkit.geometry.affine import Convention
 from kptkit.losses import HeatmapLossName
 from kptkit.models import hourglass, hrnet
 from kptkit.models.blocks import STRIDE
-
-
-@dataclass(frozen=True)
-class Learning:
-    """How a network learns; what it is and what it learns from, recipes add."""
-
-    learning_rate: float = 1e-3
-    """Peak learning rate."""
-    optimizer: Literal["adam", "rmsprop", "momentum"] = "adam"
-    """Adam with betas 0.9 and 0.999 and RMSprop with rho 0.99, both with epsilon 1e-8, as in
-    PyTorch; or gradient descent with momentum 0.9 as Caffe has it."""
-    schedule: Literal["step", "cosine"] = "step"
-    learning_rate_drops: tuple[float, ...] = (170, 200)
-    """For the step schedule: epochs after which the rate is a tenth of what it was."""
-    warmup_steps: int = 0
-    batch_size: int = 128
-    epochs: int = 210
-    evaluate_every: int = 1
-    """Epochs between evaluations; the last epoch is always judged."""
-    ema_decay: float = 0.0
-    """Decay of the moving average of the weights that is judged and exported; 0: none."""
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
-
-    def __post_init__(self) -> None:
-        for name in ("batch_size", "epochs", "evaluate_every"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}: {getattr(self, name)}; expected 1 or more")
-        if not 0 < self.learning_rate < math.inf:
-            raise InputError(f"learning_rate: {self.learning_rate}; expected a number above 0")
-        if not 0 <= self.ema_decay < 1:
-            raise InputError(f"ema_decay: {self.ema_decay}; expected 0 to below 1")
+from kptkit.recipes.learning import Learning
 
 
 @dataclass(frozen=True)

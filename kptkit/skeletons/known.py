@@ -1,33 +1,75 @@
-"""The keypoints of the public data sets of bodies and faces, beside COCO's.
+"""The keypoints of the public data sets of bodies and faces.
 
-Left and right are the person's own throughout. OKS sigmas are COCO's where COCO has a joint of the
-same name, those of COCO-WholeBody for the 68 points of a face, and `DEFAULT_OKS_SIGMA` for the
-rest: none of these data sets is judged by OKS, so the sigmas serve for comparisons at home only.
-The sigmas that one framework has for MPII are not taken: .179 for shoulders, where COCO has .079.
+Left and right are the person's own. OKS sigmas are COCO's where COCO has a keypoint of the same
+name, COCO-WholeBody's for the 68 points of a face, and `DEFAULT_OKS_SIGMA` for the rest. No data
+set but COCO is evaluated by OKS, so sigmas of the others only serve to compare one's own runs. The
+sigmas that one framework uses for MPII are not taken: .179 for shoulders, where COCO has .079.
 """
 
-from kptkit.skeletons.schema import KeypointSchema, Pairs, infer_flip_pairs, sigmas_by_name
+from collections.abc import Sequence
+
+from kptkit.skeletons.schema import KeypointSchema, Pairs, infer_flip_pairs, plain_name
+
+# For keypoints that nobody has measured: among COCO's, between the face (.025) and the hips (.107).
+DEFAULT_OKS_SIGMA = 0.05
+
+# Names, edges and sigmas of the COCO keypoint challenge; upper body of the official HRNet code.
+COCO_17 = KeypointSchema(
+    names=(
+        *("nose", "left_eye", "right_eye", "left_ear", "right_ear"),
+        *("left_shoulder", "right_shoulder", "left_elbow", "right_elbow"),
+        *("left_wrist", "right_wrist", "left_hip", "right_hip"),
+        *("left_knee", "right_knee", "left_ankle", "right_ankle"),
+    ),
+    edges=(
+        *((15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7)),
+        *((6, 8), (7, 9), (8, 10), (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6)),
+    ),
+    flip_pairs=((1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16)),
+    oks_sigmas=(
+        *(0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072),
+        *(0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089),
+    ),
+    upper_body=(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
+)
+
+# Loss weights of the WZMIAOMIAO HRNet recipe: the ends of the limbs are harder.
+COCO_17_KEYPOINT_WEIGHTS = (
+    *(1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0),
+    *(1.2, 1.2, 1.5, 1.5),
+    *(1.0, 1.0, 1.2, 1.2, 1.5, 1.5),
+)
 
 
-def _named(
+def sigmas_by_name(names: Sequence[str]) -> tuple[tuple[float, ...], list[str]]:
+    """An OKS sigma for each name, and the names for which none is known.
+
+    The sigma is that of the COCO keypoint of the same `plain_name`, else `DEFAULT_OKS_SIGMA`.
+    """
+    known = dict(zip(map(plain_name, COCO_17.names), COCO_17.oks_sigmas, strict=True))
+    sigmas = tuple(known.get(plain_name(name), DEFAULT_OKS_SIGMA) for name in names)
+    return sigmas, [name for name in names if plain_name(name) not in known]
+
+
+def _schema(
     names: tuple[str, ...],
     edges: Pairs,
     upper_body: tuple[int, ...] = (),
     oks_sigmas: tuple[float, ...] | None = None,
 ) -> KeypointSchema:
-    """A schema whose mirror pairs, and sigmas unless they are given, follow from the names."""
+    """A schema whose flip pairs, and sigmas unless they are given, follow from the names."""
     sigmas = sigmas_by_name(names)[0] if oks_sigmas is None else oks_sigmas
     return KeypointSchema(names, edges, infer_flip_pairs(names), sigmas, upper_body)
 
 
 def _chain(first: int, last: int, closed: bool = False) -> Pairs:
-    """Edges from each keypoint to the next one, and from the last to the first if closed."""
+    """Edges from each keypoint to the next, and from the last back to the first if closed."""
     steps = tuple((index, index + 1) for index in range(first, last))
     return (*steps, (last, first)) if closed else steps
 
 
 # Andriluka et al. 2014, the README of version u12; upper body of the official HRNet code.
-MPII_16 = _named(
+MPII_16 = _schema(
     names=(
         *("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle"),
         *("pelvis", "thorax", "upper_neck", "head_top"),
@@ -41,8 +83,8 @@ MPII_16 = _named(
     upper_body=(7, 8, 9, 10, 11, 12, 13, 14, 15),
 )
 
-# Sapp and Taskar 2013: the 11 of the 29 places of ``coords`` that are annotated.
-FLIC_11 = _named(
+# Sapp and Taskar 2013: the 11 of the 29 columns of ``coords`` that are annotated.
+FLIC_11 = _schema(
     names=(
         *("left_shoulder", "left_elbow", "left_wrist"),
         *("right_shoulder", "right_elbow", "right_wrist"),
@@ -55,8 +97,8 @@ FLIC_11 = _named(
 )
 
 # Johnson and Everingham 2010 and 2011, the READMEs of both data sets. Their persons are always
-# whole, so there are no half bodies to learn.
-LSP_14 = _named(
+# seen whole, so half-body augmentation is left off.
+LSP_14 = _schema(
     names=(
         *("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle"),
         *("right_wrist", "right_elbow", "right_shoulder"),
@@ -68,9 +110,10 @@ LSP_14 = _named(
     ),
 )
 
-# The 68 points of 300W (Sagonas et al. 2013), image left, which is the person's right, first.
-# Sigmas of COCO-WholeBody (Jin et al. 2020); they go with the area of the person, not of the face.
-FACE_68 = _named(
+# The 68 points of 300W (Sagonas et al. 2013), the person's right (the image's left) first. The
+# sigmas are COCO-WholeBody's (Jin et al. 2020): they refer to the area of the person, not of the
+# face.
+FACE_68 = _schema(
     names=(
         *(f"right_jaw_{n}" for n in range(1, 9)),
         "chin",
@@ -108,8 +151,8 @@ FACE_68 = _named(
     ),
 )
 
-# The 98 points of WFLW (Wu et al. 2018), the person's right first; the pupils stand last.
-WFLW_98 = _named(
+# The 98 points of WFLW (Wu et al. 2018), the person's right first; the pupils are the last two.
+WFLW_98 = _schema(
     names=(
         *(f"right_jaw_{n}" for n in range(1, 17)),
         "chin",
@@ -142,8 +185,8 @@ WFLW_98 = _named(
     ),
 )
 
-# The 29 points of COFW (Burgos-Artizzu et al. 2013), right before left as in its files.
-COFW_29 = _named(
+# The 29 points of COFW (Burgos-Artizzu et al. 2013), right before left, as in its files.
+COFW_29 = _schema(
     names=(
         *("right_brow_outer", "left_brow_outer", "right_brow_inner", "left_brow_inner"),
         *("right_brow_top", "right_brow_bottom", "left_brow_top", "left_brow_bottom"),

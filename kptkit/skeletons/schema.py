@@ -1,8 +1,11 @@
-"""Which keypoints there are: their names, edges, mirror pairs and evaluation sigmas."""
+"""The keypoints of a data set: names, edges, flip pairs and OKS sigmas.
+
+Left and right are found in the names (`infer_flip_pairs`); names are compared without case and
+separators (`plain_name`).
+"""
 
 import math
 import re
-import reprlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,26 +13,24 @@ from typing import Any
 
 from kptkit.errors import InputError
 
-# For keypoints that nobody has measured: among COCO's, between the face (.025) and the hips (.107).
-DEFAULT_OKS_SIGMA = 0.05
-
 Pairs = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
 class KeypointSchema:
-    """The keypoints of one data set, in the order of its annotations; indices count from 0.
+    """The K keypoints of one data set, in the order of its annotations; indices count from 0.
 
     Attributes:
-        names: one per keypoint, all different.
-        edges: the bones to draw.
-        flip_pairs: (left, right) keypoints that change places in a mirrored picture; disjoint.
-        oks_sigmas: per keypoint, how far annotators disagree in units of the square root of the
-            person's area (Object Keypoint Similarity, COCO keypoint evaluation).
-        upper_body: the keypoints of the upper half, for half-body augmentation; () turns it off.
+        names: K different names.
+        edges: pairs of keypoint indices between which a bone is drawn.
+        flip_pairs: (left, right) keypoint indices that are swapped when a picture is mirrored; each
+            index is in at most one pair.
+        oks_sigmas: K positive numbers: the annotators' spread of each keypoint, in units of the
+            square root of the person's area (Object Keypoint Similarity, COCO keypoint evaluation).
+        upper_body: indices of the upper body, for half-body augmentation; () turns it off.
 
     Raises:
-        InputError: when the parts do not fit each other.
+        InputError: an index, pair or number does not fit the names.
     """
 
     names: tuple[str, ...]
@@ -43,7 +44,7 @@ class KeypointSchema:
             raise InputError("names: no keypoints; expected at least one")
         for name, count in Counter(self.names).items():
             if count > 1:
-                raise InputError(f"names: {name!r} stands {count} times; expected different names")
+                raise InputError(f"names: {name!r} appears {count} times; expected different names")
         for field in ("edges", "flip_pairs"):
             for pair in getattr(self, field):
                 if len(pair) != 2:
@@ -54,8 +55,8 @@ class KeypointSchema:
         for index, count in paired.items():
             if count > 1:
                 raise InputError(
-                    f"flip_pairs: keypoint {self.names[index]!r} stands {count} times; mirroring "
-                    "twice must give the same keypoint again, so each may have one partner"
+                    f"flip_pairs: keypoint {self.names[index]!r} appears {count} times; expected "
+                    "at most one partner each, so that mirroring twice changes nothing"
                 )
         if len(self.oks_sigmas) != self.num_keypoints:
             raise InputError(
@@ -75,19 +76,19 @@ class KeypointSchema:
 
     @property
     def num_keypoints(self) -> int:
-        """How many keypoints there are."""
+        """The number of keypoints, K."""
         return len(self.names)
 
     @property
     def flip_permutation(self) -> tuple[int, ...]:
-        """For each keypoint, the one whose place it takes in a mirrored picture."""
+        """K indices: the partner of each keypoint in `flip_pairs`, or the keypoint itself."""
         permutation = list(range(self.num_keypoints))
         for left, right in self.flip_pairs:
             permutation[left], permutation[right] = right, left
         return tuple(permutation)
 
     def to_json(self) -> dict[str, Any]:
-        """The schema as JSON types, for run folders and manifests."""
+        """The schema as JSON types, as run folders and manifests store it."""
         return {
             "names": list(self.names),
             "edges": [list(edge) for edge in self.edges],
@@ -117,52 +118,35 @@ class KeypointSchema:
             raise InputError(f"keypoint schema: {error!r}; expected what kptkit wrote") from None
 
 
-# Names, edges and sigmas of the COCO keypoint challenge; upper body of the official HRNet code.
-COCO_17 = KeypointSchema(
-    names=(
-        *("nose", "left_eye", "right_eye", "left_ear", "right_ear"),
-        *("left_shoulder", "right_shoulder", "left_elbow", "right_elbow"),
-        *("left_wrist", "right_wrist", "left_hip", "right_hip"),
-        *("left_knee", "right_knee", "left_ankle", "right_ankle"),
-    ),
-    edges=(
-        *((15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7)),
-        *((6, 8), (7, 9), (8, 10), (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6)),
-    ),
-    flip_pairs=((1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16)),
-    oks_sigmas=(
-        *(0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072),
-        *(0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089),
-    ),
-    upper_body=(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
-)
-
-# Loss weights of the WZMIAOMIAO HRNet recipe: the ends of the limbs are harder.
-COCO_17_KEYPOINT_WEIGHTS = (
-    *(1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0),
-    *(1.2, 1.2, 1.5, 1.5),
-    *(1.0, 1.0, 1.2, 1.2, 1.5, 1.5),
-)
-
 _OTHER_SIDE = {"left": "right", "right": "left", "l": "r", "r": "l"}
+# Words end where the case, the script or the kind of character changes: "LEye2" is L, Eye and 2.
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\dA-Za-z_]+")
 
 
+def name_words(name: str) -> tuple[str, ...]:
+    """The lower-case words of a keypoint's name: "left_eye" and "LeftEye" give ("left", "eye")."""
+    return tuple(word.lower() for word in _WORDS.findall(name))
+
+
+def plain_name(name: str) -> str:
+    """A keypoint's name without case and separators: "Left Eye" and "left_eye" give "lefteye"."""
+    return "".join(name_words(name))
+
+
 def infer_flip_pairs(names: Sequence[str]) -> Pairs:
-    """The (left, right) keypoints that mirror each other, read from their names.
+    """The (left, right) index pairs of keypoints that mirror each other, read from their names.
 
     Left and right are found as words or as the letters l and r, before, after or inside the name,
     in any case and with any separator: ``left_eye``, ``eye-left``, ``LeftEye``, ``l_eye``,
-    ``eye.R``, ``lsho``. Two keypoints are paired only where each is the only mirror image of the
-    other; the rest stay in their places.
+    ``eye.R``, ``lsho``. Two keypoints are paired only if each is the only mirror image of the
+    other; all others have no partner.
     """
-    words = [tuple(word.lower() for word in _WORDS.findall(name)) for name in names]
-    joined = [_plain_name(name) for name in names]
+    plain = [plain_name(name) for name in names]
     mirror: dict[int, tuple[int, str]] = {}
-    for index, parts in enumerate(words):
-        for side, other_name in _mirrored_names(parts):
-            if joined.count(other_name) == 1 and joined.count(joined[index]) == 1:
-                mirror[index] = (joined.index(other_name), side)
+    for index, name in enumerate(names):
+        for side, other_name in _mirrored_names(name_words(name)):
+            if plain.count(other_name) == 1 and plain.count(plain[index]) == 1:
+                mirror[index] = (plain.index(other_name), side)
                 break
     return tuple(
         (index, other)
@@ -172,7 +156,7 @@ def infer_flip_pairs(names: Sequence[str]) -> Pairs:
 
 
 def _mirrored_names(words: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """The side a name may name ("l" or "r") and the name of the other side, the surest first."""
+    """Each side ("l" or "r") that a name may state, with the mirrored plain name; surest first."""
     for place, word in enumerate(words):
         if word in _OTHER_SIDE:
             yield word[0], "".join((*words[:place], _OTHER_SIDE[word], *words[place + 1 :]))
@@ -185,10 +169,10 @@ def _mirrored_names(words: tuple[str, ...]) -> Iterator[tuple[str, str]]:
 
 
 def parse_flip_pairs(text: str, names: Sequence[str]) -> Pairs:
-    """Pairs from a flag: ``left_eye:right_eye,left_ear:right_ear`` or, from 0, ``1:2,3:4``.
+    """Index pairs from a flag: ``left_eye:right_eye,left_ear:right_ear`` or, from 0, ``1:2,3:4``.
 
     Raises:
-        InputError: a part that is no pair of known keypoints.
+        InputError: a part is not a pair of known keypoints.
     """
     pairs = []
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -205,88 +189,6 @@ def _keypoint_index(text: str, names: Sequence[str]) -> int:
     if text.isdecimal() and int(text) < len(names):
         return int(text)
     raise InputError(
-        f"flip pairs: {text!r} is no keypoint; expected one of {', '.join(names)}, "
+        f"flip pairs: {text!r} is not a keypoint; expected one of {', '.join(names)}, "
         f"or a number from 0 to {len(names) - 1}"
     )
-
-
-def schema_from_category(category: dict[str, Any], source: str) -> tuple[KeypointSchema, list[str]]:
-    """The schema of a category of a COCO file, and notices of what had to be assumed.
-
-    COCO's seventeen names give `COCO_17`. Otherwise flip pairs come from the names, and sigmas from
-    the COCO keypoints of the same names; the others get `DEFAULT_OKS_SIGMA`.
-
-    Args:
-        category: ``keypoints`` (names) and ``skeleton`` (edges counted from 1).
-        source: what messages name, usually ``FILE: categories[0]``.
-
-    Raises:
-        InputError: names that are no distinct strings, or edges that are no pairs of numbers.
-    """
-    names = category.get("keypoints")
-    if not (isinstance(names, list) and names and all(map(_is_name, names))):
-        found = "missing" if names is None else reprlib.repr(names)
-        raise InputError(f"{source}.keypoints: {found}; expected a list of keypoint names")
-    if tuple(names) == COCO_17.names:
-        return COCO_17, []
-    edges, notices = _edges_from_one(category.get("skeleton") or [], len(names), source)
-    sigmas, unknown = sigmas_by_name(names)
-    if unknown:
-        notices.append(
-            f"{source}: no OKS sigmas are known for {', '.join(unknown)}; "
-            f"{DEFAULT_OKS_SIGMA} is used, so AP compares runs on this data only"
-        )
-    try:
-        schema = KeypointSchema(
-            names=tuple(names),
-            edges=edges,
-            flip_pairs=infer_flip_pairs(names),
-            oks_sigmas=sigmas,
-        )
-    except InputError as error:
-        raise InputError(f"{source}.keypoints: {error}") from None
-    return schema, notices
-
-
-def sigmas_by_name(names: Sequence[str]) -> tuple[tuple[float, ...], list[str]]:
-    """OKS sigmas of the COCO keypoints of the same names, and the names that COCO does not have."""
-    known = dict(zip(map(_plain_name, COCO_17.names), COCO_17.oks_sigmas, strict=True))
-    sigmas = tuple(known.get(_plain_name(name), DEFAULT_OKS_SIGMA) for name in names)
-    return sigmas, [name for name in names if _plain_name(name) not in known]
-
-
-def _is_name(name: Any) -> bool:
-    return isinstance(name, str) and bool(name) and name.isprintable()
-
-
-def _plain_name(name: str) -> str:
-    """A name without case and separators: "Left Eye" and "left_eye" are both "lefteye"."""
-    return "".join(_WORDS.findall(name)).lower()
-
-
-def _edges_from_one(skeleton: Any, num_keypoints: int, source: str) -> tuple[Pairs, list[str]]:
-    """Edges counted from 0. COCO counts from 1; a file that names keypoint 0 counts from 0.
-
-    Edges are only drawn. Numbers without a keypoint therefore cost the edges, not the run;
-    CrowdPose's official files, for one, carry COCO's edges beside 14 keypoints.
-    """
-    if not isinstance(skeleton, list):
-        raise InputError(f"{source}.skeleton: {reprlib.repr(skeleton)}; expected a list of pairs")
-    for place, edge in enumerate(skeleton):
-        is_pair = isinstance(edge, list) and len(edge) == 2 and all(type(i) is int for i in edge)
-        if not is_pair:
-            raise InputError(
-                f"{source}.skeleton[{place}]: {reprlib.repr(edge)}; expected two keypoint numbers "
-                f"from 1 to {num_keypoints}"
-            )
-    numbers = [index for edge in skeleton for index in edge]
-    first = 0 if 0 in numbers else 1
-    last = num_keypoints - 1 + first
-    for number in numbers:
-        if not first <= number <= last:
-            return (), [
-                f"{source}.skeleton: no keypoint has the number {number} (they count from {first} "
-                f"to {last}); no edges are drawn"
-            ]
-    notices = [] if first else [f"{source}.skeleton: counts keypoints from 0, not from 1; accepted"]
-    return tuple((a - first, b - first) for a, b in skeleton), notices

@@ -17,7 +17,7 @@ import numpy as np
 
 from kptkit.errors import InputError
 from kptkit.files import publish_folder, sha256
-from kptkit.weights.assign import load_arrays, save_arrays
+from kptkit.weights.arrays import load_arrays, save_arrays
 
 KEEP = 2
 

@@ -1,4 +1,4 @@
-"""The cascade from flags to a judged detector: crops, networks, hard examples, report."""
+"""The cascade from flags to an evaluated detector: crops, networks, hard examples, report."""
 
 import tempfile
 from functools import partial
@@ -15,15 +15,17 @@ from kptkit.data.records.crop_writer import summary
 from kptkit.data.records.crops import CropRecords
 from kptkit.data.records.folder import MANIFEST
 from kptkit.errors import InputError
-from kptkit.evaluate.face_report import JudgeConfig, judge_face
-from kptkit.export.pose import export_face
+from kptkit.evaluate.face_report import (
+    FaceEvaluationConfig,
+    draw_face_predictions,
+    report_faces,
+)
+from kptkit.export.face import export_face
 from kptkit.face.detector import FaceDetector
-from kptkit.images import drawing
-from kptkit.images.codec import read_image, write_image
+from kptkit.images.codec import write_image
 from kptkit.models.mtcnn import STAGES, Stage
 from kptkit.reading import read_json
 from kptkit.runs import FaceRun, load_run
-from kptkit.samples import FaceSamples
 from kptkit.train.face_stage import StageData, fit_stage
 from kptkit.train.flags import FaceOptions, FaceTrainConfig
 from kptkit.train.mine_faces import (
@@ -33,12 +35,13 @@ from kptkit.train.mine_faces import (
     mine_hard_samples,
     mine_pnet_samples,
 )
-from kptkit.weights.assign import load_arrays, model_arrays
+from kptkit.weights.arrays import load_arrays
+from kptkit.weights.assign import model_arrays
 from kptkit.weights.cascade import load_stages, save_cascade, stage_model
 
 Arrays = dict[str, np.ndarray]
 
-# What a run in `out` leaves of the cascade.
+# Files in the folder `out` that belong to the whole cascade.
 CASCADE, REPORT = "mtcnn/mtcnn.npz", "mtcnn/report.json"
 
 DRY_RUN_SCENES = {"train_images": 8, "val_images": 4}
@@ -81,11 +84,11 @@ def _train_in(root: Path, config: FaceTrainConfig) -> None:
     judged = config.judged
     if config.recipe == "demo" and judged == config.lists == FaceLists():
         judged = demo(split="val")
-    report(out, judged)
+    finish(out, judged)
 
 
 def _check_early(config: FaceTrainConfig) -> None:
-    """Opens what is needed late, so that a wrong flag shows before hours of work."""
+    """Opens what is needed only late, so that a wrong flag fails before hours of work."""
     if config.options.init:
         load_stages(config.options.init, "onet" if config.stage == "all" else config.stage)
     if config.judged != FaceLists():
@@ -93,7 +96,7 @@ def _check_early(config: FaceTrainConfig) -> None:
 
 
 def mine(stage: Stage, crops: Path, lists: FaceLists, out: Path, config: FaceTrainConfig) -> None:
-    """Mines the crops of a stage as the commands in `data_prep/` do, unless they stand there."""
+    """Mines the crops of a stage as the commands in `data_prep/` do, unless that is done already."""
     options = config.options
     common = {
         "lists": lists,
@@ -122,7 +125,7 @@ def train_stage(stage: Stage, crops: Path, out: Path, config: FaceTrainConfig) -
             another run.
     """
     recipe, options = config.recipe_of(stage), config.options
-    # Too few crops to hold some out: a dry run is judged on those it learns from.
+    # Too few crops to hold some out: a dry run is evaluated on those it learns from.
     val = str(crops) if options.dry_run else config.data.val
     data = load_crops(stage, crops, val)
     for what, crop_set in (("to learn from", data.learned), ("held out", data.held_out)):
@@ -136,14 +139,14 @@ def train_stage(stage: Stage, crops: Path, out: Path, config: FaceTrainConfig) -
         data={"train": str(crops.absolute()), "val": _absolute(val)},
     )
     with files.locked(run.folder):
-        run.write(identity(options, crops))
+        run.write(stage_identity(options, crops))
         metrics = fit_stage(run, data, options)
     print(f"{stage}: best " + ", ".join(f"{name} {x:.4f}" for name, x in metrics.items()))
     return write_cascade(stage, out, options.init, options.init_share)
 
 
 def load_crops(stage: Stage, folder: Path, val: str) -> StageData:
-    """The crops to learn from and to be judged by.
+    """The crops to learn from and to be evaluated on.
 
     Args:
         val: a folder, or a share of the shards of the first one.
@@ -171,14 +174,14 @@ def _records(stage: Stage, folder: Path) -> CropRecords:
 
 
 def mining_command(stage: Stage, detector: Path = TRAINED_CASCADE) -> str:
-    """What makes the crops of a stage."""
+    """The command that makes the crops of a stage."""
     if stage == "pnet":
         return "python data_prep/gen_pnet_samples.py"
     return f"python data_prep/gen_hard_samples.py --stage {stage} --detector {detector}"
 
 
-def identity(options: FaceOptions, crops: Path) -> dict[str, Any]:
-    """What must be the same, beside recipe and data flags, for a run to go on as itself."""
+def stage_identity(options: FaceOptions, crops: Path) -> dict[str, Any]:
+    """What must not change, beside recipe and data flags, when a run is continued."""
     return {
         "seed": options.seed,
         "init": options.init,
@@ -192,8 +195,8 @@ def write_cascade(
     """Publishes the best weights of all networks trained in `out` as one cascade.
 
     Args:
-        init: where `stage` was trained from other weights, those before it may be theirs too.
-        init_share: of these other weights in those of the trained networks.
+        init: the cascade that training started from; it fills in the stages that were not trained.
+        init_share: how much of its weights is mixed into those of the trained networks, 0 to 1.
 
     Returns:
         The stages that it has.
@@ -217,13 +220,13 @@ def mixed(arrays: Arrays, start: Arrays, share: float) -> Arrays:
     return {name: (1 - share) * array + share * start[name] for name, array in arrays.items()}
 
 
-def report(out: Path, judged: FaceLists) -> None:
-    """Judges the cascade trained in `out`, draws what it finds, exports it, and says what is next.
+def finish(out: Path, judged: FaceLists) -> None:
+    """Evaluates the cascade trained in `out`, draws what it finds, exports it, says what is next.
 
-    What was reported is noted in `report.json`, and not done again.
+    `report.json` notes what this was done for, so that it is not done again.
 
     Args:
-        judged: faces that it did not learn from; none: it is exported unjudged.
+        judged: faces that it did not learn from; default: it is exported without evaluation.
     """
     weights = out / CASCADE
     done = {"sha256": files.sha256(weights), "judged": [str(path) for path in judged.annotations]}
@@ -234,26 +237,14 @@ def report(out: Path, judged: FaceLists) -> None:
     if judged == FaceLists():
         print("not judged: no held-out faces; give them as --judged.annotations, --judged.images")
     else:
-        judge_face(JudgeConfig(lists=judged, weights=str(weights), out=weights.parent))
+        report_faces(FaceEvaluationConfig(lists=judged, weights=str(weights), out=weights.parent))
         picture = weights.with_name("predictions.jpg")
         samples, _ = load_faces(judged)
-        write_image(picture, draw_predictions(detector, samples[0]))
+        write_image(picture, draw_face_predictions(detector, samples[0]))
         print(f"picture of predictions: {picture}")
     print(f"exported SavedModel: {export_face(weights, weights.with_name('export'))}")
     files.write_json(out / REPORT, done)
     print(f"next: python scripts/predict.py --task face PHOTO.jpg --weights {weights}")
-
-
-def draw_predictions(detector: FaceDetector, samples: FaceSamples) -> np.ndarray:
-    """A contact sheet of a dozen pictures with the faces found on them."""
-    count = len(samples.image_paths)
-    pictures = []
-    for place in np.unique(np.linspace(0, count - 1, min(count, 12)).astype(int)):
-        image = read_image(samples.image_paths[place], samples.orientation)
-        faces = detector.detect(image)
-        drawn = drawing.draw_faces(image, faces.boxes_xyxy, faces.scores, faces.landmarks)
-        pictures.append(drawn)
-    return drawing.contact_sheet(pictures, columns=4, cell_wh=(320, 240))
 
 
 def _absolute(val: str) -> str:

@@ -14,19 +14,19 @@ from kptkit.models.mtcnn import Stage, mtcnn
 from kptkit.models.precision import built_in
 from kptkit.recipes.face import FaceRecipe
 from kptkit.runs import FaceRun
-from kptkit.train import loop as train
 from kptkit.train.flags import FaceOptions
+from kptkit.train.loop import LoopConfig, Metrics, devices, set_determinism, train
 from kptkit.train.optimizer import build_optimizer
 from kptkit.train.step import TrainStep
 from kptkit.weights.assign import assign_weights, model_arrays
 from kptkit.weights.cascade import load_stages
 
-# Held-out crops of each kind that an evaluation looks at, at most, so that it takes seconds; and
-# how many at a time.
-MOST_JUDGED = 2000
-JUDGED_AT_ONCE = 512
+# How many held-out crops of each kind an evaluation uses at most, so that it takes seconds, and how
+# many at a time.
+MOST_EVALUATED = 2000
+EVALUATED_AT_ONCE = 512
 
-DRY_RUN_JUDGED = 8
+DRY_RUN_EVALUATED = 8
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class StageData:
     held_out: CropSet
 
 
-def fit_stage(run: FaceRun, data: StageData, options: FaceOptions) -> train.Metrics:
+def fit_stage(run: FaceRun, data: StageData, options: FaceOptions) -> Metrics:
     """Trains into the folder of `run`, whose lock the caller holds; returns the best metrics.
 
     The best weights are those with the largest `score`.
@@ -46,13 +46,13 @@ def fit_stage(run: FaceRun, data: StageData, options: FaceOptions) -> train.Metr
         InputError: a kind of crops is missing, `options.init` cannot be used, or the loss is not
             finite.
     """
-    train.set_determinism(options.seed, options.deterministic)
-    recipe, held_out = run.recipe, data.held_out.at_most(MOST_JUDGED)
+    set_determinism(options.seed, options.deterministic)
+    recipe, held_out = run.recipe, data.held_out.at_most(MOST_EVALUATED)
     steps_per_epoch = recipe.steps_per_epoch or math.ceil(len(data.learned) / recipe.batch_size)
     if options.dry_run:
         recipe, steps_per_epoch = replace(recipe, epochs=1), 2
-        held_out = held_out.at_most(DRY_RUN_JUDGED)
-    step = build_step(run.stage, recipe, options, steps_per_epoch)
+        held_out = held_out.at_most(DRY_RUN_EVALUATED)
+    step = build_stage_step(run.stage, recipe, options, steps_per_epoch)
 
     def batches(start_step: int) -> tf.data.Dataset:
         return training_batches(
@@ -69,11 +69,11 @@ def fit_stage(run: FaceRun, data: StageData, options: FaceOptions) -> train.Metr
     def predict(images: tf.Tensor) -> dict[str, tf.Tensor]:
         return step.model(images, training=False)
 
-    def evaluate(_: int) -> train.Metrics:
-        metrics = judge_crops(predict, held_out)
+    def evaluate(_: int) -> Metrics:
+        metrics = evaluate_crops(predict, held_out)
         return {"score": score(metrics, recipe)} | metrics
 
-    loop = train.LoopConfig(
+    loop = LoopConfig(
         steps_per_epoch=steps_per_epoch,
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
@@ -81,16 +81,16 @@ def fit_stage(run: FaceRun, data: StageData, options: FaceOptions) -> train.Metr
         checkpoint_seconds=options.checkpoint_seconds,
         best_by="score",
     )
-    return train.train(step, batches, evaluate, run.folder, loop)
+    return train(step, batches, evaluate, run.folder, loop)
 
 
-def build_step(
+def build_stage_step(
     stage: Stage, recipe: FaceRecipe, options: FaceOptions, steps_per_epoch: int
 ) -> TrainStep:
     """Model, optimizer and loss of a recipe on the devices that `options` names."""
-    strategy, jit = train.devices(options.strategy, options.xla)
+    strategy, jit = devices(options.strategy, options.xla)
     with strategy.scope():
-        model = build_network(stage, recipe, options.init)
+        model = build_stage_model(stage, recipe, options.init)
         optimizer = build_optimizer(recipe, steps_per_epoch)
     return TrainStep(
         model,
@@ -102,8 +102,8 @@ def build_step(
     )
 
 
-def build_network(stage: Stage, recipe: FaceRecipe, init: str | None) -> keras.Model:
-    """A network with fresh weights, or with those and the heads of the cascade `init`."""
+def build_stage_model(stage: Stage, recipe: FaceRecipe, init: str | None) -> keras.Model:
+    """A network with fresh weights, or with the heads and the weights of the cascade `init`."""
     source = load_stages(init, stage)[stage] if init else None
     landmarks = "landmark" in source.output if source else recipe.landmark_head
     with built_in(recipe.precision):
@@ -118,14 +118,14 @@ def ratio_for(model: keras.Model, recipe: FaceRecipe) -> ClassCounts:
     return recipe.class_ratio if "landmark" in model.output else (*recipe.class_ratio[:3], 0)
 
 
-def judge_crops(predict: tf.types.experimental.GenericFunction, crops: CropSet) -> train.Metrics:
-    """What `kptkit.metrics.crops.crop_metrics` says of a network.
+def evaluate_crops(predict: tf.types.experimental.GenericFunction, crops: CropSet) -> Metrics:
+    """The metrics of `kptkit.metrics.crops.crop_metrics` for a network.
 
     Args:
         predict: images (B, S, S, 3) uint8 to the network's outputs.
     """
     true, predicted = [], []
-    for batch in evaluation_batches(crops, JUDGED_AT_ONCE):
+    for batch in evaluation_batches(crops, EVALUATED_AT_ONCE):
         outputs = predict(batch.pop("image"))
         # P-Net's have the spatial dimensions of a single window.
         predicted.append({k: v.numpy().reshape(-1, v.shape[-1]) for k, v in outputs.items()})
@@ -133,11 +133,11 @@ def judge_crops(predict: tf.types.experimental.GenericFunction, crops: CropSet) 
     return crop_metrics(*(_joined(parts) for parts in (true, predicted)))
 
 
-def score(metrics: train.Metrics, recipe: FaceRecipe) -> float:
+def score(metrics: Metrics, recipe: FaceRecipe) -> float:
     """One number to choose weights by: recall, less the errors of boxes and landmarks.
 
-    Each is a share (of faces, of the window's side, of the distance between the eyes) and counts as
-    in the loss.
+    Each is a share (of faces, of the window's side, of the distance between the eyes), weighted as in
+    the loss.
     """
     classification, box, landmark = recipe.loss_weights
     total = classification * metrics["recall_97"] - box * metrics["box_error"]

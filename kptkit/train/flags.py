@@ -1,21 +1,18 @@
 """The flags of the training scripts: a recipe's constants, the data, how the run is carried out."""
 
-import difflib
-from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from kptkit.cli import flag_value
 from kptkit.data.faces.flags import FaceLists
 from kptkit.data.mining.hard import HardMiningConfig
 from kptkit.data.pose_flags import DataConfig
 from kptkit.errors import InputError
 from kptkit.models.mtcnn import Stage
 from kptkit.recipes.face import FACE_RECIPES, FaceRecipe
-from kptkit.recipes.pose import RECIPES, PoseRecipe
+from kptkit.recipes.pose import PoseRecipe
 
 
 @dataclass(frozen=True)
@@ -65,23 +62,6 @@ class TrainConfig:
     options: Annotated[TrainOptions, tyro.conf.arg(name="")] = TrainOptions()
     out: str | None = None
     """Run folder; none: runs/RECIPE."""
-
-
-def default_config(
-    arguments: list[str], demo: str = "demo", own_data: str = "finetune"
-) -> TrainConfig:
-    """The configuration that flags override: that of `--recipe`.
-
-    Args:
-        demo, own_data: the recipes where none is named, for the demo set and with `--data.train`.
-
-    Raises:
-        InputError: there is no such recipe.
-    """
-    name = own_data if any(a.startswith("--data.train") for a in arguments) else demo
-    name = flag_value(arguments, "--recipe") or name
-    check_name("--recipe", name, RECIPES)
-    return TrainConfig(recipe=name, constants=RECIPES[name])
 
 
 @dataclass(frozen=True)
@@ -144,30 +124,3 @@ class FaceTrainConfig:
             if (value := getattr(self.constants, field.name)) != getattr(start, field.name)
         }
         return replace(recipes[stage], **given)
-
-
-def default_face_config(arguments: list[str]) -> FaceTrainConfig:
-    """As `default_config`, for the cascade: the constants are those of `--stage`.
-
-    Raises:
-        InputError: there is no such recipe.
-    """
-    own_data = any(a.startswith(("--data.train", "--annotations")) for a in arguments)
-    name = flag_value(arguments, "--recipe") or ("wider" if own_data else "demo")
-    check_name("--recipe", name, FACE_RECIPES)
-    stage = flag_value(arguments, "--stage") or "all"
-    # A stage that does not exist is refused with the other flags.
-    constants = FACE_RECIPES[name].get(stage, FACE_RECIPES[name]["pnet"])
-    return FaceTrainConfig(recipe=name, constants=constants)
-
-
-def check_name(flag: str, name: str, known: Collection[str]) -> None:
-    """Refuses a name that is not known.
-
-    Raises:
-        InputError: with the nearest name that is.
-    """
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise InputError(f"{flag} {name}: expected one of {', '.join(known)}{hint}")

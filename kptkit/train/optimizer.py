@@ -5,7 +5,7 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
-from kptkit.recipes.pose import Learning
+from kptkit.recipes.learning import Learning
 
 
 class Adam(keras.optimizers.Adam):

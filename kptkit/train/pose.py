@@ -1,19 +1,21 @@
-"""A pose network from flags to a judged run folder: config, data, model, training, report.
+"""A pose network from flags to an evaluated run folder, in the order in which it happens:
 
-Every script that trains a pose network calls `train_pose` with its own default recipe.
+config -> data -> workload -> model and step -> loop -> evaluation -> export.
+
+Every command that trains a pose network calls `train_pose` with a default recipe of its own.
 """
 
 import math
 import tempfile
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from kptkit import files
-from kptkit.data.batches.pose import clear_errors, evaluation_batches, training_batches
+from kptkit.data.batches.pose import clear_errors, training_batches
 from kptkit.data.pose_flags import (
     DataConfig,
     PoseData,
@@ -22,37 +24,35 @@ from kptkit.data.pose_flags import (
     first_persons,
     load_pose_data,
 )
-from kptkit.data.records.sources import ImageSource
-from kptkit.data.skipped import SkipLedger
+from kptkit.data.skipped import SkippedPictures
 from kptkit.demo.dataset import write_demo_data
 from kptkit.errors import InputError
-from kptkit.evaluate.pose import evaluate_pose
+from kptkit.evaluate.pose import evaluate_pose, evaluate_stacks
+from kptkit.evaluate.pose_pictures import SHEET_PERSONS, PredictionSheet, draw_pose_predictions
 from kptkit.export.pose import export_pose
-from kptkit.images import drawing
-from kptkit.images.codec import read_image, write_image
+from kptkit.images.codec import write_image
 from kptkit.losses import HeatmapLoss
 from kptkit.metrics import protocols
-from kptkit.pose.estimator import PoseEstimator, build_model, crops_to_heatmaps, heatmaps_to_crop
+from kptkit.network import PoseNetwork, build_model
+from kptkit.opener import initialise
+from kptkit.pose.estimator import PoseEstimator
 from kptkit.recipes.pose import PoseRecipe
 from kptkit.runs import PoseRun
-from kptkit.samples import KeypointSamples
-from kptkit.skeletons.schema import COCO_17, COCO_17_KEYPOINT_WEIGHTS, KeypointSchema
-from kptkit.train import loop as train
+from kptkit.skeletons.known import COCO_17, COCO_17_KEYPOINT_WEIGHTS
+from kptkit.skeletons.schema import KeypointSchema
 from kptkit.train.flags import TrainConfig, TrainOptions
+from kptkit.train.loop import LoopConfig, Metrics, devices, set_determinism, train
 from kptkit.train.optimizer import build_optimizer
 from kptkit.train.step import TrainStep
-from kptkit.weights.assign import initialise
 
-# Pictures of the same persons after every evaluation, for the eye.
-SHEET_PERSONS = 8
-EVALUATED_AT_ONCE = 32
 # With --overfit, an epoch is this many steps over the same persons.
 OVERFIT_STEPS = 50
 DRY_RUN_SCENES = {"train_images": 20, "val_images": 10}
+DRY_RUN_STEPS = 2
 
 
 def train_pose(config: TrainConfig) -> None:
-    """Trains, judges, draws and exports; with `--dry-run`, in a folder that goes away.
+    """Trains, evaluates, draws and exports; with `--dry-run`, in a folder that is removed again.
 
     Raises:
         InputError: a flag or a file is unusable, or the loss is not finite.
@@ -65,9 +65,10 @@ def train_pose(config: TrainConfig) -> None:
 
 
 def _train_in(root: Path, config: TrainConfig) -> None:
+    options = config.options
     data_config = config.data
     if data_config == DataConfig():
-        scenes = DRY_RUN_SCENES if config.options.dry_run else {}
+        scenes = DRY_RUN_SCENES if options.dry_run else {}
         data_config = demo_data(root / "data/demo", **scenes)
     data = load_pose_data(data_config)
     for line in [*data.notices, describe_flip_pairs(data.schema)]:
@@ -76,20 +77,67 @@ def _train_in(root: Path, config: TrainConfig) -> None:
         f"{len(data.train.source.samples)} persons to learn from, "
         f"{len(data.held_out.source.samples)} held out, {data.schema.num_keypoints} keypoints"
     )
-    run = PoseRun(
-        folder=root / (config.out or f"runs/{config.recipe}"),
-        recipe=by_heart(config.constants) if config.options.overfit else config.constants,
-        schema=data.schema,
-        data=asdict(data_config.absolute()),
+    work = workload(config.constants, data, options)
+    folder = root / (config.out or f"runs/{config.recipe}")
+    run = PoseRun(folder, work.recipe, data.schema, asdict(data_config.absolute()))
+    with files.locked(folder):
+        run.write(pose_identity(options, Path(data_config.train or "")))
+        fit(run, work, options)
+        finish(run, work.held_out)
+
+
+def demo_data(folder: Path, **scenes: int) -> DataConfig:
+    """The demo set, drawn into `folder` unless it is there already."""
+    write_demo_data(folder, **scenes)
+    return DataConfig(
+        train=str(folder / "annotations/person_keypoints_train.json"),
+        val=str(folder / "annotations/person_keypoints_val.json"),
+        images=str(folder / "images"),
     )
-    with files.locked(run.folder):
-        run.write(identity(config.options, Path(data_config.train)))
-        held_out = fit(run, data, config.options)
-        report(run, held_out)
 
 
-def by_heart(recipe: PoseRecipe) -> PoseRecipe:
-    """The recipe for learning a few crops by heart: no crop is varied, and none seen mirrored."""
+def pose_identity(options: TrainOptions, train_data: Path) -> dict[str, Any]:
+    """What must not change, beside recipe and data flags, when a run is continued."""
+    if train_data.is_dir():
+        train_data = train_data / "manifest.json"
+    return {
+        "seed": options.seed,
+        "init": options.init,
+        "overfit": options.overfit,
+        "synchronized_batch_norm": options.synchronized_batch_norm,
+        "train_sha256": files.sha256(train_data),
+    }
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What a run learns, from whom and for how long, and who it is evaluated on."""
+
+    recipe: PoseRecipe
+    train: PoseSet
+    held_out: PoseSet
+    steps_per_epoch: int
+
+
+def workload(recipe: PoseRecipe, data: PoseData, options: TrainOptions) -> Workload:
+    """All of the data; with `--overfit` or `--dry-run`, the little that these ask for.
+
+    Raises:
+        InputError: persons for `--overfit` were to come from records, which hold no ground truth.
+    """
+    steps = math.ceil(len(data.train.source.samples) / recipe.batch_size)
+    work = Workload(recipe, data.train, data.held_out, steps)
+    if options.overfit:
+        few = first_persons(data.train, options.overfit)
+        work = Workload(without_variation(recipe), few, few, OVERFIT_STEPS)
+    if options.dry_run:
+        few = first_persons(work.held_out, SHEET_PERSONS)
+        work = Workload(replace(work.recipe, epochs=1), work.train, few, DRY_RUN_STEPS)
+    return work
+
+
+def without_variation(recipe: PoseRecipe) -> PoseRecipe:
+    """The recipe for learning a few crops by heart: none is varied, and none is seen mirrored."""
     still = replace(
         recipe.augment,
         scale=0.0,
@@ -102,49 +150,17 @@ def by_heart(recipe: PoseRecipe) -> PoseRecipe:
     return replace(recipe, augment=still, flip_test=False)
 
 
-def identity(options: TrainOptions, train_data: Path) -> dict[str, Any]:
-    """What must be the same, beside recipe and data flags, for a run to go on as itself."""
-    if train_data.is_dir():
-        train_data = train_data / "manifest.json"
-    return {
-        "seed": options.seed,
-        "init": options.init,
-        "overfit": options.overfit,
-        "synchronized_batch_norm": options.synchronized_batch_norm,
-        "train_sha256": files.sha256(train_data),
-    }
-
-
-def demo_data(folder: Path, **scenes: int) -> DataConfig:
-    """The demo set, drawn into `folder` unless it stands there already."""
-    write_demo_data(folder, **scenes)
-    return DataConfig(
-        train=str(folder / "annotations/person_keypoints_train.json"),
-        val=str(folder / "annotations/person_keypoints_val.json"),
-        images=str(folder / "images"),
-    )
-
-
-def fit(run: PoseRun, data: PoseData, options: TrainOptions) -> PoseSet:
+def fit(run: PoseRun, work: Workload, options: TrainOptions) -> None:
     """Trains into the folder of `run`, whose lock the caller holds.
 
-    Returns:
-        The persons the run was judged on.
+    Raises:
+        InputError: weights to start from do not fit, too many pictures cannot be read, or the loss
+            is not finite.
     """
-    train.set_determinism(options.seed, options.deterministic)
-    recipe, train_set, held_out = run.recipe, data.train, data.held_out
-    if options.overfit:
-        train_set = held_out = first_persons(train_set, options.overfit)
-    if options.dry_run:
-        recipe, held_out = replace(recipe, epochs=1), first_persons(held_out, SHEET_PERSONS)
-    source = train_set.source
-    steps_per_epoch = math.ceil(len(source.samples) / recipe.batch_size)
-    if options.overfit:
-        steps_per_epoch = OVERFIT_STEPS
-    if options.dry_run:
-        steps_per_epoch = 2
-    ledger = SkipLedger(len(source.samples))
-    step = build_step(recipe, data.schema, options, steps_per_epoch)
+    set_determinism(options.seed, options.deterministic)
+    recipe, source = work.recipe, work.train.source
+    step = build_pose_step(recipe, run.schema, options, work.steps_per_epoch)
+    skipped = SkippedPictures(len(source.samples))
 
     def batches(start_step: int) -> tf.data.Dataset:
         return training_batches(
@@ -154,24 +170,15 @@ def fit(run: PoseRun, data: PoseData, options: TrainOptions) -> PoseSet:
             augment=recipe.augment,
             seed=options.seed,
             start_step=start_step,
-            stop_step=steps_per_epoch * recipe.epochs,
-            keypoint_weights=keypoint_weights(recipe, data.schema),
+            stop_step=work.steps_per_epoch * recipe.epochs,
+            keypoint_weights=keypoint_weights(recipe, run.schema),
             convention=recipe.convention,
-            ledger=ledger,
+            skipped=skipped,
         )
 
-    estimator = PoseEstimator(step.model, recipe, data.schema)
-    sheet = _Sheet(estimator, held_out)
-    best_by, largest = protocols.headline(held_out.source.samples.protocol)
-
-    def evaluate(epoch: int) -> train.Metrics:
-        ledger.check()
-        tf.summary.image("truth, prediction, heatmap", sheet.draw()[None], step=epoch)
-        metrics = evaluate_pose(estimator, held_out.source, held_out.truth).metrics
-        return metrics | (judge_stacks(estimator, held_out) if recipe.num_stacks else {})
-
-    loop = train.LoopConfig(
-        steps_per_epoch=steps_per_epoch,
+    best_by, largest = protocols.headline(work.held_out.source.samples.protocol)
+    loop = LoopConfig(
+        steps_per_epoch=work.steps_per_epoch,
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
         evaluate_every=recipe.evaluate_every,
@@ -180,68 +187,20 @@ def fit(run: PoseRun, data: PoseData, options: TrainOptions) -> PoseSet:
         smallest_is_best=not largest,
         loss_terms=tuple(f"loss of stack {s + 1}" for s in range(recipe.num_stacks)),
     )
-    with clear_errors(ledger):
-        train.train(step, batches, evaluate, run.folder, loop)
-    if len(ledger):
-        print(f"{len(ledger)} pictures could not be used: {ledger.counts()}; see skipped.json")
-        ledger.write(run.folder / "skipped.json")
-    return held_out
+    estimator = PoseEstimator(PoseNetwork(step.model, recipe, run.schema))
+    evaluate = evaluation_during_training(estimator, work.held_out, skipped)
+    with clear_errors(skipped):
+        train(step, batches, evaluate, run.folder, loop)
+    if len(skipped):
+        print(f"{len(skipped)} pictures could not be used: {skipped.counts()}; see skipped.json")
+        skipped.write(run.folder / "skipped.json")
 
 
-def judge_stacks(estimator: PoseEstimator, held_out: PoseSet) -> train.Metrics:
-    """PCK@0.2 of every stack of an hourglass, without the flip test."""
-    samples = held_out.source.samples
-    batches = evaluation_batches(
-        held_out.source,
-        size_wh=estimator.recipe.input_size_wh,
-        batch_size=EVALUATED_AT_ONCE,
-        convention=estimator.recipe.convention,
-        ledger=SkipLedger(len(samples)),
-    )
-    ids, keypoints = estimator.predict_stacks(batches)
-    judged = samples.select(np.flatnonzero(np.isin(samples.sample_ids, ids)))
-    return {
-        f"PCK@0.2 of stack {stack + 1}": protocols.pck_of(judged, keypoints[:, stack])
-        for stack in range(keypoints.shape[1])
-    }
-
-
-def report(run: PoseRun, held_out: PoseSet) -> None:
-    """Judges the best weights, draws what they predict, exports them, and names what is next."""
-    picture = run.folder / "predictions.jpg"
-    if picture.exists():
-        print(f"{run.folder}: finished already; another --out starts a new run")
-        return
-    estimator = PoseEstimator.from_run(run.folder)
-    evaluation = evaluate_pose(estimator, held_out.source, held_out.truth)
-    print(protocols.format_table(evaluation.samples.protocol, evaluation.metrics))
-    exported = export_pose(run.folder)
-    print(f"exported SavedModel: {exported}")
-    # The picture is written last: where it stands, the run is finished.
-    write_image(picture, draw_predictions(evaluation.samples, evaluation.keypoints))
-    print(f"picture of predictions: {picture}")
-    print(f"next: python scripts/predict.py PHOTO.jpg --run {run.folder}")
-
-
-def draw_predictions(samples: KeypointSamples, keypoints: np.ndarray) -> np.ndarray:
-    """A contact sheet of a dozen pictures with all their predicted persons (N, K, 3) drawn."""
-    shown = np.unique(samples.image_index)[:12]
-    pictures = [
-        drawing.draw_skeleton(
-            read_image(samples.image_paths[index], samples.orientation),
-            keypoints[samples.image_index == index],
-            samples.schema,
-        )
-        for index in shown
-    ]
-    return drawing.contact_sheet(pictures, columns=4, cell_wh=(320, 240))
-
-
-def build_step(
+def build_pose_step(
     recipe: PoseRecipe, schema: KeypointSchema, options: TrainOptions, steps_per_epoch: int
 ) -> TrainStep:
     """Model, optimizer and loss of a recipe on the devices that `options` names."""
-    strategy, jit = train.devices(options.strategy, options.xla, options.synchronized_batch_norm)
+    strategy, jit = devices(options.strategy, options.xla, options.synchronized_batch_norm)
     with strategy.scope():
         model = build_model(recipe, schema.num_keypoints, options.synchronized_batch_norm)
         for line in initialise(model, options.init) if options.init else []:
@@ -267,7 +226,7 @@ def build_step(
 
 
 def keypoint_weights(recipe: PoseRecipe, schema: KeypointSchema) -> tuple[float, ...] | None:
-    """The weight of each keypoint in the loss; none is 1 for all."""
+    """The weight of each keypoint in the loss; None if all weigh 1."""
     if recipe.keypoint_weights == "equal":
         return None
     if schema.names != COCO_17.names:
@@ -275,33 +234,35 @@ def keypoint_weights(recipe: PoseRecipe, schema: KeypointSchema) -> tuple[float,
     return COCO_17_KEYPOINT_WEIGHTS
 
 
-class _Sheet:
-    """Truth, prediction and heatmap of the same few held-out persons."""
+def evaluation_during_training(
+    estimator: PoseEstimator, held_out: PoseSet, skipped: SkippedPictures
+) -> Callable[[int], Metrics]:
+    """What the loop calls after an epoch: draws a sheet for TensorBoard, returns the metrics."""
+    sheet = PredictionSheet(estimator, held_out.source.samples)
 
-    def __init__(self, estimator: PoseEstimator, held_out: PoseSet):
-        self.estimator = estimator
-        samples = held_out.source.samples
-        chosen = np.linspace(0, len(samples) - 1, min(SHEET_PERSONS, len(samples))).astype(int)
-        recipe = estimator.recipe
-        batches = evaluation_batches(
-            ImageSource(samples.select(chosen)),
-            size_wh=recipe.input_size_wh,
-            batch_size=len(chosen),
-            convention=recipe.convention,
-            ledger=SkipLedger(len(chosen)),
-        )
-        self.batch = next(iter(batches.as_numpy_iterator()))
+    def evaluate(epoch: int) -> Metrics:
+        skipped.check()
+        tf.summary.image("truth, prediction, heatmap", sheet.draw()[None], step=epoch)
+        metrics = evaluate_pose(estimator, held_out.source, held_out.truth).metrics
+        if estimator.recipe.num_stacks:
+            metrics |= evaluate_stacks(estimator, held_out.source)
+        return metrics
 
-    def draw(self) -> np.ndarray:
-        estimator = self.estimator
-        heatmaps = crops_to_heatmaps(
-            estimator.model, self.batch["image"], estimator.recipe, estimator.schema
-        )
-        keypoints = heatmaps_to_crop(heatmaps, estimator.recipe)
-        return drawing.training_sheet(
-            self.batch["image"],
-            self.batch["keypoints"],
-            np.asarray(keypoints),
-            np.asarray(heatmaps),
-            estimator.schema,
-        )
+    return evaluate
+
+
+def finish(run: PoseRun, held_out: PoseSet) -> None:
+    """Evaluates the best weights, exports them, draws their predictions, and says what is next."""
+    picture = run.folder / "predictions.jpg"
+    if picture.exists():
+        print(f"{run.folder}: finished already; another --out starts a new run")
+        return
+    estimator = PoseEstimator(run.folder)
+    evaluation = evaluate_pose(estimator, held_out.source, held_out.truth)
+    print(protocols.format_table(evaluation.samples.protocol, evaluation.metrics))
+    exported = export_pose(run.folder)
+    print(f"exported SavedModel: {exported}")
+    # The picture is written last: if it exists, the run is finished.
+    write_image(picture, draw_pose_predictions(evaluation.samples, evaluation.keypoints))
+    print(f"picture of predictions: {picture}")
+    print(f"next: python scripts/predict.py PHOTO.jpg --run {run.folder}")

@@ -61,16 +61,3 @@ class WeightsCard:
                 f"{source}: its card is none that kptkit wrote ({error!r}); convert the weights "
                 "again"
             ) from None
-
-
-@dataclass(frozen=True)
-class WeightsRun(PoseRun):
-    """Published weights where a run is expected: they bring all that a run's folder would say."""
-
-    file: Path
-    card: WeightsCard
-
-    @property
-    def best(self) -> Path:
-        """The weights."""
-        return self.file

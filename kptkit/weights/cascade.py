@@ -12,9 +12,13 @@ import numpy as np
 
 from kptkit.errors import InputError
 from kptkit.models.mtcnn import STAGES, Stage, mtcnn
-from kptkit.weights.assign import assign_weights, load_arrays, model_arrays, publish_arrays
+from kptkit.weights.arrays import load_arrays, publish_arrays
+from kptkit.weights.assign import assign_weights, model_arrays
 from kptkit.weights.known import cached_or_path
 
+_DEFAULT = Path(__file__).parents[1] / "assets" / "mtcnn.npz"
+# What the weights that come with the package are and how well they do, in Markdown.
+DEFAULT_CARD = _DEFAULT.with_suffix(".md")
 # The name under which the authors' weights are known.
 ORIGINAL = "mtcnn-original"
 
@@ -82,6 +86,6 @@ def stage_model(stage: Stage, arrays: dict[str, np.ndarray], source: str) -> ker
 
 def _path_of(source: str | os.PathLike) -> Path:
     if source == "default":
-        return Path(__file__).parents[1] / "assets" / "mtcnn.npz"
+        return _DEFAULT
     path = cached_or_path(ORIGINAL if source == "original" else source, "face")
     return path / "mtcnn.npz" if path.is_dir() else path

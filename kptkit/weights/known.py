@@ -15,8 +15,8 @@ from typing import Literal
 from kptkit.data.augment.pose import HRNET_MPII
 from kptkit.errors import InputError
 from kptkit.recipes.pose import RECIPES, PoseRecipe
-from kptkit.skeletons.known import MPII_16
-from kptkit.skeletons.schema import COCO_17, KeypointSchema
+from kptkit.skeletons.known import COCO_17, MPII_16
+from kptkit.skeletons.schema import KeypointSchema
 
 Task = Literal["pose", "face"]
 

@@ -10,7 +10,7 @@ import pytest
 
 from kptkit import images
 from kptkit.samples import FaceSamples, KeypointSamples
-from kptkit.skeletons.schema import COCO_17
+from kptkit.skeletons.known import COCO_17
 
 NUM_IMAGES, NUM_PERSONS = 4, 11
 IMAGE_WH = (200, 150)
@@ -72,3 +72,12 @@ def faces(shared_faces: FaceSamples, tmp_path: Path) -> FaceSamples:
     names = [Path(path).name for path in shared_faces.image_paths]
     paths = tuple(str(tmp_path / "images" / name) for name in names)
     return replace(shared_faces, image_paths=paths)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder of two black pictures of 100x80 pixels, 1.png and 2.png."""
+    folder = tmp_path / "pictures"
+    for number in (1, 2):
+        images.write_image(folder / f"{number}.png", np.zeros((80, 100, 3), np.uint8))
+    return folder

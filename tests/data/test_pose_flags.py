@@ -85,7 +85,7 @@ def test_a_share_comes_from_the_training_part(folder):
 
 def test_a_file_without_a_test_part(folder):
     path = flic(folder, ["train"] * 4)
-    with pytest.raises(InputError, match=r"flic\.json: holds nobody to be judged by"):
+    with pytest.raises(InputError, match=r"flic\.json: no persons to evaluate on"):
         load_pose_data(config(folder, path, path, format="flic"))
 
 

@@ -22,7 +22,7 @@ from kptkit.demo.person import PARTS, Person, draw_person, visible_keypoints
 from kptkit.demo.pose import rotation, sample_pose
 from kptkit.errors import InputError
 from kptkit.images.codec import read_image
-from kptkit.skeletons.schema import COCO_17
+from kptkit.skeletons.known import COCO_17
 
 TRAIN, VAL = 40, 20
 

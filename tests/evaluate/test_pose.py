@@ -1,24 +1,24 @@
 """Which judge a data set gets, and what of, with an estimator that looks its answers up."""
 
 import json
-import runpy
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from kptkit.commands import evaluate as command
 from kptkit.data.records.sources import ImageSource
 from kptkit.errors import InputError
 from kptkit.evaluate.pose import evaluate_pose
 from kptkit.images.codec import write_image
 from kptkit.metrics import protocols
+from kptkit.network import PoseNetwork
+from kptkit.opener import PoseSource
 from kptkit.pose.estimator import PoseEstimator
 from kptkit.recipes.pose import RECIPES
-from kptkit.runs import PoseRun
 from kptkit.samples import KeypointSamples
-from kptkit.skeletons.known import LSP_14
-from kptkit.skeletons.schema import COCO_17, KeypointSchema
+from kptkit.skeletons.known import COCO_17, LSP_14
+from kptkit.skeletons.schema import KeypointSchema
 
 FACES = KeypointSchema(tuple(f"kpt-{n}" for n in range(68)), (), (), (0.05,) * 68)
 SCHEMAS = {
@@ -29,15 +29,13 @@ SCHEMAS = {
     "nme_interpupil": FACES,
 }
 NUM_PERSONS = 6
-SCRIPT = Path(__file__).parents[2] / "scripts/evaluate.py"
 
 
 class Lookup(PoseEstimator):
     """Knows by heart what to say of every sample id; reads its crops like any other."""
 
     def __init__(self, schema, answers):
-        recipe = RECIPES["demo"]
-        self.recipe, self.schema, self.answers = recipe, schema, answers
+        self.network, self.answers = PoseNetwork(None, RECIPES["demo"], schema), answers
 
     def predict_batches(self, batches):
         ids = np.concatenate([[], *(batch["sample_id"].numpy() for batch in batches)]).astype(int)
@@ -185,7 +183,7 @@ def test_the_command_prints_the_tables_of_the_protocol(set_of, protocol, told, c
     truth = truth_of(samples)
     estimator = Lookup(samples.schema, answers_of(samples))
     evaluation = evaluate_pose(estimator, ImageSource(samples), truth)
-    runpy.run_path(str(SCRIPT))["report"](evaluation, truth)
+    command.print_tables(evaluation, truth)
     printed = capsys.readouterr().out
     for text in told:
         assert text in printed
@@ -198,10 +196,9 @@ def test_detected_boxes_are_refused_where_persons_are_judged_one_by_one(tmp_path
     joints = [[20 + 3 * n, 70 - 4 * n, 1] for n in range(14)]
     path = tmp_path / "val.json"
     path.write_text(json.dumps([{"image": "a.png", "joints": joints}]))
-    script = runpy.run_path(str(SCRIPT))
     data = {"val": str(path), "images": str(tmp_path), "format": "lsp"}
-    run = PoseRun(tmp_path, RECIPES["demo"], LSP_14, data)
-    config = script["Config"](run=tmp_path)
-    assert len(script["held_out_data"](run, config).source.samples) == 1
+    run = PoseSource(tmp_path / "best.npz", RECIPES["demo"], LSP_14, tmp_path, data)
+    config = command.Config(run=tmp_path)
+    assert len(command.held_out_data(run, config).source.samples) == 1
     with pytest.raises(InputError, match=r"--detections: .*val.json is judged by PCK@0.2, pers"):
-        script["held_out_data"](run, replace(config, detections=path))
+        command.held_out_data(run, replace(config, detections=path))

@@ -1,4 +1,4 @@
-"""Programs that answer something else than what they were made of are told apart."""
+"""A SavedModel that answers differently from its source is refused."""
 
 import numpy as np
 import pytest
@@ -62,7 +62,7 @@ def test_poses(changed, by, score, message):
         answer[changed] += by
         return {"keypoints": answer[..., :2], "keypoint_scores": answer[..., 2]}
 
-    found = outcome(message, check.compare_pose, served, Estimator())
+    found = outcome(message, check.compare_saved_pose, served, Estimator())
     assert calls == [(2, 128, 96, 3)] * len(calls)
     if found:
         assert found["keypoints_compared"] == 6
@@ -114,5 +114,5 @@ def test_faces(name, changed, by, message):
         answer[name][changed] += by
         return {key: rows.view(Array) for key, rows in answer.items()}
 
-    found = outcome(message, check.compare_face, served, Detector(), 2)
+    found = outcome(message, check.compare_saved_faces, served, Detector(), 2)
     assert found is None or found["faces_compared"] == 2 * 16

@@ -9,7 +9,7 @@ from support import tf_serving_double as double
 from tensorflow_serving.apis import prediction_log_pb2
 
 from kptkit.errors import InputError
-from kptkit.export import pose
+from kptkit.export import face
 from kptkit.export.version_folders import MANIFEST
 from kptkit.export.warmup_requests import WARMUP
 from kptkit.face.cascade import CascadeConfig
@@ -21,7 +21,7 @@ CONFIG = CascadeConfig(min_face_size=24, score_thresholds=(0.6, 0.6, 0.5))
 @pytest.fixture(scope="module")
 def exported(cascade_file, tmp_path_factory):
     out = tmp_path_factory.mktemp("export")
-    return pose.export_face(cascade_file, out, config=CONFIG, max_faces=50)
+    return face.export_face(cascade_file, out, config=CONFIG, max_faces=50)
 
 
 def test_the_manifest_tells_a_stranger_everything(exported, cascade_file):
@@ -107,7 +107,7 @@ def test_settings_are_fixed(exported):
 def test_what_is_refused_leaves_nothing(cascade_file, exported, arguments, message):
     before = sorted(exported.parent.rglob("*"))
     with pytest.raises(InputError, match=message):
-        pose.export_face(cascade_file, exported.parent, **arguments)
+        face.export_face(cascade_file, exported.parent, **arguments)
     assert sorted(exported.parent.rglob("*")) == before
 
 
@@ -116,13 +116,13 @@ def test_a_program_that_does_not_load_is_never_seen(cascade_file, tmp_path, monk
         (folder / "saved_model.pb").write_bytes(b"half a prog")
         return {}
 
-    monkeypatch.setattr(pose.FaceProgram, "save", save)
+    monkeypatch.setattr(face.FaceGraph, "save", save)
     with pytest.raises(OSError, match="SavedModel"):
-        pose.export_face(cascade_file, tmp_path)
+        face.export_face(cascade_file, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
 def test_weights_that_cannot_be_read(tmp_path):
     with pytest.raises(InputError, match="no such weights file"):
-        pose.export_face(tmp_path / "no.npz", tmp_path / "out")
+        face.export_face(tmp_path / "no.npz", tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

@@ -13,7 +13,7 @@ from PIL import Image
 
 from kptkit import images
 from kptkit.errors import InputError
-from kptkit.export.face_graph import FaceProgram
+from kptkit.export.face_graph import FaceGraph
 from kptkit.face.detector import FaceDetector
 
 THRESHOLDS = (0.6, 0.6, 0.6)
@@ -42,7 +42,7 @@ def detector(cascade_file):
 @pytest.fixture(scope="module")
 def folder(detector, tmp_path_factory):
     folder = tmp_path_factory.mktemp("program")
-    FaceProgram(detector.cascade).save(folder)
+    FaceGraph(detector.cascade).save(folder)
     return folder
 
 
@@ -135,7 +135,7 @@ def test_orientation_is_applied_as_the_detector_does(program, detector, orientat
 
 
 def test_of_many_faces_the_best(detector, tmp_path):
-    FaceProgram(detector.cascade, max_faces=3).save(tmp_path)
+    FaceGraph(detector.cascade, max_faces=3).save(tmp_path)
     answer = opened(tmp_path)("images", images=noise()[None])
     faces = detector.detect(noise())
     assert len(faces.scores) > 3
@@ -146,7 +146,7 @@ def test_of_many_faces_the_best(detector, tmp_path):
 
 def test_no_faces_at_all_is_no_limit(detector):
     with pytest.raises(InputError, match="max_faces: 0, expected at least 1"):
-        FaceProgram(detector.cascade, max_faces=0)
+        FaceGraph(detector.cascade, max_faces=0)
 
 
 # Malformed requests, in a process without Keras and kptkit that must outlive them.

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from support.portable_runs import (
+from support.export_runs import (
     DECODERS,
     blob_case,
     decodes_inside,
@@ -16,12 +16,14 @@ from support.portable_runs import (
 
 from kptkit.errors import InputError
 from kptkit.export import litert
-from kptkit.export.portable_networks import Target, portable_pose
-from kptkit.export.runtimes import export_portable_face, export_portable_pose
+from kptkit.export.face import export_face
+from kptkit.export.network_functions import pose_function
+from kptkit.export.pose import export_pose
+from kptkit.export.target import Target
 from kptkit.export.version_folders import MANIFEST
 from kptkit.files import sha256
 from kptkit.models import hourglass
-from kptkit.skeletons.schema import COCO_17
+from kptkit.skeletons.known import COCO_17
 from kptkit.weights.cascade import load_cascade
 
 FLOAT16 = Target("litert", "float16")
@@ -35,14 +37,14 @@ def test_decoders_run_inside(decoder, convention, pixels, tmp_path):
 def test_a_picture_that_shows_nothing(tmp_path):
     estimator, crops, _ = blob_case("dark", "official")
     path = tmp_path / "pose.tflite"
-    path.write_bytes(litert.convert(portable_pose(estimator, 1), "float16"))
+    path.write_bytes(litert.convert(pose_function(estimator, 1), "float16"))
     found = litert.load(path)({"crops": np.zeros_like(crops[:1])})
     assert not any(output.any() for output in found.values())
 
 
 def test_an_hrnet_of_mixed_precision_reads_mirrored_crops_too(tmp_path):
     run = small_run(tmp_path / "run", "demo")
-    path = export_portable_pose(run.folder, Target("litert"))
+    path = export_pose(run.folder, target=Target("litert"))
     assert path == run.folder / "export-litert-float32/1"
     answer = litert.load(path / "pose.tflite")
     crops = noise(3, 64, 64)
@@ -72,7 +74,7 @@ def test_an_hourglass_in_float16_of_a_fixed_batch(tmp_path, monkeypatch):
     monkeypatch.setattr(hourglass, "DEPTH", 1)  # conversion takes time with every layer
     run = small_run(tmp_path / "run", "hg-demo")
     target = Target("litert", "float16", batch_size=2)
-    path = export_portable_pose(run.folder, target, tmp_path / "out", flip_test=False)
+    path = export_pose(run.folder, tmp_path / "out", target=target, flip_test=False)
     weights = estimator_of(run, flip_test=False)
     assert (path / "pose.tflite").stat().st_size < 0.6 * run.best.stat().st_size
     answer = litert.load(path / "pose.tflite")
@@ -88,7 +90,7 @@ def test_an_hourglass_in_float16_of_a_fixed_batch(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def stages(tmp_path_factory):
-    return export_portable_face("default", FLOAT16, tmp_path_factory.mktemp("face"))
+    return export_face("default", tmp_path_factory.mktemp("face"), target=FLOAT16)
 
 
 @pytest.mark.parametrize(
@@ -133,13 +135,13 @@ def test_what_answers_otherwise_is_not_published(tmp_path, monkeypatch):
     real = litert.load
     monkeypatch.setattr(litert, "load", load)
     with pytest.raises(RuntimeError, match="differ by"):
-        export_portable_face("default", FLOAT16, tmp_path)
+        export_face("default", tmp_path, target=FLOAT16)
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
 def test_runs_that_cannot_be_read(tmp_path):
     with pytest.raises(InputError, match="no run folder"):
-        export_portable_pose(tmp_path, FLOAT16)
+        export_pose(tmp_path, target=FLOAT16)
     assert list(tmp_path.iterdir()) == []
 
 

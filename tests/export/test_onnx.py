@@ -5,12 +5,13 @@ import sys
 
 import numpy as np
 import pytest
-from support.portable_runs import DECODERS, decodes_inside, estimator_of, noise, small_run
+from support.export_runs import DECODERS, decodes_inside, estimator_of, noise, small_run
 
 from kptkit.errors import InputError
 from kptkit.export import onnx as exporter
-from kptkit.export.portable_networks import Target
-from kptkit.export.runtimes import export_portable_face, export_portable_pose
+from kptkit.export.face import export_face
+from kptkit.export.pose import export_pose
+from kptkit.export.target import Target
 from kptkit.export.version_folders import MANIFEST
 from kptkit.models import hourglass
 from kptkit.weights.cascade import load_cascade
@@ -28,7 +29,7 @@ def test_decoders_run_inside(decoder, convention, pixels, tmp_path):
 def test_an_hourglass_of_mixed_precision(tmp_path, monkeypatch):
     monkeypatch.setattr(hourglass, "DEPTH", 1)  # conversion takes time with every layer
     run = small_run(tmp_path / "run", "hg-demo")
-    path = export_portable_pose(run.folder, Target("onnx"), flip_test=False)
+    path = export_pose(run.folder, target=Target("onnx"), flip_test=False)
     assert path == run.folder / "export-onnx-float32/1"
     session = onnxruntime.InferenceSession(path / "pose.onnx", providers=["CPUExecutionProvider"])
     (crops,) = session.get_inputs()
@@ -54,7 +55,7 @@ def test_an_hourglass_of_mixed_precision(tmp_path, monkeypatch):
 def test_an_hrnet_in_float16_reads_mirrored_crops_too(tmp_path):
     run = small_run(tmp_path / "run", "demo")
     target = Target("onnx", "float16", batch_size=2)
-    path = export_portable_pose(run.folder, target, tmp_path / "out") / "pose.onnx"
+    path = export_pose(run.folder, tmp_path / "out", target=target) / "pose.onnx"
     assert path.stat().st_size < 0.6 * run.best.stat().st_size
     crops = noise(2, 64, 64)
     found = exporter.load(path)({"crops": crops})
@@ -68,7 +69,7 @@ def test_an_hrnet_in_float16_reads_mirrored_crops_too(tmp_path):
 
 
 def test_float16_is_that_of_the_weights_alone(tmp_path):
-    folder = export_portable_face("default", Target("onnx", "float16"), tmp_path)
+    folder = export_face("default", tmp_path, target=Target("onnx", "float16"))
     graph = onnx.load(folder / "rnet.onnx").graph
     kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
     halves = {name for name, kind in kinds.items() if kind == onnx.TensorProto.FLOAT16}
@@ -81,7 +82,7 @@ def test_float16_is_that_of_the_weights_alone(tmp_path):
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_networks_of_the_cascade(precision, tmp_path):
-    folder = export_portable_face("default", Target("onnx", precision), tmp_path)
+    folder = export_face("default", tmp_path, target=Target("onnx", precision))
     random = np.random.default_rng(0)
     for stage, shape in (("pnet", (60, 45, 3)), ("rnet", (24, 24, 3)), ("onet", (48, 48, 3))):
         images = random.uniform(0, 255, (3, *shape)).astype(np.float32)
@@ -98,5 +99,5 @@ def test_networks_of_the_cascade(precision, tmp_path):
 def test_libraries_that_are_missing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     with pytest.raises(InputError, match=r"onnx needs tf2onnx: pip install 'kptkit\[onnx\]'"):
-        export_portable_face("default", Target("onnx"), tmp_path)
+        export_face("default", tmp_path, target=Target("onnx"))
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]

@@ -20,7 +20,7 @@ from kptkit.files import sha256, write_json
 from kptkit.network import build_model
 from kptkit.recipes.pose import RECIPES
 from kptkit.runs import PoseRun
-from kptkit.skeletons.schema import COCO_17
+from kptkit.skeletons.known import COCO_17
 from kptkit.weights.assign import save_weights
 
 SIGNATURES = {"serving_default", "image_bytes", "images", "whole_images", "crops"}
@@ -28,13 +28,13 @@ SIGNATURES = {"serving_default", "image_bytes", "images", "whole_images", "crops
 # An export that is killed while its files are written.
 KILLED = """
 import os, signal, sys
-from kptkit import export
+from kptkit.export import pose
 
 def save(program, folder):
     (folder / "saved_model.pb").write_bytes(b"half a prog")
     os.kill(os.getpid(), signal.SIGKILL)
 
-pose.PoseProgram.save = save
+pose.PoseGraph.save = save
 pose.export_pose(sys.argv[1])
 """
 

@@ -11,13 +11,13 @@ import tensorflow as tf
 from support.blob_pose import BLOBS, BOXES, assert_equal, blobs, estimator, png, with_orientation
 
 from kptkit import images
-from kptkit.export.pose_graph import PoseProgram
+from kptkit.export.pose_graph import PoseGraph
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("program")
-    PoseProgram(estimator()).save(folder)
+    PoseGraph(estimator()).save(folder)
     return folder
 
 
@@ -107,7 +107,7 @@ def test_crops(program):
 
 
 def test_the_other_convention(tmp_path):
-    PoseProgram(estimator("udp")).save(tmp_path)
+    PoseGraph(estimator("udp")).save(tmp_path)
     signature = tf.saved_model.load(tmp_path).signatures["images"]
     picture = {"images": tf.constant(blobs()[None]), "image_hw": tf.constant([[120, 160]])}
     answer = signature(**picture, boxes=tf.constant(BOXES[None]))

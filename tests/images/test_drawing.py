@@ -8,7 +8,8 @@ from hypothesis.extra import numpy as hnp
 
 from kptkit.errors import InputError
 from kptkit.images import drawing
-from kptkit.skeletons.schema import COCO_17, KeypointSchema
+from kptkit.skeletons.known import COCO_17
+from kptkit.skeletons.schema import KeypointSchema
 
 GREY = np.full((120, 100, 3), 128, np.uint8)
 # A triangle: left hand, right hand, head; the hands hang from the head.

@@ -1,4 +1,4 @@
-"""Pictures inside a graph: bit for bit what `kptkit.images` gives, and an error for all else."""
+"""Decoding in a graph: bit for bit what `kptkit.images` gives, and the same files refused."""
 
 import struct
 import zlib
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kptkit import images
 from kptkit.images.graph_codec import decode_upright
+from kptkit.images.headers import MAX_SEGMENTS
 
 RNG = np.random.default_rng(0)
 PICTURE = cv2.resize(RNG.integers(0, 256, (5, 7, 3), np.uint8), (53, 37))
@@ -91,6 +92,38 @@ def test_orientation_is_applied(suffix, orientation):
     expected = images.decode_image(data, "exif")
     assert expected.shape == ((53, 37, 3) if 5 <= orientation <= 8 else (37, 53, 3))
     np.testing.assert_array_equal(decode(data), expected)
+
+
+def with_segments(suffix, count):
+    """A picture file of so many segments or chunks, whose EXIF block says 6 and comes last."""
+    data = with_exif(suffix, tiff(">", [(0x112, 3, 1, 6)]))
+    if suffix == ".jpg":
+        own = sum(data.count(b"\xff" + bytes([marker])) for marker in range(0xC0, 0xF0)) - 2
+        return data[:2] + b"\xff\xfe\0\2" * (count - own) + data[2:]
+    text = struct.pack(">I", 3) + b"tEXta\0b" + struct.pack(">I", zlib.crc32(b"tEXta\0b"))
+    own = sum(data.count(kind) for kind in (b"IHDR", b"IDAT", b"eXIf", b"IEND"))
+    return data[:33] + text * (count - own) + data[33:]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_the_limit_of_segments_is_that_of_images(suffix):
+    data = with_segments(suffix, MAX_SEGMENTS)
+    expected = images.decode_image(data, "exif")
+    assert expected.shape == (53, 37, 3)
+    np.testing.assert_array_equal(decode(data), expected)
+    data = with_segments(suffix, MAX_SEGMENTS + 1)
+    with pytest.raises(images.ImageError, match="broken"):
+        images.decode_image(data, "exif")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="with more than 10,000"):
+        decode(data)
+
+
+@pytest.mark.parametrize("count", [1, 4094, 4095, 4096, 30_000])
+@pytest.mark.parametrize("junk", [b"\0", b"\xff", b"\xff\0"])
+def test_bytes_between_segments_are_no_segments(count, junk):
+    data = with_exif(".jpg", tiff("<", [(0x112, 3, 1, 6)]))
+    data = data[:12] + junk * count + data[12:]  # behind the first segment
+    np.testing.assert_array_equal(decode(data), images.decode_image(data, "exif"))
 
 
 entries = st.tuples(

@@ -13,7 +13,7 @@ from pycocotools.cocoeval import COCOeval
 
 from kptkit.errors import InputError
 from kptkit.metrics import oks as judge
-from kptkit.skeletons.schema import COCO_17
+from kptkit.skeletons.known import COCO_17
 
 SIGMAS = COCO_17.oks_sigmas
 CATEGORY = {"id": 1, "name": "person", "keypoints": list(COCO_17.names), "skeleton": []}

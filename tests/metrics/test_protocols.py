@@ -10,7 +10,8 @@ import pytest
 from kptkit.errors import InputError
 from kptkit.metrics import protocols
 from kptkit.samples import KeypointSamples, Protocol
-from kptkit.skeletons.schema import COCO_17, KeypointSchema
+from kptkit.skeletons.known import COCO_17
+from kptkit.skeletons.schema import KeypointSchema
 
 BODY = ("left_shoulder", "right_hip", "Pelvis", "thorax", "left_wrist", "head_top")
 PROTOCOLS = get_args(Protocol)

@@ -7,12 +7,12 @@ import pytest
 
 from kptkit.errors import InputError
 from kptkit.face.detector import FaceDetector
-from kptkit.network import build_model
+from kptkit.network import PoseNetwork, build_model
 from kptkit.people.estimator import PeopleEstimator, head_keypoints, match_faces
 from kptkit.pose.estimator import PoseEstimator
 from kptkit.recipes.pose import PoseRecipe
-from kptkit.skeletons.known import LSP_14
-from kptkit.skeletons.schema import COCO_17, KeypointSchema
+from kptkit.skeletons.known import COCO_17, LSP_14
+from kptkit.skeletons.schema import KeypointSchema
 
 
 def head(x, y, score=0.9):
@@ -86,9 +86,9 @@ def test_one_call_gives_bodies_and_faces_in_image_pixels(cascade_file):
     """Random networks, and a detector that takes some of any noise for faces."""
     photo = np.random.default_rng(0).integers(0, 256, (90, 70, 3), np.uint8)
     recipe = PoseRecipe(variant="demo", input_size_wh=(64, 64), decoder="dark")
-    body = PoseEstimator(build_model(recipe, 17), recipe, COCO_17)
+    body = PoseEstimator(PoseNetwork(build_model(recipe, 17), recipe, COCO_17))
     five = KeypointSchema(tuple("abcde"), (), (), (0.1,) * 5)
-    landmarks = PoseEstimator(build_model(recipe, 5), recipe, five)
+    landmarks = PoseEstimator(PoseNetwork(build_model(recipe, 5), recipe, five))
     detector = FaceDetector(cascade_file, score_thresholds=(0.6, 0.6, 0.6))
     boxes_xyxy = np.array([[0, 0, 60, 90], [10, 5, 50, 70]])
     people = PeopleEstimator(body, detector, landmarks).predict(photo, boxes_xyxy)

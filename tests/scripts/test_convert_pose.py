@@ -14,13 +14,16 @@ import numpy as np
 import pytest
 from support.torch_states import state_of_model
 
+from kptkit import opener
 from kptkit.convert.pose_names import from_hrnet
 from kptkit.images.codec import read_image
 from kptkit.models.hrnet import hrnet
+from kptkit.network import PoseNetwork
 from kptkit.pose.estimator import PoseEstimator
 from kptkit.recipes.pose import RECIPES
-from kptkit.skeletons.schema import COCO_17
+from kptkit.skeletons.known import COCO_17
 from kptkit.weights import assign, known
+from kptkit.weights.arrays import publish_arrays
 from kptkit.weights.card import Origin, WeightsCard
 from kptkit.weights.known import KnownFile, KnownWeights, cached_path
 
@@ -93,7 +96,7 @@ def in_cache(name, model, recipe=RECIPE):
     if recipe is None:
         arrays = {n: x for n, x in arrays.items() if not n.startswith("final_layer/")}
     card = WeightsCard(model.name, Origin("a.pth"), recipe, recipe and COCO_17)
-    assign.publish_arrays(cached_path(name), arrays, card)
+    publish_arrays(cached_path(name), arrays, card)
 
 
 def test_from_a_server_to_predictions(
@@ -121,7 +124,7 @@ def test_from_a_server_to_predictions(
     assert done.code == 0, done
     (person,) = json.loads((out / "keypoints.json").read_text())
     image = read_image(workplace.folder / PHOTO)
-    expected = PoseEstimator(model, RECIPE, COCO_17).predict(image).keypoints[0]
+    expected = PoseEstimator(PoseNetwork(model, RECIPE, COCO_17)).predict(image).keypoints[0]
     found = np.reshape(person["keypoints"], (17, 3))
     np.testing.assert_allclose(found[:, :2], expected[:, :2], atol=0.01)
 
@@ -141,10 +144,10 @@ def test_a_file_that_one_has(run_script, checkpoint, publish, cache, tmp_path):
     assert "demo-net.pth has no direct address" in error
     done = run_script("convert_weights.py", "--from", "test-demo", checkpoint)
     assert done.code == 0, done
-    run = assign.open_run("test-demo")
+    run = opener.find("test-demo")
     digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     said = Origin("demo-net.pth", digest, "AP 12.3", "Somebody 2020", "MIT")
-    assert (run.recipe, run.schema, run.card.origin) == (RECIPE, COCO_17, said)
+    assert (run.recipe, run.schema, run.origin) == (RECIPE, COCO_17, said)
     publish("test-demo", "0" * 8)
     error = run_script("convert_weights.py", "--from", "test-demo", checkpoint).error
     assert "that of demo-net.pth begins with 00000000" in error
@@ -157,7 +160,7 @@ def test_a_checkpoint_of_ones_own(run_script, checkpoint, tmp_path):
     flags = ("--from", "hrnet", checkpoint, "--out", out)
     done = run_script("convert_weights.py", *flags, "--recipe", "demo")
     assert done.code == 0, done
-    assert assign.open_run(out).recipe == RECIPES["demo"]
+    assert opener.find(out).recipe == RECIPES["demo"]
     for recipe, message in [
         ("w32-256x192", "demo-net.pth: 16 channels; expected an HRNet of 32, w32"),
         ("mpii-w32-256x256", "16 channels"),
@@ -178,7 +181,7 @@ def test_other_keypoints_are_named_by_a_file(run_script, workplace, checkpoint, 
     labels.write_text(json.dumps(content))
     done = run_script("convert_weights.py", *flags, "--keypoints", labels)
     assert done.code == 0, done
-    assert assign.open_run(tmp_path / "a.npz").schema.names[0] == "snout"
+    assert opener.find(tmp_path / "a.npz").schema.names[0] == "snout"
 
 
 def test_three_maps_a_keypoint_are_refused_by_name(run_script, workplace, checkpoint, tmp_path):

@@ -12,10 +12,10 @@ import pytest
 from support.mat_structs import mat_bytes, struct_array
 
 from kptkit import images
-from kptkit.data.formats.coco import coco_samples
 from kptkit.data.formats.document import own_part
 from kptkit.data.formats.flic import PLACES
 from kptkit.data.formats.index import load_annotations
+from kptkit.data.to_samples import keypoint_samples
 from kptkit.errors import InputError
 
 SCRIPT = Path(__file__).parents[2] / "data_prep/extract_tfds_flic.py"
@@ -77,7 +77,7 @@ def test_what_was_extracted_equals_what_examples_mat_holds(original, data_dir, t
         read = []
         for path in (original / "examples.mat", tmp_path / "examples.json"):
             file = own_part(load_annotations(path, "flic", path.parent / "images"), part)
-            read.append(coco_samples(file, path.parent / "images", report=lambda _: None))
+            read.append(keypoint_samples(file, path.parent / "images", report=lambda _: None))
         ours, theirs = read
         np.testing.assert_allclose(theirs.keypoints, ours.keypoints, rtol=1e-6)
         np.testing.assert_allclose(theirs.boxes_xyxy, ours.boxes_xyxy, rtol=1e-6)

@@ -4,16 +4,14 @@ import io
 import json
 import os
 import re
-import runpy
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from kptkit import images
+from kptkit.commands.predict import boxes_by_name
 
-SCRIPT = Path(__file__).parents[2] / "scripts/predict.py"
 PHOTO = "demo/images/val/000001.jpg"
 
 
@@ -86,7 +84,6 @@ def test_boxes_of_a_coco_file(workplace, tmp_path, predict):
 
 
 def test_boxes_of_a_list(tmp_path):
-    boxes_by_name = runpy.run_path(str(SCRIPT))["boxes_by_name"]
     path = tmp_path / "boxes.json"
     path.write_text("[]")
     assert boxes_by_name(path) == {}

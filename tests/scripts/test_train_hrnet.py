@@ -143,7 +143,7 @@ def test_a_dry_run_on_other_keypoints_leaves_nothing(workplace, tmp_path, train)
         (["--data.val", "0.001"], "a share of 0.001 of 12 images"),
         (["--data.images", "no"], "no/val/000001.jpg: missing, as are all 4 pictures"),
         (["--data.category", "dog"], "--data.category dog: expected one of 'person'"),
-        (["--data.flip-pairs", "nose:hat"], "'hat' is no keypoint"),
+        (["--data.flip-pairs", "nose:hat"], "'hat' is not a keypoint"),
         (["--out", "demo/manifest.json"], "File exists: 'demo/manifest.json'"),
         (["--init", "no.npz"], "no.npz: no run folder or weights file"),
     ],

@@ -15,8 +15,8 @@ from support import tf_serving_double as double
 from support.blob_pose import BOXES, blobs, estimator, png, with_orientation
 
 from kptkit.errors import InputError
-from kptkit.export.face_graph import FaceProgram
-from kptkit.export.pose_graph import MAX_PERSONS, PoseProgram
+from kptkit.export.face_graph import FaceGraph
+from kptkit.export.pose_graph import MAX_PERSONS, PoseGraph
 from kptkit.face.detector import FaceDetector
 from kptkit.images.codec import encode_jpeg
 from kptkit.serving import transport
@@ -38,8 +38,8 @@ def local():
 @pytest.fixture(scope="module")
 def server(local, detector, tmp_path_factory):
     folder = tmp_path_factory.mktemp("programs")
-    PoseProgram(local).save(folder / "pose")
-    FaceProgram(detector.cascade).save(folder / "face")
+    PoseGraph(local).save(folder / "pose")
+    FaceGraph(detector.cascade).save(folder / "face")
     return double.ModelServer(
         pose=double.Program(folder / "pose"), face=double.Program(folder / "face")
     )

@@ -10,8 +10,8 @@ from support import tf_serving_double as double
 from support.blob_pose import BOXES, blobs, estimator, png
 
 from kptkit.errors import InputError
-from kptkit.export.face_graph import FaceProgram
-from kptkit.export.pose_graph import PoseProgram
+from kptkit.export.face_graph import FaceGraph
+from kptkit.export.pose_graph import PoseGraph
 from kptkit.face.detector import FaceDetector
 from kptkit.images.codec import encode_jpeg
 from kptkit.serving.transport import Call, GrpcWire, RestWire
@@ -22,9 +22,9 @@ CLIENTS = 32
 @pytest.fixture(scope="module")
 def programs(cascade_file, tmp_path_factory):
     folder = tmp_path_factory.mktemp("programs")
-    PoseProgram(estimator()).save(folder / "pose")
+    PoseGraph(estimator()).save(folder / "pose")
     detector = FaceDetector(cascade_file, score_thresholds=(0.6, 0.6, 0.6))
-    FaceProgram(detector.cascade).save(folder / "face")
+    FaceGraph(detector.cascade).save(folder / "face")
     return {name: double.Program(folder / name) for name in ("pose", "face")}
 
 

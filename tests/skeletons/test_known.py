@@ -1,10 +1,22 @@
+"""The known schemas against the tables of published code."""
+
 import pytest
 
-from kptkit.skeletons.known import COFW_29, FACE_68, FLIC_11, LSP_14, MPII_16, WFLW_98
-from kptkit.skeletons.schema import COCO_17, DEFAULT_OKS_SIGMA
+from kptkit.skeletons.known import (
+    COCO_17,
+    COCO_17_KEYPOINT_WEIGHTS,
+    COFW_29,
+    DEFAULT_OKS_SIGMA,
+    FACE_68,
+    FLIC_11,
+    LSP_14,
+    MPII_16,
+    WFLW_98,
+)
+from kptkit.skeletons.schema import infer_flip_pairs
 
-# The mirror tables that published code uses, as ranges: first and last of one side, and the place
-# that mirrors the first; steps run against each other.
+# Flip pairs of published code. Ranges are (first, last, mirror): first mirrors `mirror`, first + 1
+# mirrors `mirror` - 1, and so on up to last.
 MIRRORS = {
     "mpii": (MPII_16, [(0, 2, 5), (10, 12, 15)]),
     "lsp": (LSP_14, [(0, 2, 5), (6, 8, 11)]),
@@ -33,6 +45,18 @@ MIRRORS = {
 }
 
 
+def test_coco_17_is_the_published_one():
+    assert infer_flip_pairs(COCO_17.names) == COCO_17.flip_pairs
+    assert COCO_17.num_keypoints == len(COCO_17_KEYPOINT_WEIGHTS) == 17
+    assert len(COCO_17.edges) == 19
+    # Sum of the official sigmas, and the weights of the limbs' ends.
+    assert sum(COCO_17.oks_sigmas) == pytest.approx(0.026 + 2 * 0.556)
+    assert COCO_17_KEYPOINT_WEIGHTS.count(1.2) == COCO_17_KEYPOINT_WEIGHTS.count(1.5) == 4
+    for index, weight in enumerate(COCO_17_KEYPOINT_WEIGHTS):
+        part = COCO_17.names[index].split("_")[-1]
+        assert weight == {"elbow": 1.2, "knee": 1.2, "wrist": 1.5, "ankle": 1.5}.get(part, 1.0)
+
+
 @pytest.mark.parametrize("name", MIRRORS)
 def test_mirrors_are_the_published_ones(name):
     schema, expected = MIRRORS[name]
@@ -56,7 +80,7 @@ def test_edges_are_symmetric_and_reach_every_keypoint(name):
     mirror = schema.flip_permutation
     assert {frozenset(mirror[index] for index in edge) for edge in edges} == edges
     alone = set(range(schema.num_keypoints)) - {i for edge in edges for i in edge}
-    # Nothing is tied to the pupils and, in COFW, to the chin.
+    # Pupils and, in COFW, the chin have no edge.
     assert {schema.names[index].split("_")[-1] for index in alone} <= {"pupil", "chin"}
 
 
@@ -70,7 +94,7 @@ def test_sigmas_are_cocos_where_coco_has_the_joint():
 
 
 def test_sigmas_of_the_face_are_coco_wholebodys():
-    # Their sum over the 68 numbers of its evaluation code, and the two ends.
+    # The sum of the 68 numbers of its evaluation code, the first and the last.
     assert sum(FACE_68.oks_sigmas) == pytest.approx(1.137)
     assert FACE_68.oks_sigmas[0] == 0.042
     assert FACE_68.oks_sigmas[-1] == 0.008

@@ -4,6 +4,7 @@ import cv2
 import keras
 import numpy as np
 
+from kptkit.network import PoseNetwork
 from kptkit.pose.estimator import PoseEstimator
 from kptkit.recipes.pose import PoseRecipe
 from kptkit.skeletons.schema import KeypointSchema
@@ -30,7 +31,7 @@ def estimator(convention="official"):
     maps = keras.layers.Conv2D(3, 1, strides=4, use_bias=False)(crop)
     model = keras.Model(crop, maps)
     model.set_weights([np.eye(3).reshape(1, 1, 3, 3) / 255])
-    return PoseEstimator(model, recipe, SCHEMA)
+    return PoseEstimator(PoseNetwork(model, recipe, SCHEMA))
 
 
 def png(image):

@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 
 from kptkit import images
+from kptkit.commands.train import default_face_config
 from kptkit.data.faces.flags import FaceLists
 from kptkit.errors import InputError
 from kptkit.models.mtcnn import mtcnn
 from kptkit.runs import FaceRun, load_run
 from kptkit.train import face
 from kptkit.train.face import CASCADE, REPORT, load_crops, report, train_stage, write_cascade
-from kptkit.train.flags import FaceOptions, FaceTrainConfig, default_face_config
-from kptkit.weights.assign import load_arrays, model_arrays, save_weights
+from kptkit.train.flags import FaceOptions, FaceTrainConfig
+from kptkit.weights.arrays import load_arrays
+from kptkit.weights.assign import model_arrays, save_weights
 from kptkit.weights.cascade import load_stages, save_cascade
 
 
@@ -199,7 +201,7 @@ def test_the_chain_calls_each_step_in_order(tmp_path, monkeypatch):
     monkeypatch.setattr(face, "demo_lists", lambda *_, **__: FaceLists(images=(tmp_path,)))
     monkeypatch.setattr(face, "mine", note("mine"))
     monkeypatch.setattr(face, "train_stage", note("train", ["pnet", "rnet", "onet"]))
-    monkeypatch.setattr(face, "report", note("report"))
+    monkeypatch.setattr(face, "finish", note("report"))
     face.train_face(FaceTrainConfig("demo", default_face_config([]).constants))
     expected = []
     for stage in ("pnet", "rnet", "onet"):

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from kptkit.commands.train import default_face_config
 from kptkit.data.batches.face import CropSet, evaluation_batches, hold_out, training_batches
 from kptkit.data.records.crops import CropRecords
 from kptkit.errors import InputError
@@ -16,15 +17,16 @@ from kptkit.recipes.face import FACE_RECIPES, FaceRecipe
 from kptkit.runs import FaceRun
 from kptkit.train.face_stage import (
     StageData,
-    build_network,
-    build_step,
+    build_stage_model,
+    build_stage_step,
+    evaluate_crops,
     fit_stage,
-    judge_crops,
     ratio_for,
     score,
 )
-from kptkit.train.flags import FaceOptions, default_face_config
-from kptkit.weights.assign import load_arrays, model_arrays
+from kptkit.train.flags import FaceOptions
+from kptkit.weights.arrays import load_arrays
+from kptkit.weights.assign import model_arrays
 from kptkit.weights.cascade import save_cascade
 
 TINY = FaceRecipe(
@@ -80,9 +82,9 @@ def test_a_killed_run_goes_on_to_the_same_bits(whole, data, tmp_path, monkeypatc
         calls.append(arguments)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return judge_crops(*arguments)
+        return evaluate_crops(*arguments)
 
-    monkeypatch.setattr(face_stage, "judge_crops", dies)
+    monkeypatch.setattr(face_stage, "evaluate_crops", dies)
     with pytest.raises(KeyboardInterrupt):
         fit(tmp_path, data)
     assert len(history(tmp_path)) == 1
@@ -103,7 +105,7 @@ def test_the_first_loss_is_the_papers(crop_folder, stage, optimizer):
     """Cross-entropy of the hardest 0.7, squared errors of boxes and landmarks, L2 of kernels."""
     keras.utils.set_random_seed(3)
     recipe = replace(TINY, optimizer=optimizer, loss_weights=(1.0, 0.5, 2.0), l2=1e-2)
-    step = build_step(stage, recipe, FaceOptions(), 10)
+    step = build_stage_step(stage, recipe, FaceOptions(), 10)
     crops = CropSet.whole(CropRecords(crop_folder(stage, parts=1)))
     settings = {"augment_by": recipe.augment, "seed": 0, "start_step": 0, "stop_step": 1}
     (batch,) = training_batches(crops, batch_size=28, ratio=recipe.class_ratio, **settings)
@@ -132,7 +134,7 @@ def test_the_first_loss_is_the_papers(crop_folder, stage, optimizer):
 
 def test_judging_sees_every_crop_once(data):
     model = mtcnn("pnet")
-    metrics = judge_crops(lambda images: model(images), data.held_out)
+    metrics = evaluate_crops(lambda images: model(images), data.held_out)
     (batch,) = evaluation_batches(data.held_out, 10_000)
     outputs = model(batch["image"])
     predicted = {name: value.numpy()[:, 0, 0] for name, value in outputs.items()}
@@ -155,14 +157,14 @@ def test_fine_tuning_starts_from_a_cascade_and_keeps_its_heads(tmp_path):
     models = {"pnet": mtcnn("pnet", landmarks=False), "rnet": mtcnn("rnet")}
     save_cascade(tmp_path / "some.npz", models)
     for stage, model in models.items():
-        network = build_network(stage, TINY, str(tmp_path / "some.npz"))
+        network = build_stage_model(stage, TINY, str(tmp_path / "some.npz"))
         for name, array in model_arrays(model).items():
             np.testing.assert_array_equal(model_arrays(network)[name], array)
     assert network.losses  # the published networks are decayed too
     assert ratio_for(models["pnet"], TINY) == (3, 1, 1, 0)
     assert ratio_for(models["rnet"], TINY) == (3, 1, 1, 2)
     with pytest.raises(InputError, match=r"some.npz: .* onet must be in it too"):
-        build_network("onet", TINY, str(tmp_path / "some.npz"))
+        build_stage_model("onet", TINY, str(tmp_path / "some.npz"))
 
 
 @pytest.mark.parametrize("recipe", FACE_RECIPES)

@@ -21,7 +21,7 @@ from kptkit.train import loop as train
 from kptkit.train.checkpoint import Checkpoints, named_variables
 from kptkit.train.optimizer import Adam
 from kptkit.train.step import TrainStep
-from kptkit.weights import assign
+from kptkit.weights.arrays import load_arrays
 
 pytestmark = pytest.mark.usefixtures("grappler")
 
@@ -148,7 +148,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(whole, tmp_path, number, seconds)
     run(tmp_path)
     assert losses(tmp_path) == losses(whole[0])
     for name in ("best.npz", "last.npz"):
-        mine, theirs = (assign.load_arrays(f / name) for f in (tmp_path, whole[0]))
+        mine, theirs = (load_arrays(f / name) for f in (tmp_path, whole[0]))
         assert all((mine[key] == theirs[key]).all() for key in theirs)
 
 
@@ -180,7 +180,7 @@ def test_a_death_inside_a_save_costs_nothing(whole, tmp_path, monkeypatch, calls
     assert crash_points(tmp_path, monkeypatch, calls)
     run(tmp_path)
     assert losses(tmp_path) == losses(whole[0])
-    mine, theirs = (assign.load_arrays(f / "last.npz") for f in (tmp_path, whole[0]))
+    mine, theirs = (load_arrays(f / "last.npz") for f in (tmp_path, whole[0]))
     assert all((mine[key] == theirs[key]).all() for key in theirs)
 
 
@@ -224,7 +224,7 @@ def test_nan_stops_with_step_and_samples_and_keeps_the_best(tmp_path):
     step.sample_loss = poisoned
     with pytest.raises(InputError, match=r"step 11: the loss is nan on the samples \[40, 41"):
         run(tmp_path, step)
-    assert np.isfinite(assign.load_arrays(tmp_path / "best.npz")["conv1/kernel"]).all()
+    assert np.isfinite(load_arrays(tmp_path / "best.npz")["conv1/kernel"]).all()
 
 
 def test_nan_is_never_best(tmp_path):

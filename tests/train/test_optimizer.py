@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kptkit.recipes.pose import Learning
+from kptkit.recipes.learning import Learning
 from kptkit.train.optimizer import Adam, RMSprop, Schedule, build_optimizer
 
 

@@ -4,15 +4,17 @@ import keras
 import numpy as np
 import pytest
 
+from kptkit.commands.train import default_config
 from kptkit.data.pose_flags import DataConfig
 from kptkit.errors import InputError
 from kptkit.losses import HeatmapLoss
 from kptkit.models.hrnet import hrnet
 from kptkit.recipes.pose import RECIPES, PoseRecipe
-from kptkit.skeletons.schema import COCO_17, KeypointSchema
-from kptkit.train.flags import TrainOptions, default_config
+from kptkit.skeletons.known import COCO_17
+from kptkit.skeletons.schema import KeypointSchema
+from kptkit.train.flags import TrainOptions
 from kptkit.train.optimizer import Adam
-from kptkit.train.pose import identity, keypoint_weights
+from kptkit.train.pose import keypoint_weights, pose_identity
 
 SIZE_WH = (64, 64)
 FIVE = KeypointSchema(tuple("abcde"), (), (), (0.05,) * 5)
@@ -129,11 +131,11 @@ def test_limb_weights_are_for_coco_only():
 def test_identity_follows_the_training_data(tmp_path):
     path = tmp_path / "train.json"
     path.write_text("a")
-    before = identity(TrainOptions(), path)
-    assert identity(TrainOptions(checkpoint_seconds=9), path) == before
-    assert identity(TrainOptions(seed=1), path) != before
+    before = pose_identity(TrainOptions(), path)
+    assert pose_identity(TrainOptions(checkpoint_seconds=9), path) == before
+    assert pose_identity(TrainOptions(seed=1), path) != before
     path.write_text("b")
-    assert identity(TrainOptions(), path) != before
+    assert pose_identity(TrainOptions(), path) != before
 
 
 def test_paths_of_a_run_are_absolute_and_shares_stay():

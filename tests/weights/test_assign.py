@@ -8,8 +8,10 @@ import keras
 import numpy as np
 import pytest
 
+from kptkit import opener
 from kptkit.errors import InputError
 from kptkit.weights import assign
+from kptkit.weights.arrays import load_arrays, save_arrays
 
 
 def network(keypoints=3, width=4):
@@ -77,9 +79,9 @@ def test_no_flipped_bit_changes_a_weight(saved):
 )
 def test_what_does_not_fit_is_named(saved, tmp_path, change, message):
     model, path = saved
-    arrays = assign.load_arrays(path)
+    arrays = load_arrays(path)
     change(arrays)
-    assign.save_arrays(tmp_path / "other.npz", arrays)
+    save_arrays(tmp_path / "other.npz", arrays)
     with pytest.raises(InputError, match=message):
         assign.load_weights(model, tmp_path / "other.npz")
 
@@ -87,7 +89,7 @@ def test_what_does_not_fit_is_named(saved, tmp_path, change, message):
 def test_objects_are_refused(tmp_path):
     np.savez(tmp_path / "evil.npz", a=np.array([{"a": 1}], dtype=object))
     with pytest.raises(InputError, match="plain arrays"):
-        assign.load_arrays(tmp_path / "evil.npz")
+        load_arrays(tmp_path / "evil.npz")
 
 
 def zip_file(path, content, compression=zipfile.ZIP_STORED):
@@ -115,7 +117,7 @@ def npy(array, **header):
 )
 def test_what_is_no_array_or_would_unfold_is_refused(tmp_path, content, compression, message):
     with pytest.raises(InputError, match=message):
-        assign.load_arrays(zip_file(tmp_path / "evil.npz", content, compression))
+        load_arrays(zip_file(tmp_path / "evil.npz", content, compression))
 
 
 def test_members_that_share_their_bytes_are_refused(tmp_path):
@@ -126,22 +128,22 @@ def test_members_that_share_their_bytes_are_refused(tmp_path):
             file.filelist[-1].filename = f"{name}.npy"
         file._didModify = True
     with pytest.raises(InputError, match="damaged"):
-        assign.load_arrays(path)
+        load_arrays(path)
 
 
 def test_missing_file(tmp_path):
     with pytest.raises(InputError, match="no such weights file"):
-        assign.load_arrays(tmp_path / "none.npz")
+        load_arrays(tmp_path / "none.npz")
 
 
 def test_initialise_renews_only_a_head_that_differs(saved):
     model, path = saved
     same = network()
-    assert assign.initialise(same, path) == []
+    assert opener.initialise(same, path) == []
     np.testing.assert_array_equal(same.get_layer("final_layer").bias, model.layers[-1].bias)
     other = network(keypoints=5)
     fresh = other.get_layer("final_layer").kernel.numpy()
-    (line,) = assign.initialise(other, path.parent)  # a run folder
+    (line,) = opener.initialise(other, path.parent)  # a run folder
     assert "3 keypoints, this model 5" in line
     np.testing.assert_array_equal(other.get_layer("final_layer").kernel, fresh)
     np.testing.assert_array_equal(other.get_layer("conv1").kernel, model.get_layer("conv1").kernel)
@@ -149,10 +151,10 @@ def test_initialise_renews_only_a_head_that_differs(saved):
 
 def test_initialise_refuses_another_backbone(saved):
     with pytest.raises(InputError, match="conv1/kernel"):
-        assign.initialise(network(keypoints=5, width=6), saved[1])
+        opener.initialise(network(keypoints=5, width=6), saved[1])
 
 
 def test_initialise_names_an_unknown_source():
     message = r"coco-w32: no run folder or weights file, nor a name .* mean coco-w32-256x192\?"
     with pytest.raises(InputError, match=message):
-        assign.initialise(network(), "coco-w32")
+        opener.initialise(network(), "coco-w32")

@@ -11,8 +11,9 @@ import pytest
 import kptkit
 from kptkit.errors import InputError
 from kptkit.models.mtcnn import STAGES, mtcnn
-from kptkit.weights import assign, cascade
-from kptkit.weights.assign import load_arrays, model_arrays, save_arrays
+from kptkit.weights import cascade
+from kptkit.weights.arrays import load_arrays, save_arrays
+from kptkit.weights.assign import model_arrays
 from kptkit.weights.cascade import load_cascade, load_stages, save_cascade
 from kptkit.weights.known import cached_path
 
@@ -179,7 +180,7 @@ def test_a_killed_writer_leaves_no_wrong_checksum(saved, models, monkeypatch):
         save_arrays(path, arrays)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(assign, "save_arrays", killed)
+    monkeypatch.setattr("kptkit.weights.arrays.save_arrays", killed)
     with pytest.raises(KeyboardInterrupt):
         save_cascade(saved, other)
     assert_same_weights(load_stages(saved, "pnet"), other)

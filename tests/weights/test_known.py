@@ -9,12 +9,14 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
+from kptkit import opener
 from kptkit.errors import InputError
 from kptkit.models import hourglass, hrnet
 from kptkit.pose.estimator import PoseEstimator
 from kptkit.recipes.pose import RECIPES
-from kptkit.skeletons.schema import COCO_17
+from kptkit.skeletons.known import COCO_17
 from kptkit.weights import assign
+from kptkit.weights.arrays import CARD, load_arrays, publish_arrays
 from kptkit.weights.card import Origin, WeightsCard
 from kptkit.weights.cascade import load_cascade
 from kptkit.weights.known import KNOWN, cached_or_path, cached_path, known
@@ -33,7 +35,7 @@ def model():
 @pytest.fixture
 def file(model, tmp_path):
     card = WeightsCard(model.name, ORIGIN, RECIPE, COCO_17)
-    assign.publish_arrays(tmp_path / "a.npz", assign.model_arrays(model), card)
+    publish_arrays(tmp_path / "a.npz", assign.model_arrays(model), card)
     return tmp_path / "a.npz"
 
 
@@ -85,7 +87,7 @@ def test_addresses_and_checksums_are_of_one_file_each():
     ],
 )
 def test_a_name_that_is_not_in_the_cache_says_what_fetches_it(name, command):
-    for take in (assign.load, PoseEstimator.from_weights):
+    for take in (opener.load, PoseEstimator.from_weights):
         with pytest.raises(InputError, match=f"{name}: not here yet") as caught:
             take(name)
         assert str(caught.value).endswith(f"python scripts/convert_weights.py {command}")
@@ -95,11 +97,11 @@ def test_names_of_the_other_task_and_of_none():
     with pytest.raises(InputError, match="coco-w32-256x192: pose weights; expected face weights"):
         load_cascade("coco-w32-256x192")
     with pytest.raises(InputError, match="mtcnn-original: face weights; expected pose weights"):
-        assign.load("mtcnn-original")
+        opener.load("mtcnn-original")
     with pytest.raises(InputError, match=r"convert_weights\.py --from mtcnn-original$"):
         load_cascade("mtcnn-original")
     with pytest.raises(InputError, match=r"did you mean coco-w32-256x192\?"):
-        assign.load("coco-w32-256x129")
+        opener.load("coco-w32-256x129")
     with pytest.raises(InputError, match=r"known are coco-w32.*did you mean mpii-w32-256x256\?"):
         known("mpii-w32")
     with pytest.raises(InputError, match="--from list prints them"):
@@ -111,7 +113,7 @@ def test_a_name_is_never_looked_for_in_the_working_folder(file, tmp_path, monkey
     for planted in ("coco-w32-256x192", "coco-w32-256x192.npz"):
         os.link(file, planted)
     with pytest.raises(InputError, match="not here yet"):
-        assign.load("coco-w32-256x192")
+        opener.load("coco-w32-256x192")
 
 
 def test_a_name_in_the_cache(model, file, cache):
@@ -121,21 +123,21 @@ def test_a_name_in_the_cache(model, file, cache):
     assert (found.recipe, found.schema) == (RECIPE, COCO_17)
     for name, array in assign.model_arrays(model).items():
         np.testing.assert_array_equal(assign.model_arrays(found.model)[name], array)
-    run = assign.open_run("coco-w32-256x192")
+    run = opener.find("coco-w32-256x192")
     assert str(run.folder) == "runs/coco-w32-256x192"
-    assert run.card.origin == ORIGIN
+    assert run.origin == ORIGIN
 
 
 def test_a_card_survives_and_a_checksum_stands_beside(file):
-    run = assign.open_run(file)
-    assert (run.recipe, run.schema, run.card.origin) == (RECIPE, COCO_17, ORIGIN)
-    assert run.best == file
+    run = opener.find(file)
+    assert (run.recipe, run.schema, run.origin) == (RECIPE, COCO_17, ORIGIN)
+    assert run.weights == file
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     sidecar = file.with_name("a.npz.sha256")
     assert sidecar.read_text() == f"{digest}  a.npz\n"
     sidecar.write_text("0" * 64)
     with pytest.raises(InputError, match="its SHA-256 is"):
-        assign.load(file)
+        opener.load(file)
 
 
 @pytest.mark.parametrize(
@@ -147,27 +149,27 @@ def test_a_card_survives_and_a_checksum_stands_beside(file):
     ],
 )
 def test_a_card_that_is_none(file, text):
-    arrays = assign.load_arrays(file)
-    arrays[assign.CARD] = np.array(text)
-    assign.publish_arrays(file, arrays)
+    arrays = load_arrays(file)
+    arrays[CARD] = np.array(text)
+    publish_arrays(file, arrays)
     with pytest.raises(InputError, match=r"a\.npz: its card is none that kptkit wrote"):
-        assign.load(file)
+        opener.load(file)
 
 
 def test_weights_without_a_recipe(model, file):
     assign.save_weights(model, file.with_name("b.npz"))
     with pytest.raises(InputError, match="weights without a recipe; give the folder"):
-        assign.load(file.with_name("b.npz"))
+        opener.load(file.with_name("b.npz"))
 
 
 def test_features_are_to_start_from(model, tmp_path):
     arrays = assign.model_arrays(model)
     features = {n: x for n, x in arrays.items() if not n.startswith("final_layer/")}
-    assign.publish_arrays(tmp_path / "f.npz", features, WeightsCard("hrnet_demo", ORIGIN))
+    publish_arrays(tmp_path / "f.npz", features, WeightsCard("hrnet_demo", ORIGIN))
     with pytest.raises(InputError, match=r"without a head; .* --init .*f\.npz"):
-        assign.load(tmp_path / "f.npz")
+        opener.load(tmp_path / "f.npz")
     other = hrnet.hrnet(24, "demo", (96, 64))
-    (line,) = assign.initialise(other, tmp_path / "f.npz")
+    (line,) = opener.initialise(other, tmp_path / "f.npz")
     assert line.endswith("its head has no keypoints, this model 24; the head starts afresh")
     for name, array in features.items():
         np.testing.assert_array_equal(assign.model_arrays(other)[name], array)
@@ -177,18 +179,18 @@ def test_another_network_is_named_before_its_arrays(file, cache):
     cache.mkdir()
     file.rename(cached_path("coco-w32-256x192"))
     with pytest.raises(InputError, match="weights of hrnet_demo, but the model is hourglass_hg2_s"):
-        assign.initialise(hourglass.hourglass(17, "hg2_small", (64, 64)), "coco-w32-256x192")
+        opener.initialise(hourglass.hourglass(17, "hg2_small", (64, 64)), "coco-w32-256x192")
 
 
 def test_an_hourglass_renews_every_head(tmp_path):
     three, five = (hourglass.hourglass(k, "hg2_small", (64, 64)) for k in (3, 5))
     assign.save_weights(three, tmp_path / "a.npz")
     fresh = assign.model_arrays(five)
-    (line,) = assign.initialise(five, tmp_path / "a.npz")
+    (line,) = opener.initialise(five, tmp_path / "a.npz")
     assert "its head has 3 keypoints, this model 5" in line
     for name, array in assign.model_arrays(five).items():
         is_head = name.startswith(("outs.", "merge_preds."))
         expected = fresh[name] if is_head else assign.model_arrays(three)[name]
         np.testing.assert_array_equal(array, expected)
     with pytest.raises(InputError, match="does not fit"):
-        assign.initialise(hourglass.hourglass(3, "hg4_small", (64, 64)), tmp_path / "a.npz")
+        opener.initialise(hourglass.hourglass(3, "hg4_small", (64, 64)), tmp_path / "a.npz")

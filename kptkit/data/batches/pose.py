@@ -28,7 +28,7 @@ from kptkit.data.augment.pose import (
 )
 from kptkit.data.batches.shuffle import shuffled
 from kptkit.data.records.sources import SampleSource
-from kptkit.data.skipped import SkipLedger
+from kptkit.data.skipped import SkippedPictures
 from kptkit.errors import InputError
 from kptkit.geometry import affine
 
@@ -52,13 +52,13 @@ def training_batches(
     stop_step: int,
     keypoint_weights: tuple[float, ...] | None = None,
     convention: affine.Convention = "official",
-    ledger: SkipLedger,
+    skipped: SkippedPictures,
 ) -> tf.data.Dataset:
     """The batches of steps `start_step` to `stop_step` (excluded) of the run with this seed.
 
     Each epoch shows every person once, in its own order; batches run on over its end, so a data set
     may be smaller than a batch. A person whose picture cannot be read becomes a black crop with
-    weights 0 and is noted in `ledger`. Read the dataset within `clear_errors(ledger)`.
+    weights 0 and is noted in `skipped`. Read the dataset within `clear_errors(skipped)`.
 
     Args:
         keypoint_weights: K loss weights of labelled keypoints; None is 1 for all.
@@ -81,7 +81,7 @@ def training_batches(
         )
         wanted = np.ones(len(indices), bool)
         crops, matrices, readable = read_crops(
-            source, indices, wanted, windows, size_wh, convention, ledger
+            source, indices, wanted, windows, size_wh, convention, skipped
         )
         if augment.photometric:
             for row in np.flatnonzero(readable):
@@ -104,12 +104,12 @@ def evaluation_batches(
     size_wh: tuple[int, int],
     batch_size: int,
     convention: affine.Convention = "official",
-    ledger: SkipLedger,
+    skipped: SkippedPictures,
 ) -> tf.data.Dataset:
     """Every person once, in order, with nothing augmented.
 
     The last batch is filled up with black crops of weight 0 and sample id -1; so is the place of a
-    person whose picture cannot be read, who is noted in `ledger`.
+    person whose picture cannot be read, who is noted in `skipped`.
     """
     samples, schema = source.samples, source.samples.schema
 
@@ -118,7 +118,7 @@ def evaluation_batches(
         indices = np.minimum(indices, len(samples) - 1)
         windows = person_windows(samples.boxes_xyxy[indices], size_wh)
         crops, matrices, readable = read_crops(
-            source, indices, wanted, windows, size_wh, convention, ledger
+            source, indices, wanted, windows, size_wh, convention, skipped
         )
         keypoints = crop_keypoints(samples.keypoints[indices], matrices, windows.mirrored, schema)
         keypoints[..., 2] = (keypoints[..., 2] > 0) & readable[:, None]
@@ -139,7 +139,7 @@ def read_crops(
     windows: Windows,
     size_wh: tuple[int, int],
     convention: affine.Convention,
-    ledger: SkipLedger,
+    skipped: SkippedPictures,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The crops of B windows around the persons at `indices`.
 
@@ -149,7 +149,7 @@ def read_crops(
     Returns:
         crops uint8 (B, H, W, 3); matrices (B, 2, 3) from image to crop pixels; readable (B,) bool,
         false where a crop is black because it is not wanted or its picture cannot be used, which
-        `ledger` then knows.
+        `skipped` then knows.
     """
     samples = source.samples
     image_wh = samples.image_wh[samples.image_index[indices]]
@@ -166,17 +166,17 @@ def read_crops(
             # The decoded picture is let go at once: in memory used before, the next is cheaper.
             _warp(source.read(index, box), pixel_matrices[row], out=crops[row])
         except images.ImageError as error:
-            ledger.record(samples.image_paths[samples.image_index[index]], error.reason)
-            ledger.check()
+            skipped.record(samples.image_paths[samples.image_index[index]], error.reason)
+            skipped.check()
             readable[row] = False
         except InputError as error:
-            ledger.stop(error)
+            skipped.stop(error)
             raise
     return crops, matrices, readable
 
 
 @contextmanager
-def clear_errors(ledger: SkipLedger) -> Iterator[None]:
+def clear_errors(skipped: SkippedPictures) -> Iterator[None]:
     """Within it, what stops a pipeline reaches its reader as the InputError it was.
 
     TensorFlow wraps whatever is raised inside a dataset in an error and a traceback of its own.
@@ -184,7 +184,7 @@ def clear_errors(ledger: SkipLedger) -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError:
-        ledger.check()
+        skipped.check()
         raise
 
 

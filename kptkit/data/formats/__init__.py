@@ -1,1 +1,1 @@
-"""Readers of annotation files; every one gives the same document."""
+"""Readers of annotation files in the formats of many data sets; all return a COCO document."""

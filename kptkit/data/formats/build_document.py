@@ -1,7 +1,7 @@
-"""From what a reader found, person by person, to a checked annotation file.
+"""Builds a checked COCO document from the persons or faces that a reader has parsed.
 
-The readers of formats other than COCO's only parse. What makes a document of it stands here: sizes
-of pictures, ids, and the checks that hold for every format.
+The readers of formats other than COCO's only parse; ids, picture sizes and the checks that all
+formats need are added here.
 """
 
 import os
@@ -21,34 +21,35 @@ from kptkit.data.picture_sizes import Header, read_headers
 from kptkit.errors import InputError
 from kptkit.geometry import boxes
 from kptkit.samples import Orientation, Protocol
-from kptkit.skeletons.schema import DEFAULT_OKS_SIGMA, KeypointSchema, sigmas_by_name
+from kptkit.skeletons.known import DEFAULT_OKS_SIGMA, sigmas_by_name
+from kptkit.skeletons.schema import KeypointSchema
 
 Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class DataSet:
-    """What holds for every file of a data set."""
+class DataSetInfo:
+    """Properties of a data set, the same for all its files."""
 
     schema: KeypointSchema
     protocol: Protocol
     category: Literal["person", "face"] = "person"
     boxes_may_leave: bool = False
-    """See `AnnotationFile`; otherwise boxes are cut to their pictures."""
+    """See `AnnotationFile`. False: boxes are cut to their pictures."""
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Where the pictures of a file stand, and how they are to be read."""
+class PictureFolder:
+    """The folder of a file's pictures (None: not given), and how their EXIF tag is treated."""
 
     folder: str | os.PathLike | None = None
     orientation: Literal["auto"] | Orientation = "auto"
 
     def path(self, file_name: str) -> str:
-        """Where a picture stands.
+        """The path of a picture.
 
         Raises:
-            InputError: nobody said in which folder.
+            InputError: the folder was not given.
         """
         if self.folder is None:
             raise InputError(
@@ -65,11 +66,12 @@ class Entry:
     Attributes:
         where: its place in the file, for messages.
         file_name: of its picture, relative to the folder of pictures.
-        keypoints: (K, 3) x, y from 0 and COCO's visibility; where that is 0, x and y mean nothing.
-        box_xyxy: (4,); None leaves the entry out, since there is nothing to crop by.
-        image_wh: the size of its picture, where the file says it.
-        reference_length: see `KeypointSamples`.
-        part: what the file means the picture for, where it says so.
+        keypoints: (K, 3) x, y in pixels (the centre of the top-left pixel is (0, 0)) and COCO's
+            visibility; where that is 0, x and y are ignored.
+        box_xyxy: (4,) pixels; an entry with None is left out, since it cannot be cropped.
+        image_wh: width and height of its picture, if the file states them.
+        reference_length: in pixels; see `KeypointSamples`.
+        part: whether the picture is for training or testing, if the file says so.
     """
 
     where: str
@@ -83,35 +85,37 @@ class Entry:
 
 @dataclass
 class Findings:
-    """What a reader found in a file: entries, and how often each fault occurred."""
+    """What a reader found in a file: its entries, and how often each fault occurs."""
 
     path: str | Path
     entries: list[Entry] = field(default_factory=list)
     faults: Counter[Fault] = field(default_factory=Counter)
 
     def error(self, where: str, what: str) -> None:
-        """Notes what stops a run."""
+        """Adds a fault that makes the file unusable."""
         self.faults[Fault("error", where, what)] += 1
 
     def skip(self, where: str, what: str) -> None:
-        """Notes why an entry or a picture is left out; too many of these stop a run."""
+        """Adds the reason why an entry or picture is left out; too many make the file unusable."""
         self.faults[Fault("skip", where, what)] += 1
 
     def notice(self, where: str, what: str) -> None:
-        """Notes what is put right; equal ones are counted."""
+        """Adds a fault that is corrected; equal ones are counted."""
         self.faults[Fault("notice", where, what)] += 1
 
 
 Inspected = tuple[AnnotationFile, Counter[Fault]]
 
 
-def annotation_file(findings: Findings, data_set: DataSet, pictures: Pictures) -> Inspected:
-    """The sound entries as a COCO document, and all faults.
+def build_annotation_file(
+    findings: Findings, data_set: DataSetInfo, pictures: PictureFolder
+) -> Inspected:
+    """The valid entries as a COCO document, and all faults.
 
-    An entry's id is its place in the file from 1, whatever is left out before it.
+    An entry's annotation id is its position in the file, from 1; entries that are left out count.
 
     Raises:
-        InputError: sizes of pictures are needed and cannot be had.
+        InputError: the sizes of the pictures are needed, but no picture can be read.
     """
     usable = []
     for number, entry in enumerate(findings.entries, start=1):
@@ -139,7 +143,7 @@ def annotation_file(findings: Findings, data_set: DataSet, pictures: Pictures) -
         found_images.setdefault(image_id, _image(image_id, entry, size_wh))
         annotations.append(_annotation(number, image_id, entry, box_xywh, findings))
     if not annotations:
-        findings.error("annotations", f"no sound one; expected at least one {data_set.category}")
+        findings.error("annotations", f"no valid one; expected at least one {data_set.category}")
     document = {
         "info": {},
         "images": list(found_images.values()),
@@ -158,10 +162,10 @@ def annotation_file(findings: Findings, data_set: DataSet, pictures: Pictures) -
     return file, findings.faults
 
 
-def extent(keypoints: np.ndarray) -> np.ndarray | None:
-    """The smallest box (4,) around the labelled ones of keypoints (K, 3).
+def keypoint_extent(keypoints: np.ndarray) -> np.ndarray | None:
+    """The smallest box (4,) x1 y1 x2 y2 around the labelled keypoints of (K, 3).
 
-    None where fewer than two are labelled, or all stand in one place.
+    None if fewer than two are labelled, or all coincide.
     """
     points = keypoints[keypoints[:, 2] > 0, :2]
     if len(points) < 2 or not np.isfinite(points).all():
@@ -171,13 +175,13 @@ def extent(keypoints: np.ndarray) -> np.ndarray | None:
 
 
 def landmark_box(keypoints: np.ndarray) -> np.ndarray | None:
-    """The box of a face by its landmarks (K, 3): their extent, out to whole pixels.
+    """The box (4,) of a face: the extent of its landmarks (K, 3), rounded out to whole pixels.
 
-    So the crops of the HRNet for faces (Sun et al. 2019) and the data sets' COCO-like files are
-    made: a window 1.25 times as large, the padding of every crop, about the same centre. The files
-    made for them state boxes 1.2 times as large instead, which nobody crops by.
+    With the usual padding by 1.25 it gives the crops of HRNet for faces (Sun et al. 2019) and of
+    the COCO-like files of these data sets. Those files also state boxes 1.2 times as large, which
+    their authors' code does not crop by.
     """
-    box = extent(keypoints)
+    box = keypoint_extent(keypoints)
     return None if box is None else np.concatenate([np.floor(box[:2]), np.ceil(box[2:])])
 
 
@@ -190,24 +194,25 @@ def _entry_faults(entry: Entry) -> Iterator[Fault]:
         yield Fault("error", where, f"picture {found}; {expected}")
     points = entry.keypoints[entry.keypoints[:, 2] > 0, :2]
     if not (np.abs(points) <= LARGEST_COORDINATE).all():
-        yield Fault("error", where, "a labelled keypoint is no finite pixel; expected x and y")
+        found = "a labelled keypoint without finite coordinates"
+        yield Fault("error", where, f"{found}; expected x and y in pixels")
     elif entry.box_xyxy is None:
-        found = "too few are labelled to tell where somebody is; left out"
+        found = "too few are labelled to make a box; left out"
         yield Fault("notice", "keypoints", found)
     elif not (np.abs(entry.box_xyxy) <= LARGEST_COORDINATE).all():
         box = ", ".join(f"{value:g}" for value in entry.box_xyxy)
         yield Fault("error", where, f"box {box}; expected finite pixels")
     elif not (entry.box_xyxy[2:] > entry.box_xyxy[:2]).all():
-        yield Fault("skip", where, "a box without any area")
+        yield Fault("skip", where, "a box without area")
     length = entry.reference_length
     if length is not None and not 0 < length <= LARGEST_COORDINATE:
-        yield Fault("error", where, f"{length:g} pixels as length to judge by; expected more")
+        yield Fault("error", where, f"reference length {length:g}; expected pixels above 0")
 
 
 def _picture_sizes(
-    entries: Sequence[Entry], pictures: Pictures, findings: Findings
+    entries: Sequence[Entry], pictures: PictureFolder, findings: Findings
 ) -> dict[str, Size]:
-    """Width and height of each picture: what the file says, else what its header says."""
+    """Width and height of each picture: as the file states them, else from the picture's header."""
     sizes = {e.file_name: e.image_wh for e in entries if e.image_wh is not None}
     first_use = {e.file_name: e.where for e in reversed(entries) if e.file_name not in sizes}
     names = list(first_use)[::-1]
@@ -229,16 +234,16 @@ def _picture_sizes(
     if turned and pictures.orientation == "auto":
         findings.notice(
             "pictures",
-            f"{turned} carry an EXIF rotation, of which this format says nothing; read as stored; "
+            f"{turned} carry an EXIF rotation, which this format does not mention; read as stored; "
             "--data.orientation exif reads them as displayed",
         )
     return sizes
 
 
 def _box_inside(
-    entry: Entry, size_wh: Size, data_set: DataSet, findings: Findings
+    entry: Entry, size_wh: Size, data_set: DataSetInfo, findings: Findings
 ) -> list[float] | None:
-    """The entry's box as x, y, width, height, cut to the picture unless boxes may leave."""
+    """The entry's box as x y w h, cut to the picture unless boxes may leave; None: outside it."""
     inside = boxes.clip(entry.box_xyxy, size_wh)
     if boxes.area(inside) <= 0:
         findings.skip(entry.where, f"lies outside the picture of {size_wh[0]}x{size_wh[1]} pixels")
@@ -278,8 +283,8 @@ def _annotation(
     return annotation
 
 
-def _oks_notice(findings: Findings, data_set: DataSet) -> str:
-    """What OKS goes by, since no such data set says how large the areas are that it measures in."""
+def _oks_notice(findings: Findings, data_set: DataSetInfo) -> str:
+    """Which areas and sigmas OKS is computed with, since these data sets define neither."""
     schema = data_set.schema
     _, unknown = sigmas_by_name(schema.names)
     guessed = [n for n in unknown if schema.oks_sigmas[schema.names.index(n)] == DEFAULT_OKS_SIGMA]

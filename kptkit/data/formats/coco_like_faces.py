@@ -1,10 +1,9 @@
-"""The COCO-like json files in which face data sets are passed around: COCO but for the categories.
+"""COCO-like json files, as face data sets are redistributed; checked as COCO's own files are.
 
-Their one category names no keypoints, and their boxes are 1.2 times the extent of the landmarks.
-Which keypoints there are is therefore the format's affair, and boxes are made from the landmarks as
-for the data sets' own files (`kptkit.data.formats.build_document.landmark_box`), unless an annotation says under
-`BOX_SOURCE` where its box is from. Coordinates are taken as they stand. Whatever COCO's reader
-checks is checked.
+Their only category does not name its keypoints, so these come from the data set. Their boxes are
+1.2 times the extent of the landmarks, and are replaced by those that the data sets' own formats get
+(`kptkit.data.formats.build_document.landmark_box`), except where an annotation states its origin
+under the key `BOX_SOURCE`. Coordinates are not shifted.
 """
 
 from collections import Counter
@@ -13,23 +12,26 @@ from pathlib import Path
 
 import numpy as np
 
-from kptkit.data.formats.build_document import DataSet, landmark_box
+from kptkit.data.formats.build_document import DataSetInfo, landmark_box
 from kptkit.data.formats.coco import inspect_coco
 from kptkit.data.formats.document import AnnotationFile
 from kptkit.data.formats.faults import Fault
 from kptkit.geometry import boxes
 
-# The key under which `data_prep/detect_face_boxes.py` says that a box is a detector's.
+# `data_prep/detect_face_boxes.py` marks the boxes of its detector with this key.
 BOX_SOURCE = "box_source"
 
 
 def inspect_face_json(
-    path: str | Path, data_set: DataSet, category: str | None = None
+    path: str | Path, data_set: DataSetInfo, category: str | None = None
 ) -> tuple[AnnotationFile, Counter[Fault]]:
-    """What is sound in a COCO-like file of faces, and how often each fault occurs.
+    """The valid faces of a COCO-like file, and how often each fault occurs.
+
+    Args:
+        category: name of the category to read, if several have keypoints.
 
     Raises:
-        InputError: it is no COCO file at all.
+        InputError: it is not a COCO file at all.
     """
     file, faults = inspect_coco(path, category, data_set.schema)
     annotations = [_with_landmark_box(a) for a in file.annotations["annotations"]]

@@ -5,12 +5,12 @@
         <box top='90' left='194' width='37' height='37'>
           <part name='00' x='201' y='107'/> ... <part name='67' x='216' y='124'/>
 
-Sizes are optional. A part that is missing is not annotated; a box with ignore='1' is left out, and
-so is one without parts. Coordinates count from 0. The boxes are those of dlib's detector, which
-cuts through chins and foreheads; windows are therefore made from the landmarks, as for 300W.
+Sizes are optional. A missing part is an unlabelled landmark. Boxes with ignore='1' or without parts
+are left out. Coordinates count from 0. The stated boxes are those of dlib's detector, which cut off
+chins and foreheads, so boxes are made from the landmarks, as for 300W.
 
-The file is parsed event by event and may declare nothing: no document type, so no entities to
-expand and no other files to fetch.
+The XML is parsed event by event, and a document type declaration is refused, so there are no
+entities to expand and no external files to load.
 """
 
 import os
@@ -21,13 +21,13 @@ from xml.parsers import expat
 import numpy as np
 
 from kptkit.data.formats.build_document import (
-    DataSet,
+    DataSetInfo,
     Entry,
     Findings,
     Inspected,
-    Pictures,
+    PictureFolder,
     Size,
-    annotation_file,
+    build_annotation_file,
     landmark_box,
 )
 from kptkit.data.formats.text_lists import as_numbers
@@ -35,24 +35,24 @@ from kptkit.errors import InputError
 from kptkit.reading import read_content
 from kptkit.skeletons.known import FACE_68
 
-DLIB = DataSet(FACE_68, "nme_interocular", "face", boxes_may_leave=True)
+DLIB = DataSetInfo(FACE_68, "nme_interocular", "face", boxes_may_leave=True)
 
 _POINTS = FACE_68.num_keypoints
 
 
-def inspect_dlib(path: str | Path, pictures: Pictures) -> Inspected:
-    """What is sound in an XML file of dlib's, and how often each fault occurs.
+def inspect_dlib(path: str | Path, pictures: PictureFolder) -> Inspected:
+    """The valid faces of one of dlib's XML files, and how often each fault occurs.
 
     Raises:
-        InputError: it is no such file.
+        InputError: it is not such a file.
     """
     reader = _Reader(path)
     reader.read(read_content(path, "dlib's XML of faces"))
-    return annotation_file(reader.findings, DLIB, pictures)
+    return build_annotation_file(reader.findings, DLIB, pictures)
 
 
 class _Reader:
-    """Collects faces while the file is parsed."""
+    """Collects the faces of a file while expat parses it."""
 
     def __init__(self, path: str | os.PathLike):
         self.path = path
@@ -62,13 +62,13 @@ class _Reader:
         self.parser.EndElementHandler = self._end
         self.parser.StartDoctypeDeclHandler = self._refuse
         self.file_name, self.image_wh = "", None
-        # None outside boxes and in those that are left out.
+        # (68, 3) of the current box; None outside boxes and inside those that are left out.
         self.keypoints: np.ndarray | None = None
         self.box_line = 0
         self.num_images = 0
 
     def read(self, content: bytes) -> None:
-        """Parses a whole file."""
+        """Parses the whole content of a file."""
         try:
             self.parser.Parse(content, True)
         except expat.ExpatError as error:
@@ -76,7 +76,7 @@ class _Reader:
                 f"{self.path}: line {error.lineno}: {expat.ErrorString(error.code)}; expected "
                 "dlib's XML of faces; is the file cut off?"
             ) from None
-        except (LookupError, ValueError, UnicodeError) as error:  # encodings of its own
+        except (LookupError, ValueError, UnicodeError) as error:  # unknown or wrong encoding
             raise InputError(f"{self.path}: {error}; expected XML in UTF-8") from None
         if not self.num_images:
             raise InputError(f"{self.path}: no <image>; expected dlib's XML of faces")

@@ -1,4 +1,4 @@
-"""An annotation file of any format, as everything after its reader sees it."""
+"""An annotation file of any format, after its reader has checked it and made it a COCO document."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -14,27 +14,27 @@ from kptkit.errors import InputError
 from kptkit.samples import Protocol
 from kptkit.skeletons.schema import KeypointSchema
 
-# What a data set's own file means an image for, where it holds both.
+# The split of an image, in files that contain both.
 Part = Literal["train", "test"]
 
 
 @dataclass(frozen=True)
 class AnnotationFile:
-    """A checked file of keypoints.
+    """A checked file of keypoint annotations.
 
     Attributes:
-        path: where it was read, for messages.
-        annotations: a COCO keypoints document, as pycocotools reads it: every image, the one
-            keypoint category and its annotations, crowds and persons without keypoints too.
-            ``area``, ``iscrowd`` and ``num_keypoints`` are always there, segmentations never. Ids
-            count from 0 on; `kptkit.metrics.oks` renumbers them, since pycocotools takes 0 for "no
-            match". Beyond COCO an annotation may have a ``reference_length`` (see
+        path: where it was read from, for messages.
+        annotations: a COCO keypoints document that pycocotools can read: every image, the one
+            keypoint category and its annotations, including crowds and persons without keypoints.
+            ``area``, ``iscrowd`` and ``num_keypoints`` are always present, segmentations never. Ids
+            may be 0; `kptkit.metrics.oks` renumbers them, since pycocotools uses 0 for "no match".
+            In addition to COCO's keys an annotation may have a ``reference_length`` (see
             `KeypointSamples`) and an image a ``part``.
         schema: its keypoints.
         notices: what was assumed or left out, one line per kind.
-        protocol: how the field judges the data set.
-        boxes_may_leave: boxes may reach beyond their pictures and stay as they are; otherwise they
-            are cleaned by COCO's rules.
+        protocol: the metric that is customary for the data set.
+        boxes_may_leave: True: boxes may extend beyond their images and are used as they are;
+            False: they are cleaned by COCO's rules.
     """
 
     path: str
@@ -46,7 +46,7 @@ class AnnotationFile:
 
 
 def fault_notices(faults: Counter[Fault], path: str | Path) -> list[str]:
-    """One line for each kind of notice, and one for all that is left out."""
+    """One line for each kind of notice, and one for everything that is left out."""
     lines = [
         f"{path}: {fault}" + (f" ({count} times)" if count > 1 else "")
         for fault, count in faults.items()
@@ -58,21 +58,30 @@ def fault_notices(faults: Counter[Fault], path: str | Path) -> list[str]:
     return lines
 
 
-def stop_at(faults: Counter[Fault], num_sound: int, path: str | Path) -> None:
-    """Stops at an error, or where more is left out than a data set may lose.
+def refuse_faults(
+    faults: Counter[Fault], num_valid: int, path: str | Path, hint: str | None = None
+) -> None:
+    """Refuses a file that has errors, or from which too many annotations are left out.
+
+    Args:
+        num_valid: how many annotations remain; up to 1 % of them, and always 10, may be left out.
+        hint: advice to add to the message.
 
     Raises:
         InputError: the first fault, and how many more there are.
     """
     errors = [fault for fault in faults if fault.level == "error"]
-    if errors:
-        raise InputError(f"{path}: {errors[0]}{_and_more(len(errors) - 1)}")
     skips = [fault for fault in faults if fault.level == "skip"]
-    if len(skips) > max(ALWAYS_TOLERATED, TOLERATED_SHARE * num_sound):
-        raise InputError(
+    if errors:
+        message = f"{path}: {errors[0]}{_and_more(len(errors) - 1)}"
+    elif len(skips) > max(ALWAYS_TOLERATED, TOLERATED_SHARE * num_valid):
+        message = (
             f"{path}: {skips[0]}{_and_more(len(skips) - 1)}; more than {ALWAYS_TOLERATED} "
             f"and than {TOLERATED_SHARE:.0%} cannot be used"
         )
+    else:
+        return
+    raise InputError(f"{message}; {hint}" if hint else message)
 
 
 def _and_more(count: int) -> str:
@@ -80,17 +89,17 @@ def _and_more(count: int) -> str:
 
 
 def own_part(file: AnnotationFile, part: Part) -> AnnotationFile:
-    """What a file means for training or for testing; a file without such parts serves for both.
+    """The training or the test images of a file; a file without such parts is returned whole.
 
     Raises:
-        InputError: the file has parts, but nothing in this one.
+        InputError: the file has parts, but no annotations in this one.
     """
     parts = {image["id"]: image.get("part", part) for image in file.annotations["images"]}
-    chosen = with_images(file, lambda image_id: parts[image_id] == part)
+    chosen = _with_images(file, lambda image_id: parts[image_id] == part)
     if not chosen.annotations["annotations"]:
-        purpose = {"train": "to learn from", "test": "to be judged by"}[part]
+        purpose = {"train": "to train on", "test": "to evaluate on"}[part]
         raise InputError(
-            f"{file.path}: holds nobody {purpose}, only the other part of its data set; expected "
+            f"{file.path}: no persons {purpose}, only the other part of its data set; expected "
             "another file, or for --data.val a share such as 0.1"
         )
     return chosen
@@ -99,10 +108,10 @@ def own_part(file: AnnotationFile, part: Part) -> AnnotationFile:
 def split_by_image(
     file: AnnotationFile, fraction: float, seed: int
 ) -> tuple[AnnotationFile, AnnotationFile]:
-    """Parts a file into training and validation, every image whole on one side.
+    """Splits a file by image into training and validation.
 
-    The same ids, fraction and seed give the same parts, in whatever order the file lists them.
-    Images that show nobody with keypoints stay with the training part.
+    The same ids, fraction and seed give the same split, in whatever order the file lists them.
+    Images without labelled persons go into the training part.
 
     Args:
         fraction: the share of images for validation, between 0 and 1.
@@ -119,12 +128,12 @@ def split_by_image(
         )
     order = np.random.default_rng(seed).permutation(len(shown_ids))
     held_out = {shown_ids[index] for index in order[:count]}
-    train = with_images(file, lambda image_id: image_id not in held_out)
-    return train, with_images(file, lambda image_id: image_id in held_out)
+    train = _with_images(file, lambda image_id: image_id not in held_out)
+    return train, _with_images(file, lambda image_id: image_id in held_out)
 
 
-def with_images(file: AnnotationFile, keep: Callable[[int], bool]) -> AnnotationFile:
-    """The file with the images whose ids are kept, and their annotations."""
+def _with_images(file: AnnotationFile, keep: Callable[[int], bool]) -> AnnotationFile:
+    """The file with those images for whose ids `keep` is true, and their annotations."""
     document = file.annotations
     images = [image for image in document["images"] if keep(image["id"])]
     persons = [a for a in document["annotations"] if keep(a["image_id"])]
@@ -132,11 +141,11 @@ def with_images(file: AnnotationFile, keep: Callable[[int], bool]) -> Annotation
 
 
 def is_labelled(annotation: dict[str, Any]) -> bool:
-    """Whether an annotation is one person with a labelled keypoint."""
+    """Whether an annotation is a single person with at least one labelled keypoint."""
     return annotation["num_keypoints"] > 0 and not annotation["iscrowd"]
 
 
-def picture_sizes(file: AnnotationFile, annotations: list[dict[str, Any]]) -> np.ndarray:
-    """Width and height (N, 2) of the picture of each annotation."""
+def image_wh_of(file: AnnotationFile, annotations: list[dict[str, Any]]) -> np.ndarray:
+    """(N, 2) int width and height in pixels of the image of each annotation."""
     sizes = {image["id"]: (image["width"], image["height"]) for image in file.annotations["images"]}
     return np.array([sizes[a["image_id"]] for a in annotations]).reshape(-1, 2)

@@ -1,6 +1,6 @@
-"""What can be wrong with the images and annotations of a COCO keypoints file.
+"""Checks of the images, annotations and detections of COCO keypoint files.
 
-Every check yields faults and changes nothing, so that a file's faults can be listed all at once.
+Each check yields the faults it finds and changes nothing, so all faults of a file can be listed.
 """
 
 import os
@@ -10,26 +10,28 @@ from typing import Any, Literal
 
 from kptkit.reading import shown
 
-# Beyond these no picture reaches; they keep float32 and int32 finite.
+# No picture is larger; within these limits float32 and int32 stay finite.
 LARGEST_COORDINATE = 1e6
 _LARGEST_SIDE = 1_000_000
 _LARGEST_ID = 2**63 - 1
 
-# From this share of boxes that only make sense as corners on, they are corners.
+# If a larger share of the boxes makes sense only as corners, the file's boxes are corners.
 _CORNER_SHARE = 0.2
 
-# How much of a person's box the person covers where nobody has measured it.
+# Assumed area of a person relative to their box, for files without areas.
 AREA_OF_BOX = 0.53
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: an "error" stops, a "skip" leaves an annotation out, a "notice" is put right.
+    """One fault of a file.
 
     Attributes:
-        where: field and id, as in ``annotations[12].bbox (id 345)``; notices name the field alone,
-            so that equal ones can be counted.
-        what: what was found and what was expected or done.
+        level: "error": the file cannot be used; "skip": the annotation or picture is left out;
+            "notice": the fault is corrected.
+        where: field and id, as in ``annotations[12].bbox (id 345)``; notices name only the field,
+            so that equal ones are counted together.
+        what: what was found, and what was expected or done.
     """
 
     level: Literal["error", "skip", "notice"]
@@ -41,7 +43,7 @@ class Fault:
 
 
 def is_id(value: Any) -> bool:
-    """Whether a value can be an id: a whole number from 0."""
+    """Whether a value can be an id: a whole number from 0 to 2**63 - 1."""
     return type(value) is int and 0 <= value <= _LARGEST_ID
 
 
@@ -55,7 +57,7 @@ def is_numbers(value: Any, count: int) -> bool:
 
 
 def image_faults(index: int, image: Any, known: Mapping[int, Any]) -> Iterator[Fault]:
-    """The faults of ``images[index]``; `known` maps the ids before it to their images."""
+    """The faults of ``images[index]``; `known` maps the ids of earlier images to these images."""
     where = f"images[{index}]"
     if not isinstance(image, dict):
         yield Fault("error", where, f"{type(image).__name__}; expected an object")
@@ -81,7 +83,7 @@ def image_faults(index: int, image: Any, known: Mapping[int, Any]) -> Iterator[F
 
 
 def is_file_name(name: Any) -> bool:
-    """Whether a name is a relative path that does not climb out of its folder."""
+    """Whether a name is a relative path that stays inside its folder."""
     if not isinstance(name, str) or not name or "\0" in name or os.path.isabs(name):
         return False
     try:
@@ -94,7 +96,7 @@ def is_file_name(name: Any) -> bool:
 def category_fault(
     index: int, annotation: Any, category_id: int, category_ids: Collection[int]
 ) -> Fault | None:
-    """Why ``annotations[index]`` is none of the keypoint category `category_id`."""
+    """Why ``annotations[index]`` is not of the keypoint category `category_id`; None if it is."""
     where = f"annotations[{index}]"
     if not isinstance(annotation, dict):
         return Fault("error", where, f"{type(annotation).__name__}; expected an object")
@@ -118,8 +120,8 @@ def annotation_faults(
     """The faults of ``annotations[index]``, an annotation of the keypoint category.
 
     Args:
-        images: the faultless images by id.
-        known_ids: the ids of the annotations before it.
+        images: the valid images by id.
+        known_ids: the ids of earlier annotations.
     """
     where = f"annotations[{index}]"
     if not is_id(annotation.get("id")):
@@ -128,7 +130,7 @@ def annotation_faults(
         return
     label = f"(id {annotation['id']})"
     if annotation["id"] in known_ids:
-        yield Fault("error", f"{where}.id {label}", "stands twice; expected one annotation per id")
+        yield Fault("error", f"{where}.id {label}", "occurs twice; expected one annotation per id")
     if not is_id(annotation.get("image_id")):
         found = f"{shown(annotation, 'image_id')}; expected the id of an image"
         yield Fault("error", f"{where}.image_id {label}", found)
@@ -191,12 +193,12 @@ def _keypoint_faults(
     if stated is None:
         yield Fault("notice", "annotations.num_keypoints", "missing; counted from the keypoints")
     elif stated != sum(v > 0 for v in cleaned[2::3]):
-        found = "disagrees with the keypoints' visibilities; counted anew"
+        found = "disagrees with the keypoints' visibilities; counted again"
         yield Fault("notice", "annotations.num_keypoints", found)
 
 
 def unlabel_origin(keypoints: list[float]) -> list[float]:
-    """A flat list of x, y, visibility in which what stands at exactly (0, 0) is unlabelled."""
+    """A flat list of x, y, visibility, in which keypoints at exactly (0, 0) become unlabelled."""
     triples = zip(keypoints[0::3], keypoints[1::3], keypoints[2::3], strict=True)
     return [n for x, y, v in triples for n in (x, y, v if x or y else 0)]
 
@@ -219,7 +221,7 @@ def _area_and_crowd_faults(where: str, label: str, annotation: dict[str, Any]) -
 def corner_box_faults(
     annotations: Collection[dict[str, Any]], images: Mapping[int, dict[str, Any]]
 ) -> Iterator[Fault]:
-    """Whether boxes were written as x1 y1 x2 y2, judged from sound annotations all together."""
+    """An error if most likely the boxes of the valid annotations were written as x1 y1 x2 y2."""
     corners = 0
     for annotation in annotations:
         (x, y, width, height), image = annotation["bbox"], images[annotation["image_id"]]
@@ -234,7 +236,7 @@ def corner_box_faults(
 def detection_faults(
     index: int, detection: Any, image_ids: Collection[int], category_id: int
 ) -> Iterator[Fault]:
-    """The faults of entry `index` of a list of COCO detection results."""
+    """The faults of element `index` of a list of COCO detection results."""
     where = f"[{index}]"
     if not isinstance(detection, dict):
         yield Fault("error", where, f"{type(detection).__name__}; expected an object")

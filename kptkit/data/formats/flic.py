@@ -1,21 +1,21 @@
 """FLIC, Frames Labeled In Cinema: ``examples.mat``, or the same as json.
 
 - ``examples.mat`` (Sapp and Taskar 2013; https://bensapp.github.io/flic-dataset.html): the struct
-  array ``examples`` with ``filepath`` (the picture's name), ``coords`` (2 x 29, x and y of 29
-  places from 1, of which 11 are annotated; NaN where one is not), ``torsobox`` (x1 y1 x2 y2),
-  ``imgdims`` (height, width, channels), ``istrain`` and ``istest``. Neither flag, as in FLIC-full:
-  the picture is for training. This reader was never run on the file itself; field names and
-  order are those that TensorFlow Datasets reads it by.
+  array ``examples`` with ``filepath`` (the picture's name), ``coords`` (2 x 29: x and y of 29
+  points, counted from 1, of which 11 are annotated; NaN for a missing one), ``torsobox``
+  (x1 y1 x2 y2), ``imgdims`` (height, width, channels), ``istrain`` and ``istest``. Pictures with
+  neither flag, as in FLIC-full, are for training. This reader has not been tested on the file
+  itself; the names and the order of the fields are those that TensorFlow Datasets reads.
 - json, as ``data_prep/extract_tfds_flic.py`` writes it from the `flic` of TensorFlow Datasets: a
-  list of objects with the same fields; null where a joint is not annotated.
+  list of objects with the same fields; null for a missing point.
 
-Coordinates count from 1. Labels are person-centric: a left wrist is the person's own. The paper
-judges observer-centric labels: of persons seen from behind, whose left shoulder is left in the
-picture, the sides are exchanged (format "flic-observer").
+Coordinates count from 1. Labels are person-centric: the left wrist is the person's own. The paper
+evaluates observer-centric labels: left and right are exchanged for persons seen from behind, whose
+left shoulder is left in the picture (format "flic-observer").
 
-There are no boxes. Persons are shown from the waist up, as high as the picture, so the window in
-use is a square of 440 px in pictures of 480 px, at the height of their middle and at the torso's x;
-padding makes it 550. Windows reach beyond pictures and are not clipped.
+There are no boxes. Persons are shown from the waist up and fill the picture's height, so the box is
+a square of 440 px in pictures of height 480, centred at half the height and at the torso's x; the
+usual padding makes it 550 px. Boxes may extend beyond the picture and are not cut.
 """
 
 import functools
@@ -28,26 +28,26 @@ from typing import Any
 import numpy as np
 
 from kptkit.data.formats.build_document import (
-    DataSet,
+    DataSetInfo,
     Entry,
     Findings,
     Inspected,
-    Pictures,
-    annotation_file,
+    PictureFolder,
+    build_annotation_file,
 )
 from kptkit.data.formats.mat_file import read_structs
 from kptkit.errors import InputError
 from kptkit.reading import read_json, shown
 from kptkit.skeletons.known import FLIC_11
 
-FLIC = DataSet(FLIC_11, "pck_torso", boxes_may_leave=True)
+FLIC = DataSetInfo(FLIC_11, "pck_torso", boxes_may_leave=True)
 
-# Where the 11 joints stand among the 29 places of coords, from 0: the left arm, the right one, the
-# hips, the eyes, the nose.
+# Columns, from 0, of the 11 joints among the 29 points of coords: left arm, right arm, hips, eyes,
+# nose.
 PLACES = (0, 1, 2, 3, 4, 5, 6, 9, 12, 13, 16)
 _ALL_PLACES = 29
 
-# The window's side as a share of the picture's height; see above.
+# Side of a person's box relative to the picture's height; see above.
 _WINDOW_SHARE = 440 / 480
 
 _LEFT_SHOULDER, _RIGHT_SHOULDER, _LEFT_HIP = (
@@ -55,14 +55,14 @@ _LEFT_SHOULDER, _RIGHT_SHOULDER, _LEFT_HIP = (
 )
 
 
-def inspect_flic(path: str | Path, pictures: Pictures, observer: bool = False) -> Inspected:
-    """What is sound in a file of FLIC's, and how often each fault occurs.
+def inspect_flic(path: str | Path, pictures: PictureFolder, observer: bool = False) -> Inspected:
+    """The valid persons of a file of FLIC, and how often each fault occurs.
 
     Args:
-        observer: whether left and right are the observer's; see above.
+        observer: whether to make the labels observer-centric; see above.
 
     Raises:
-        InputError: it is no such file.
+        InputError: it is not such a file.
     """
     findings = Findings(path)
     read = _json_examples if Path(path).suffix.lower() == ".json" else _mat_examples
@@ -71,30 +71,30 @@ def inspect_flic(path: str | Path, pictures: Pictures, observer: bool = False) -
             findings.entries.append(_entry(where, example, observer))
         except InputError as error:
             findings.error(where, str(error))
-    return annotation_file(findings, FLIC, pictures)
+    return build_annotation_file(findings, FLIC, pictures)
 
 
 inspect_flic_observer = functools.partial(inspect_flic, observer=True)
 
 
 def person_window(torso_x: float, image_height: float) -> np.ndarray:
-    """The square (4,) that stands for a person's box."""
+    """The square box (4,) x1 y1 x2 y2 of a person, in pixels from 0."""
     reach = _WINDOW_SHARE * image_height / 2
     centre = np.array([torso_x, image_height / 2])
     return np.concatenate([centre - reach, centre + reach])
 
 
 def torso_length(keypoints: np.ndarray) -> float:
-    """PCK's unit in pixels, from person-centric keypoints (11, 3); NaN where it is unknown.
+    """PCK's reference length in pixels, from person-centric keypoints (11, 3); NaN if unknown.
 
-    From the right shoulder to the left hip, where LSP takes the left and the right one: so do the
-    annotations that the hourglass was published with (`normalize`).
+    The distance from the right shoulder to the left hip, as in the annotations that the hourglass
+    was published with (`normalize`); LSP uses the left shoulder and the right hip.
     """
     return float(np.linalg.norm(keypoints[_RIGHT_SHOULDER, :2] - keypoints[_LEFT_HIP, :2]))
 
 
 def observer_centric(keypoints: np.ndarray) -> np.ndarray:
-    """Keypoints (11, 3) with the sides exchanged where the person is seen from behind."""
+    """Keypoints (11, 3), with left and right exchanged if the person is seen from behind."""
     left, right = keypoints[_LEFT_SHOULDER], keypoints[_RIGHT_SHOULDER]
     if left[2] > 0 and right[2] > 0 and left[0] < right[0]:
         return keypoints[list(FLIC_11.flip_permutation)]
@@ -103,7 +103,7 @@ def observer_centric(keypoints: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Example:
-    """One element of ``examples``, unchecked but for the kinds of its fields."""
+    """One element of ``examples``; only the types of its fields have been checked."""
 
     filepath: str
     coords: np.ndarray
@@ -148,7 +148,7 @@ def _json_examples(findings: Findings) -> Iterator[tuple[str, _Example]]:
 
 
 def _array(value: Any) -> np.ndarray:
-    """Nested lists of numbers and nulls; empty where they are anything else."""
+    """Nested lists of numbers and nulls as float64; an empty array if they are anything else."""
     try:
         return np.array(value, np.float64)
     except (TypeError, ValueError):
@@ -156,10 +156,10 @@ def _array(value: Any) -> np.ndarray:
 
 
 def _entry(where: str, example: _Example, observer: bool) -> Entry:
-    """A checked person.
+    """Checks an example and makes it an entry.
 
     Raises:
-        InputError: field, what was found and what was expected.
+        InputError: a field is wrong; the message begins with its name.
     """
     if example.coords.shape != (2, _ALL_PLACES):
         shape = " x ".join(map(str, example.coords.shape))

@@ -1,14 +1,14 @@
-"""The formats of annotation files: one table from a format's name to its reader."""
+"""The supported formats of annotation files, by name."""
 
 import os
 from pathlib import Path
 from typing import Literal
 
-from kptkit.data.formats.build_document import Inspected, Pictures
+from kptkit.data.formats.build_document import Inspected, PictureFolder
 from kptkit.data.formats.coco import inspect_coco
 from kptkit.data.formats.cofw import inspect_cofw
 from kptkit.data.formats.dlib import inspect_dlib
-from kptkit.data.formats.document import AnnotationFile, stop_at
+from kptkit.data.formats.document import AnnotationFile, refuse_faults
 from kptkit.data.formats.flic import inspect_flic, inspect_flic_observer
 from kptkit.data.formats.lsp import inspect_lsp
 from kptkit.data.formats.mpii import inspect_mpii
@@ -19,7 +19,7 @@ from kptkit.samples import Orientation
 
 Format = Literal["coco", "mpii", "flic", "flic-observer", "lsp", "300w", "wflw", "cofw", "dlib"]
 
-# Formats of COCO's kind, in which several categories can stand.
+# Formats that may contain several categories, as COCO does.
 _WITH_CATEGORIES = {
     "coco": lambda path, _, category: inspect_coco(path, category),
     "300w": inspect_300w,
@@ -42,17 +42,17 @@ def inspect_annotations(
     category: str | None = None,
     orientation: Literal["auto"] | Orientation = "auto",
 ) -> Inspected:
-    """What is sound in an annotation file, and how often each fault occurs in it.
+    """The valid part of an annotation file, and how often each fault occurs in it.
 
     Args:
-        images_folder: needed by formats that do not say how large their pictures are.
-        category: the name of the category to read, where several have keypoints.
+        images_folder: needed for formats that do not state the sizes of their pictures.
+        category: name of the category to read, if several have keypoints.
         orientation: see `kptkit.data.picture_sizes.with_readable_images`.
 
     Raises:
-        InputError: it is no file of this format at all.
+        InputError: it is not a file of this format at all.
     """
-    pictures = Pictures(images_folder, orientation)
+    pictures = PictureFolder(images_folder, orientation)
     if format in _WITH_CATEGORIES:
         return _WITH_CATEGORIES[format](path, pictures, category)
     if category is not None:
@@ -67,16 +67,13 @@ def load_annotations(
     category: str | None = None,
     orientation: Literal["auto"] | Orientation = "auto",
 ) -> AnnotationFile:
-    """Reads an annotation file; arguments as for `inspect_annotations`.
+    """Reads an annotation file; the arguments are those of `inspect_annotations`.
 
     Raises:
         InputError: the file cannot be used; the message names the first fault and counts the rest.
     """
     file, faults = inspect_annotations(path, format, images_folder, category, orientation)
-    try:
-        stop_at(faults, len(file.annotations["annotations"]), path)
-    except InputError as error:
-        flag = "" if format == "coco" else f" --format {format}"
-        hint = f"python scripts/check_data.py {path}{flag} lists every fault"
-        raise InputError(f"{error}; {hint}") from None
+    flag = "" if format == "coco" else f" --format {format}"
+    hint = f"python scripts/check_data.py {path}{flag} lists every fault"
+    refuse_faults(faults, len(file.annotations["annotations"]), path, hint)
     return file

@@ -1,17 +1,16 @@
-"""Leeds Sports Pose and its extension: ``joints.mat``, or the same as json.
+"""Leeds Sports Pose and LSP extended: ``joints.mat``, or the same as json.
 
-One person a picture, 14 joints. The files say:
+Each picture shows one person with 14 joints. The formats are:
 
 - LSP (Johnson and Everingham 2010): ``joints`` of shape 3 x 14 x 2000, pictures im0001.jpg and so
-  on; the first 1000 are for training, the others for testing. Its third row is 1 for joints that
-  are hidden, although the README calls it visibility: all joints are labelled.
+  on; the first 1000 are for training, the others for testing. The third row is 1 for hidden joints,
+  although the README calls it visibility; all joints are labelled.
 - LSP extended (2011): ``joints`` of shape 14 x 3 x 10000, pictures im00001.jpg; all for training.
-  Its third column is 1 for joints that are visible; the others hold junk and are unlabelled.
-- json: a list of {"image": name, "joints": 14 times [x, y, visible]}, as LSP extended has it.
+  The third column is 1 for visible joints; the others are unlabelled, their coordinates arbitrary.
+- json: a list of {"image": name, "joints": 14 times [x, y, visible]}, flags as in LSP extended.
 
-Which flag a file has shows in what most joints carry: people are labelled where they are seen (93 %
-of LSP's joints, 88 % of the extension's). Coordinates count from 0: those of visible joints begin
-at 0.0.
+The meaning of the flag in a .mat file follows from its mean, since most joints are visible (93 % in
+LSP, 88 % in the extension). Coordinates count from 0: the smallest of visible joints are 0.0.
 """
 
 import os
@@ -21,13 +20,13 @@ from pathlib import Path
 import numpy as np
 
 from kptkit.data.formats.build_document import (
-    DataSet,
+    DataSetInfo,
     Entry,
     Findings,
     Inspected,
-    Pictures,
-    annotation_file,
-    extent,
+    PictureFolder,
+    build_annotation_file,
+    keypoint_extent,
 )
 from kptkit.data.formats.document import Part
 from kptkit.data.formats.faults import is_numbers
@@ -36,36 +35,37 @@ from kptkit.errors import InputError
 from kptkit.reading import read_json, shown
 from kptkit.skeletons.known import LSP_14
 
-LSP = DataSet(LSP_14, "pck_torso")
-# How far a person reaches beyond the joints, as a share of their extent's longer side.
+LSP = DataSetInfo(LSP_14, "pck_torso")
+# Margin of a person's box around the joints, relative to the longer side of the joints' extent.
 MARGIN = 0.1
 
 _JOINTS = LSP_14.num_keypoints
-# LSP itself, which alone has a part for testing.
+# LSP without the extension is recognised by its size; only LSP has test pictures.
 _LSP_PERSONS, _LSP_TRAIN = 2000, 1000
 _NAMES = ("im{:04d}.jpg", "im{:05d}.jpg", "im{:05d}.png")
 
 
-def inspect_lsp(path: str | Path, pictures: Pictures) -> Inspected:
-    """What is sound in a file of LSP or its extension, and how often each fault occurs.
+def inspect_lsp(path: str | Path, pictures: PictureFolder) -> Inspected:
+    """The valid persons of a file of LSP or LSP extended, and how often each fault occurs.
 
     Raises:
-        InputError: it is no such file.
+        InputError: it is not such a file.
     """
     findings = Findings(path)
     if Path(path).suffix.lower() == ".json":
         _read_json(findings)
     else:
         _read_mat(findings, pictures)
-    return annotation_file(findings, LSP, pictures)
+    return build_annotation_file(findings, LSP, pictures)
 
 
 def person_box(keypoints: np.ndarray) -> np.ndarray | None:
-    """The extent (4,) of the labelled ones of keypoints (K, 3), widened on every side.
+    """A box (4,) for a person: the extent of the labelled keypoints of (K, 3) plus a margin.
 
-    The data sets have no boxes; a person is larger than their joints.
+    The data sets have no boxes, and a person is larger than the extent of their joints. None if
+    the keypoints have no extent.
     """
-    box = extent(keypoints)
+    box = keypoint_extent(keypoints)
     if box is None:
         return None
     margin = MARGIN * (box[2:] - box[:2]).max()
@@ -100,7 +100,7 @@ def _read_json(findings: Findings) -> None:
         findings.entries.append(Entry(where, person["image"], keypoints, person_box(keypoints)))
 
 
-def _read_mat(findings: Findings, pictures: Pictures) -> None:
+def _read_mat(findings: Findings, pictures: PictureFolder) -> None:
     joints = _joints(findings.path)
     flags = joints[..., 2]
     if not np.isin(flags, (0, 1)).all():
@@ -136,13 +136,17 @@ def _joints(path: str | Path) -> np.ndarray:
     raise InputError(f"{path}: joints: {shape} numbers; expected {expected}")
 
 
-def _picture_names(path: str | Path, count: int, pictures: Pictures) -> str:
-    """How the `count` pictures are named, which the file does not say."""
+def _picture_names(path: str | Path, count: int, pictures: PictureFolder) -> str:
+    """The pattern of the `count` pictures' names, found by looking, as the file does not say it.
+
+    Raises:
+        InputError: no picture has a name of any pattern.
+    """
     found = {
         name: sum(os.path.exists(pictures.path(name.format(n))) for n in range(1, count + 1))
         for name in _NAMES
     }
-    # From 10,000 on four digits and five are the same.
+    # The patterns agree on names from 10,000 on, so the one with the most pictures is taken.
     best = max(found, key=found.get)
     if found[best]:
         return best

@@ -1,17 +1,17 @@
-"""MPII Human Pose: the official MATLAB file, or the json files that the HRNet code is trained with.
+"""MPII Human Pose: the official MATLAB file, or the json files of the official HRNet code.
 
 - ``mpii_human_pose_v1_u12_1.mat`` (Andriluka et al. 2014): the struct ``RELEASE``, in which
   ``annolist(i).annorect(r)`` has joints (``annopoints.point`` with x, y, id, is_visible), a rough
-  position (``objpos``), a ``scale`` in units of 200 px of height, and the head's box (x1 y1 x2 y2).
-  Test images have no joints. Persons without joints or position are left out. Fields are as its
-  README says; this reader was never run on the file itself.
+  position (``objpos``), a ``scale`` (the person's height in units of 200 px), and the head's box
+  (x1 y1 x2 y2). Test images have no joints. Persons without joints or position are left out. The
+  fields are read as its README describes them; this reader has not been tested on the file itself.
 - json: a list of {"image", "center", "scale", "joints": 16 times [x, y], "joints_vis": 16 times
-  0 or 1}. A joint that is not annotated has 0. Head boxes, which the json lacks, are taken from
-  ``gt_valid.mat`` where that stands beside ``valid.json`` (and so on) and has the same joints.
+  0 or 1}; 0 marks an unlabelled joint. The json has no head boxes; they are taken from a file
+  ``gt_valid.mat`` next to ``valid.json`` (any other name likewise), if it has the same joints.
 
-Both count pixels from 1. A person's window is the square of 200 * scale about the position moved
-down by 15 * scale; padding makes it 250 * scale, as in the official crops. Windows reach beyond
-pictures and are not clipped.
+Coordinates count from 1 in both. A person's box is the square of side 200 * scale, centred 15 *
+scale below the position; the usual padding makes it 250 * scale, as in the official crops. Boxes
+may extend beyond the picture and are not cut.
 """
 
 import os
@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 
 from kptkit.data.formats.build_document import (
-    DataSet,
+    DataSetInfo,
     Entry,
     Findings,
     Inspected,
-    Pictures,
-    annotation_file,
+    PictureFolder,
+    build_annotation_file,
 )
 from kptkit.data.formats.faults import is_numbers
 from kptkit.data.formats.mat_file import Struct, read_numbers, read_structs
@@ -37,25 +37,27 @@ from kptkit.errors import InputError
 from kptkit.reading import read_json, shown
 from kptkit.skeletons.known import MPII_16
 
-MPII = DataSet(MPII_16, "pckh", boxes_may_leave=True)
+MPII = DataSetInfo(MPII_16, "pckh", boxes_may_leave=True)
 
-# A scale of 1 is a person of this height; the position lies this far above the window's centre.
+# Side of the box of a person of scale 1, and how far its centre is below the position, in pixels.
 _PIXELS_PER_SCALE = 200.0
 _SHIFT_DOWN = 15.0
-# PCKh's head size is this share of the diagonal of the head's box.
+# Head size of PCKh relative to the diagonal of the head's box.
 HEAD_SHARE = 0.6
 
-# The json's joints are rounded.
+# Largest difference of a joint's coordinate in json and .mat, in pixels; the json's are rounded.
 _SAME_PIXEL = 1.5
 
 _JOINTS = MPII_16.num_keypoints
 
 
-def inspect_mpii(path: str | Path, pictures: Pictures) -> Inspected:
-    """What is sound in a file of MPII's, and how often each fault occurs.
+def inspect_mpii(path: str | Path, pictures: PictureFolder) -> Inspected:
+    """The valid persons of a file of MPII, and how often each fault occurs.
+
+    Without any head box the protocol is PCK in torso sizes instead of PCKh.
 
     Raises:
-        InputError: it is no such file.
+        InputError: it is not such a file.
     """
     findings = Findings(path)
     if Path(path).suffix.lower() == ".json":
@@ -64,16 +66,16 @@ def inspect_mpii(path: str | Path, pictures: Pictures) -> Inspected:
         _read_mat(findings)
     if all(entry.reference_length is None for entry in findings.entries):
         findings.notice("head boxes", "none; judged by PCK in torsos instead of PCKh")
-        return annotation_file(findings, replace(MPII, protocol="pck_torso"), pictures)
-    return annotation_file(findings, MPII, pictures)
+        return build_annotation_file(findings, replace(MPII, protocol="pck_torso"), pictures)
+    return build_annotation_file(findings, MPII, pictures)
 
 
 def person_window(position_xy: np.ndarray, scale: float) -> np.ndarray:
-    """The square (4,) that stands for a person's box, in pixels from 0.
+    """The square box (4,) x1 y1 x2 y2 of a person, in pixels from 0.
 
     Args:
-        position_xy: ``objpos`` or ``center``, in pixels from 1.
-        scale: of the data set.
+        position_xy: (2,) ``objpos`` or ``center``, in pixels from 1.
+        scale: ``scale``, in units of 200 px.
     """
     x, y = position_xy
     centre = np.array([x - 1, y + _SHIFT_DOWN * scale - 1], np.float64)
@@ -82,7 +84,7 @@ def person_window(position_xy: np.ndarray, scale: float) -> np.ndarray:
 
 
 def head_sizes(corners: np.ndarray) -> np.ndarray:
-    """PCKh's unit (...,) in pixels, from the corners (..., 2, 2) of head boxes."""
+    """PCKh's reference lengths (...,) in pixels, from the corners (..., 2, 2) of head boxes."""
     return HEAD_SHARE * np.linalg.norm(corners[..., 1, :] - corners[..., 0, :], axis=-1)
 
 
@@ -126,7 +128,7 @@ def _json_entry(
 
 
 def _json_faults(person: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Field and fault of one object of the json."""
+    """The faults of one object of the json, each as field and message."""
     if not is_numbers(person.get("center"), 2):
         yield "center", f"{shown(person, 'center')}; expected x and y in pixels"
     scale = person.get("scale")
@@ -148,7 +150,11 @@ def _json_faults(person: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _heads_beside(findings: Findings, persons: list[Any]) -> np.ndarray | None:
-    """Head sizes (N,) from ``gt_NAME.mat`` beside ``NAME.json``, where that is of these persons."""
+    """Head sizes (N,) from ``gt_NAME.mat`` next to ``NAME.json``; None if there is no such file.
+
+    Raises:
+        InputError: its joints are not those of `persons`.
+    """
     path = Path(findings.path)
     beside = path.with_name(f"gt_{path.stem}.mat")
     if not os.path.exists(beside):
@@ -157,7 +163,7 @@ def _heads_beside(findings: Findings, persons: list[Any]) -> np.ndarray | None:
     points = _truth_beside(beside, "pos_gt_src", (_JOINTS, 2, len(persons)))
     for index, person in enumerate(persons):
         if not isinstance(person, dict) or any(_json_faults(person)):
-            continue  # told elsewhere
+            continue  # reported by _json_entry
         labelled = np.array(person["joints_vis"]) > 0
         away = np.abs(np.array(person["joints"]) - points[..., index])[labelled]
         if (away > _SAME_PIXEL).any():
@@ -194,7 +200,7 @@ def _read_mat(findings: Findings) -> None:
         raise InputError(f"{findings.path}: RELEASE.annolist: missing; expected {expected}")
     for frame in frames:
         try:
-            # Of frames with nobody the field is empty; some such hold an empty array of numbers.
+            # In frames without persons the field is missing, empty, or an empty array of numbers.
             persons = frame.structs("annorect")
             images = frame.structs("image") if persons else []
             name = images[0].text("name") if images else ""
@@ -212,7 +218,7 @@ def _read_mat(findings: Findings) -> None:
 
 
 def _mat_entry(person: Struct, file_name: str, findings: Findings) -> Entry | None:
-    """One person of the official file, or None where that has no joints or no position."""
+    """One person of the official file; None if it has no joints, position or scale."""
     annopoints = person.structs("annopoints")
     points = annopoints[0].structs("point") if annopoints else []
     if not points:
@@ -238,9 +244,9 @@ def _mat_entry(person: Struct, file_name: str, findings: Findings) -> Entry | No
 
 
 def _visibility(point: Struct) -> int:
-    """2 for a joint that is visible or of which nothing is said, 1 for a hidden one.
+    """COCO's visibility of a joint: 1 if it is flagged as hidden, else 2.
 
-    The flag is a number or a digit, and missing for some joints, those of the head among them.
+    The flag is a number or a text of one digit; some joints, such as those of the head, have none.
     """
     flag = point.field("is_visible")
     if flag is None:
@@ -250,6 +256,6 @@ def _visibility(point: Struct) -> int:
 
 
 def _parts_of(error: InputError) -> tuple[str, str]:
-    """Place and text of an error of `Struct`."""
+    """Splits the message of an error raised by `Struct` into place and text."""
     where, _, what = str(error).partition(": ")
     return where, what

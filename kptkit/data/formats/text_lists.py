@@ -1,4 +1,4 @@
-"""Lists of pictures and numbers in text files, as data sets of faces come."""
+"""Text files that list pictures and numbers, the usual format of face data sets."""
 
 import math
 import os
@@ -8,27 +8,27 @@ from kptkit.data.formats.faults import LARGEST_COORDINATE, is_file_name
 from kptkit.errors import InputError
 from kptkit.reading import read_text
 
-Line = tuple[int, str]  # its number from 1, its text without the spaces around it
+Line = tuple[int, str]  # line number from 1, text without surrounding spaces
 
 
 def read_lines(path: str | os.PathLike, expected: str) -> list[Line]:
-    """The lines of a text file that are not blank, whatever ends them.
+    """The lines of a text file that are not blank; line ends may be \\n or \\r\\n.
 
     Args:
         expected: what the file should be, for messages.
 
     Raises:
-        InputError: the file is missing, no regular file, empty or not UTF-8.
+        InputError: the file is missing, not a regular file, empty or not UTF-8.
     """
-    # Not splitlines, which also parts at characters that may stand in a name.
+    # Not splitlines, which also splits at characters that may occur in a file name.
     lines = read_text(path, expected).replace("\r\n", "\n").split("\n")
     return [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
 
 
 def as_numbers(text: str) -> list[float] | None:
-    """The numbers that a text consists of; None where anything else stands in it.
+    """The numbers in a text, separated by spaces; None if it contains anything else.
 
-    Infinity, NaN and what is larger than any picture are no numbers.
+    Infinity, NaN and numbers larger than any picture are not accepted.
     """
     try:
         numbers = [float(word) for word in text.split()]
@@ -39,7 +39,7 @@ def as_numbers(text: str) -> list[float] | None:
 
 
 def picture_path(name: str, images_folder: str | os.PathLike, place: str) -> str:
-    """Where a picture of a list stands.
+    """The path of a picture that a list names.
 
     Args:
         place: file and line, for messages.

@@ -1,6 +1,6 @@
-"""300W (Sagonas et al. 2013): a .pts file of 68 points beside each picture, or a COCO-like json.
+"""300W (Sagonas et al. 2013): a .pts file of 68 points next to each picture, or a COCO-like json.
 
-A .pts file counts pixels from 1:
+Coordinates in .pts files count from 1:
 
     version: 1
     n_points: 68
@@ -9,14 +9,14 @@ A .pts file counts pixels from 1:
     ...
     }
 
-Which files are for training and which for testing is a choice of folders (training: afw,
-helen/trainset, lfpw/trainset; testing: helen/testset, lfpw/testset, ibug), so a list names them,
-one a line, relative to the folder of pictures:
+Training and test set are different folders (training: afw, helen/trainset, lfpw/trainset; testing:
+helen/testset, lfpw/testset, ibug), so the annotation file is a list of .pts files, one per line,
+relative to the folder of pictures:
 
     find afw helen/trainset lfpw/trainset -name "*.pts" > train.txt
 
-The picture has the same name but for its ending. The .pts reader was never run on the data set
-itself; the json reader was, on two faces.
+A picture has the name of its .pts file with another suffix. The .pts reader has not been tested on
+the data set itself; the json reader has, on two faces.
 """
 
 import os
@@ -26,12 +26,12 @@ from pathlib import Path
 import numpy as np
 
 from kptkit.data.formats.build_document import (
-    DataSet,
+    DataSetInfo,
     Entry,
     Findings,
     Inspected,
-    Pictures,
-    annotation_file,
+    PictureFolder,
+    build_annotation_file,
     landmark_box,
 )
 from kptkit.data.formats.coco_like_faces import inspect_face_json
@@ -40,17 +40,22 @@ from kptkit.data.formats.text_lists import as_numbers, read_lines
 from kptkit.errors import InputError
 from kptkit.skeletons.known import FACE_68
 
-W300 = DataSet(FACE_68, "nme_interocular", "face", boxes_may_leave=True)
+W300 = DataSetInfo(FACE_68, "nme_interocular", "face", boxes_may_leave=True)
 
 _POINTS = FACE_68.num_keypoints
-_ENDINGS = (".jpg", ".png", ".jpeg", ".JPG", ".PNG")
+_SUFFIXES = (".jpg", ".png", ".jpeg", ".JPG", ".PNG")
 
 
-def inspect_300w(path: str | Path, pictures: Pictures, category: str | None = None) -> Inspected:
-    """What is sound in a list of .pts files or a json, and how often each fault occurs.
+def inspect_300w(
+    path: str | Path, pictures: PictureFolder, category: str | None = None
+) -> Inspected:
+    """The valid faces of a list of .pts files or of a json, and how often each fault occurs.
+
+    Args:
+        category: of a json, name of the category to read, if several have keypoints.
 
     Raises:
-        InputError: it is no such file.
+        InputError: it is not such a file.
     """
     if Path(path).suffix.lower() == ".json":
         return inspect_face_json(path, W300, category)
@@ -72,14 +77,14 @@ def inspect_300w(path: str | Path, pictures: Pictures, category: str | None = No
             continue
         picture = _picture_of(name, pictures)
         findings.entries.append(Entry(where, picture, keypoints, landmark_box(keypoints)))
-    return annotation_file(findings, W300, pictures)
+    return build_annotation_file(findings, W300, pictures)
 
 
 def read_pts(path: str | Path) -> np.ndarray:
-    """The points (68, 3) of a .pts file, in pixels from 0, all visible.
+    """The points (68, 3) of a .pts file: x, y in pixels from 0, and visibility 2.
 
     Raises:
-        InputError: the file is no such file; the message names the line.
+        InputError: it is not such a file; the message names the line.
     """
     lines = read_lines(path, f"a .pts file of {_POINTS} points")
     texts = [text for _, text in lines]
@@ -100,8 +105,8 @@ def read_pts(path: str | Path) -> np.ndarray:
     return np.hstack([np.array(points) - 1, np.full((_POINTS, 1), 2.0)])
 
 
-def _picture_of(name: str, pictures: Pictures) -> str:
-    """The picture beside a .pts file; where there is none, the usual name, which will be missed."""
+def _picture_of(name: str, pictures: PictureFolder) -> str:
+    """The picture next to a .pts file; if there is none, the usual name, reported missing later."""
     stem = name.removesuffix(".pts")
-    found = [e for e in _ENDINGS if os.path.exists(pictures.path(stem + e))]
-    return stem + (found or _ENDINGS)[0]
+    found = [suffix for suffix in _SUFFIXES if os.path.exists(pictures.path(stem + suffix))]
+    return stem + (found or _SUFFIXES)[0]

@@ -1,10 +1,10 @@
-"""WFLW (Wu et al. 2018): its lists of 98 points a line, or a COCO-like json.
+"""WFLW (Wu et al. 2018): its lists, one face of 98 points per line, or a COCO-like json.
 
-``list_98pt_rect_attr_train.txt`` and ``..._test.txt`` have, for each face, 196 numbers x1 y1 .. x98
-y98, four of a box, six attributes of 0 or 1 (pose, expression, illumination, make-up, occlusion,
-blur) and the picture's name; the lists of ``list_98pt_test`` have neither box nor attributes.
-Coordinates are taken as they stand. Boxes are made from the landmarks, not taken from the list: so
-the published results crop. This reader was never run on the data set itself.
+A line of ``list_98pt_rect_attr_train.txt`` or ``..._test.txt`` has 196 numbers x1 y1 .. x98 y98,
+four of a box, six attributes of 0 or 1 (pose, expression, illumination, make-up, occlusion, blur)
+and the picture's name; the lists of ``list_98pt_test`` have neither box nor attributes. Coordinates
+are not shifted. Boxes are made from the landmarks, as for the published results, not taken from the
+list. This reader has not been tested on the data set itself.
 """
 
 import reprlib
@@ -14,30 +14,35 @@ from pathlib import Path
 import numpy as np
 
 from kptkit.data.formats.build_document import (
-    DataSet,
+    DataSetInfo,
     Entry,
     Findings,
     Inspected,
-    Pictures,
-    annotation_file,
+    PictureFolder,
+    build_annotation_file,
     landmark_box,
 )
 from kptkit.data.formats.coco_like_faces import inspect_face_json
 from kptkit.data.formats.text_lists import as_numbers, read_lines
 from kptkit.skeletons.known import WFLW_98
 
-WFLW = DataSet(WFLW_98, "nme_interocular", "face", boxes_may_leave=True)
+WFLW = DataSetInfo(WFLW_98, "nme_interocular", "face", boxes_may_leave=True)
 
 _POINTS = WFLW_98.num_keypoints
-# What may stand behind the points: nothing, or a box and six attributes.
+# Numbers per line: the points alone, or followed by a box and six attributes.
 _NUMBERS = (2 * _POINTS, 2 * _POINTS + 4 + 6)
 
 
-def inspect_wflw(path: str | Path, pictures: Pictures, category: str | None = None) -> Inspected:
-    """What is sound in a list of WFLW's or a json, and how often each fault occurs.
+def inspect_wflw(
+    path: str | Path, pictures: PictureFolder, category: str | None = None
+) -> Inspected:
+    """The valid faces of one of WFLW's lists or of a json, and how often each fault occurs.
+
+    Args:
+        category: of a json, name of the category to read, if several have keypoints.
 
     Raises:
-        InputError: it is no such file.
+        InputError: it is not such a file.
     """
     if Path(path).suffix.lower() == ".json":
         return inspect_face_json(path, WFLW, category)
@@ -50,7 +55,7 @@ def inspect_wflw(path: str | Path, pictures: Pictures, category: str | None = No
             findings.error(
                 where,
                 f"{reprlib.repr(text)} begins with {len(numbers)} numbers; expected {_NUMBERS[1]} "
-                f"or {_NUMBERS[0]}, and behind them a picture's path",
+                f"or {_NUMBERS[0]}, followed by a picture's path",
             )
             continue
         name = text.split(None, len(numbers))[-1].replace("\\", "/")
@@ -58,4 +63,4 @@ def inspect_wflw(path: str | Path, pictures: Pictures, category: str | None = No
         keypoints = np.hstack([points, np.full((_POINTS, 1), 2.0)])
         where = f"{where} ({name})"
         findings.entries.append(Entry(where, name, keypoints, landmark_box(keypoints)))
-    return annotation_file(findings, WFLW, pictures)
+    return build_annotation_file(findings, WFLW, pictures)

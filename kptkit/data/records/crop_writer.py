@@ -22,7 +22,7 @@ from kptkit.data.mining.crops import IDS_PER_IMAGE, CropKind, Crops, FacePart, I
 from kptkit.data.mining.workers import work_on
 from kptkit.data.records.crops import FORMAT, VERSION
 from kptkit.data.records.folder import MANIFEST, begin, file_entry
-from kptkit.data.skipped import SkipLedger
+from kptkit.data.skipped import SkippedPictures
 from kptkit.errors import InputError
 from kptkit.images.codec import printable
 from kptkit.reading import read_json
@@ -105,7 +105,7 @@ class _Progress:
 
     def __init__(self, num_images: int):
         self.account = _Account()
-        self._ledger = SkipLedger(num_images)
+        self._skipped = SkippedPictures(num_images)
         self._bar = tqdm(total=num_images, desc="mining", unit=" pictures", dynamic_ncols=True)
 
     def __enter__(self) -> "_Progress":
@@ -129,8 +129,8 @@ class _Progress:
         """
         self.account.add(counts, notes, skipped)
         for path, reason in skipped.items():
-            self._ledger.record(path, reason)
-        self._ledger.check()
+            self._skipped.record(path, reason)
+        self._skipped.check()
         if self._bar.update(num_images):  # has been drawn anew
             self._bar.set_postfix_str(_listed(self.account.counts), refresh=False)
 

@@ -24,7 +24,7 @@ from kptkit.data.augment.pose import HRNET_COCO, AugmentConfig, reachable_boxes
 from kptkit.data.records.folder import MANIFEST, begin, file_entry
 from kptkit.data.records.pose import FORMAT, INDEX, SAMPLE_ARRAYS, VERSION, pack_paths
 from kptkit.data.records.sources import read_picture
-from kptkit.data.skipped import SkipLedger
+from kptkit.data.skipped import SkippedPictures
 from kptkit.errors import InputError
 from kptkit.samples import KeypointSamples
 
@@ -140,11 +140,11 @@ def _write_shards(
 ) -> list[list[Row]]:
     """Writes the shards that are not there yet; returns what all of them hold."""
     windows_xyxy = cut_windows(samples, cut)
-    ledger = SkipLedger(len(samples))
+    skipped = SkippedPictures(len(samples))
 
     def make(path: Path, indices: np.ndarray) -> list[Row]:
         if not path.exists():
-            write_shard(path, samples, indices, windows_xyxy, cut.jpeg_quality, ledger)
+            write_shard(path, samples, indices, windows_xyxy, cut.jpeg_quality, skipped)
         rows = list(shard_rows(path))
         if [row.sample_id for row in rows] != samples.sample_ids[indices].tolist():
             raise InputError(f"{path}: holds other persons than expected; remove it and go on")
@@ -180,14 +180,14 @@ def write_shard(
     indices: np.ndarray,
     windows_xyxy: np.ndarray,
     jpeg_quality: int,
-    ledger: SkipLedger,
+    skipped: SkippedPictures,
 ) -> None:
     """Publishes one shard: the persons at `indices`, which go by pictures, each within its window.
 
     Raises:
         InputError: too many pictures cannot be read, or the disk is full.
     """
-    place, image, skipped = -1, None, ""
+    place, image, reason = -1, None, ""
     try:
         with (
             files.publish_file(path) as unfinished,
@@ -196,12 +196,12 @@ def write_shard(
             for index in indices:
                 if samples.image_index[index] != place:
                     place = int(samples.image_index[index])
-                    image, skipped = _open_picture(samples, place, ledger)
+                    image, reason = _open_picture(samples, place, skipped)
                 left, top, right, bottom = windows_xyxy[index]
                 jpeg = b""
                 if image is not None:
                     jpeg = encode_window(image[top:bottom, left:right], jpeg_quality)
-                example = _example(samples, index, windows_xyxy[index], jpeg, skipped)
+                example = _example(samples, index, windows_xyxy[index], jpeg, reason)
                 writer.write(example.SerializeToString(deterministic=True))
     except tf.errors.OpError as error:
         raise InputError(f"{path}: cannot be written: {error.message}") from None
@@ -219,14 +219,14 @@ def encode_window(image_rgb: np.ndarray, quality: int) -> bytes:
 
 
 def _open_picture(
-    samples: KeypointSamples, place: int, ledger: SkipLedger
+    samples: KeypointSamples, place: int, skipped: SkippedPictures
 ) -> tuple[np.ndarray | None, str]:
     """A picture, or None and why it cannot be used."""
     try:
         return read_picture(samples, place), ""
     except images.ImageError as error:
-        ledger.record(samples.image_paths[place], error.reason)
-        ledger.check()
+        skipped.record(samples.image_paths[place], error.reason)
+        skipped.check()
         return None, error.reason
 
 

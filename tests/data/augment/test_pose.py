@@ -11,7 +11,8 @@ from kptkit.data.augment import pose
 from kptkit.data.augment.pose import AugmentConfig, Windows
 from kptkit.errors import InputError
 from kptkit.geometry import affine
-from kptkit.skeletons.schema import COCO_17, KeypointSchema
+from kptkit.skeletons.known import COCO_17
+from kptkit.skeletons.schema import KeypointSchema
 
 SIZE_WH = (192, 256)
 RECIPES = {

@@ -11,9 +11,9 @@ from kptkit import images
 from kptkit.data.augment.pose import AugmentConfig
 from kptkit.data.batches.pose import clear_errors, evaluation_batches, training_batches
 from kptkit.data.records.sources import ImageSource
-from kptkit.data.skipped import SkipLedger
+from kptkit.data.skipped import SkippedPictures
 from kptkit.errors import InputError
-from kptkit.skeletons.schema import COCO_17_KEYPOINT_WEIGHTS
+from kptkit.skeletons.known import COCO_17_KEYPOINT_WEIGHTS
 
 SIZE_WH = (48, 64)
 NOTHING = AugmentConfig(
@@ -21,17 +21,17 @@ NOTHING = AugmentConfig(
 )
 
 
-def train(samples, start, stop, ledger=None, **changes):
+def train(samples, start, stop, skipped=None, **changes):
     settings = {"size_wh": SIZE_WH, "batch_size": 4, "augment": AugmentConfig(), "seed": 5}
-    settings |= {"ledger": SkipLedger(len(samples)) if ledger is None else ledger} | changes
+    settings |= {"skipped": SkippedPictures(len(samples)) if skipped is None else skipped} | changes
     source = ImageSource(samples)
     return training_batches(source, start_step=start, stop_step=stop, **settings)
 
 
-def evaluate(samples, ledger=None, batch_size=4):
-    ledger = SkipLedger(len(samples)) if ledger is None else ledger
+def evaluate(samples, skipped=None, batch_size=4):
+    skipped = SkippedPictures(len(samples)) if skipped is None else skipped
     batches = evaluation_batches(
-        ImageSource(samples), size_wh=SIZE_WH, batch_size=batch_size, ledger=ledger
+        ImageSource(samples), size_wh=SIZE_WH, batch_size=batch_size, skipped=skipped
     )
     return list(batches.as_numpy_iterator())
 
@@ -167,27 +167,27 @@ def damage(path: str, kind: str) -> None:
 def test_a_broken_picture_is_black_weightless_and_counted(persons, kind):
     damage(persons.image_paths[1], kind)
     hidden = set(persons.sample_ids[persons.image_index == 1].tolist())
-    ledger = SkipLedger(len(persons))
+    skipped = SkippedPictures(len(persons))
     seen = 0
-    for batch in read(train(persons, 0, 6, ledger)):
+    for batch in read(train(persons, 0, 6, skipped)):
         for sample_id, crop, keypoints in zip(
             batch["sample_id"], batch["image"], batch["keypoints"], strict=True
         ):
             assert (sample_id in hidden) == (not crop.any()) == (not keypoints[:, 2].any())
             seen += sample_id in hidden
     assert seen > len(hidden)
-    assert ledger.counts() == {kind: 1}
-    ids = np.concatenate([batch["sample_id"] for batch in evaluate(persons, ledger)])
+    assert skipped.counts() == {kind: 1}
+    ids = np.concatenate([batch["sample_id"] for batch in evaluate(persons, skipped)])
     assert set(ids.tolist()) == set(persons.sample_ids.tolist()) - hidden | {-1}
 
 
 def test_too_many_broken_pictures_stop_the_reader(persons):
-    ledger = SkipLedger(len(persons))
-    ledger.tolerated = 1
+    skipped = SkippedPictures(len(persons))
+    skipped.tolerated = 1
     for path in persons.image_paths[:2]:
         damage(path, "missing")
-    with pytest.raises(InputError, match="2 missing"), clear_errors(ledger):
-        read(train(persons, 0, 6, ledger))
+    with pytest.raises(InputError, match="2 missing"), clear_errors(skipped):
+        read(train(persons, 0, 6, skipped))
 
 
 def test_training_needs_someone(persons):

@@ -6,22 +6,23 @@ import pytest
 
 from kptkit import images
 from kptkit.data.formats.build_document import (
-    DataSet,
+    DataSetInfo,
     Entry,
     Findings,
-    Pictures,
-    annotation_file,
-    extent,
+    PictureFolder,
+    build_annotation_file,
+    keypoint_extent,
     landmark_box,
 )
-from kptkit.data.formats.coco import coco_samples
-from kptkit.data.formats.document import own_part, split_by_image, stop_at
+from kptkit.data.formats.document import own_part, refuse_faults, split_by_image
+from kptkit.data.to_samples import keypoint_samples
 from kptkit.errors import InputError
-from kptkit.skeletons.schema import DEFAULT_OKS_SIGMA, KeypointSchema
+from kptkit.skeletons.known import DEFAULT_OKS_SIGMA
+from kptkit.skeletons.schema import KeypointSchema
 
 SCHEMA = KeypointSchema(("nose", "tail"), ((0, 1),), (), (0.026, DEFAULT_OKS_SIGMA))
-STAYS = DataSet(SCHEMA, "pck_torso")
-LEAVES = DataSet(SCHEMA, "pckh", boxes_may_leave=True)
+STAYS = DataSetInfo(SCHEMA, "pck_torso")
+LEAVES = DataSetInfo(SCHEMA, "pckh", boxes_may_leave=True)
 POINTS = np.array([[10, 20, 2], [30, 40, 1]], float)
 BOX = np.array([5, 10, 45, 60], float)
 
@@ -39,7 +40,7 @@ def folder(tmp_path):
 
 def read(folder, *entries, data_set=STAYS, orientation="auto"):
     findings = Findings("x.txt", list(entries))
-    return annotation_file(findings, data_set, Pictures(folder, orientation))
+    return build_annotation_file(findings, data_set, PictureFolder(folder, orientation))
 
 
 def errors(faults, level="error"):
@@ -49,8 +50,8 @@ def errors(faults, level="error"):
 def test_nothing_found(folder):
     file, faults = read(folder)
     assert file.annotations["annotations"] == []
-    with pytest.raises(InputError, match="no sound one; expected at least one person"):
-        stop_at(faults, 0, "x.txt")
+    with pytest.raises(InputError, match="no valid one; expected at least one person"):
+        refuse_faults(faults, 0, "x.txt")
 
 
 def test_the_document_is_cocos(folder):
@@ -92,7 +93,7 @@ def test_the_document_is_cocos(folder):
 )
 def test_boxes_leave_the_picture_only_where_they_may(folder, data_set, expected):
     file, _ = read(folder, entry(box=np.array([-20, -30, 150, 90.0])), data_set=data_set)
-    samples = coco_samples(file, folder, report=lambda _: None)
+    samples = keypoint_samples(file, folder, report=lambda _: None)
     assert samples.boxes_xyxy.tolist() == [expected]
     assert samples.protocol == data_set.protocol
     assert samples.reference_lengths is None
@@ -100,7 +101,7 @@ def test_boxes_leave_the_picture_only_where_they_may(folder, data_set, expected)
 
 def test_reference_lengths_reach_the_samples(folder):
     file, _ = read(folder, entry(), entry(reference_length=12.5), entry("b.png"), data_set=LEAVES)
-    samples = coco_samples(file, folder, report=lambda _: None)
+    samples = keypoint_samples(file, folder, report=lambda _: None)
     np.testing.assert_array_equal(samples.reference_lengths, [np.nan, 12.5, np.nan])
     assert samples.reference_lengths.dtype == np.float32
     train, val = split_by_image(file, 0.5, seed=0)
@@ -116,12 +117,18 @@ def test_reference_lengths_reach_the_samples(folder):
         (entry("/a.png"), "picture '/a.png'; expected the path"),
         (entry(""), "picture ''; expected the path"),
         (entry("a\0.png"), "expected the path"),
-        (entry(points=[[np.nan, 1, 2], [3, 4, 2]]), "a labelled keypoint is no finite pixel"),
-        (entry(points=[[np.inf, 1, 2], [3, 4, 2]]), "a labelled keypoint is no finite pixel"),
-        (entry(points=[[1e9, 1, 2], [3, 4, 2]]), "a labelled keypoint is no finite pixel"),
+        (
+            entry(points=[[np.nan, 1, 2], [3, 4, 2]]),
+            "a labelled keypoint without finite coordinates",
+        ),
+        (
+            entry(points=[[np.inf, 1, 2], [3, 4, 2]]),
+            "a labelled keypoint without finite coordinates",
+        ),
+        (entry(points=[[1e9, 1, 2], [3, 4, 2]]), "a labelled keypoint without finite coordinates"),
         (entry(box=np.array([0, 0, np.nan, 5])), "box 0, 0, nan, 5; expected finite pixels"),
-        (entry(reference_length=0.0), "0 pixels as length to judge by; expected more"),
-        (entry(reference_length=float("nan")), "nan pixels as length to judge by"),
+        (entry(reference_length=0.0), "reference length 0; expected pixels above 0"),
+        (entry(reference_length=float("nan")), "reference length nan"),
     ],
 )
 def test_errors_stop(folder, bad, message):
@@ -136,8 +143,8 @@ def test_errors_stop(folder, bad, message):
     [
         (entry("gone.png"), "picture 'gone.png': missing"),
         (entry("text.png"), "picture 'text.png': not an image"),
-        (entry(box=np.array([5, 5, 5, 9.0])), "a box without any area"),
-        (entry(box=np.array([9, 5, 5, 9.0])), "a box without any area"),
+        (entry(box=np.array([5, 5, 5, 9.0])), "a box without area"),
+        (entry(box=np.array([9, 5, 5, 9.0])), "a box without area"),
         (entry(box=np.array([200, 5, 250, 9.0])), "outside the picture of 100x80 pixels"),
     ],
 )
@@ -147,24 +154,26 @@ def test_what_cannot_be_used_is_left_out_and_counted(folder, bad, message):
     assert [a["id"] for a in file.annotations["annotations"]] == [1, 3]
     assert len(errors(faults, "skip")) == 1
     assert message in errors(faults, "skip")[0]
-    stop_at(faults, 2, "x.txt")
+    refuse_faults(faults, 2, "x.txt")
 
 
 def test_many_missing_pictures_stop(folder):
     _, faults = read(folder, entry(), *[entry(f"{n}.png") for n in range(11)])
     with pytest.raises(InputError, match=r"picture '0.png': missing; and 10 more; more than 10"):
-        stop_at(faults, 1, "x.txt")
+        refuse_faults(faults, 1, "x.txt")
 
 
 def test_the_wrong_folder_is_named(folder):
     with pytest.raises(InputError, match=r"missing, as are all 1 pictures of x.txt; is this the"):
         read(folder / "none", entry())
     with pytest.raises(InputError, match=r"--data.images: not given"):
-        annotation_file(Findings("x.txt", [entry()]), STAYS, Pictures())
+        build_annotation_file(Findings("x.txt", [entry()]), STAYS, PictureFolder())
 
 
 def test_stated_sizes_need_no_folder():
-    file, _ = annotation_file(Findings("x.txt", [entry(image_wh=(70, 60))]), STAYS, Pictures())
+    file, _ = build_annotation_file(
+        Findings("x.txt", [entry(image_wh=(70, 60))]), STAYS, PictureFolder()
+    )
     assert file.annotations["images"][0]["width"] == 70
 
 
@@ -207,7 +216,7 @@ def test_own_parts(folder):
         assert [image["file_name"] for image in chosen["images"]] == [name]
         assert len(chosen["annotations"]) == 1
     only, _ = read(folder, entry(part="train"))
-    with pytest.raises(InputError, match=r"x.txt: holds nobody to be judged by.*share such as 0.1"):
+    with pytest.raises(InputError, match=r"x.txt: no persons to evaluate on.*share such as 0.1"):
         own_part(only, "test")
 
 
@@ -223,7 +232,7 @@ def test_own_parts(folder):
     ],
 )
 def test_extent_is_that_of_the_labelled(points, expected):
-    box = extent(np.reshape(np.array(points, float), (-1, 3)))
+    box = keypoint_extent(np.reshape(np.array(points, float), (-1, 3)))
     assert (None if box is None else box.tolist()) == expected
 
 
@@ -234,4 +243,4 @@ def test_landmark_box_reaches_to_whole_pixels():
 
 
 def test_paths_stay_in_the_folder():
-    assert Pictures("pictures").path("a/b.png") == str(Path("pictures") / "a/b.png")
+    assert PictureFolder("pictures").path("a/b.png") == str(Path("pictures") / "a/b.png")

@@ -7,71 +7,19 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.coco_files import document, load, person, written
 
-from kptkit import images
-from kptkit.data.formats.coco import (
-    clean_boxes,
-    coco_samples,
-    detection_samples,
-    inspect_coco,
-    load_coco,
-)
+from kptkit.data.formats.coco import inspect_coco, load_coco
 from kptkit.data.formats.document import AnnotationFile, split_by_image
+from kptkit.data.to_samples import keypoint_samples
 from kptkit.errors import InputError
 from kptkit.metrics.oks import evaluate_oks
 from kptkit.samples import KeypointSamples
-from kptkit.skeletons.schema import COCO_17
+from kptkit.skeletons.known import COCO_17
 
 real_data = pytest.mark.skipif(
     "KPTKIT_DATA" not in os.environ, reason="KPTKIT_DATA does not name the folder of real data"
 )
-
-
-def person(number, image_id=1, **changes):
-    return {
-        "id": number,
-        "image_id": image_id,
-        "category_id": 5,
-        "bbox": [10.0, 20.0, 30.0, 40.0],
-        "area": 700.0,
-        "iscrowd": 0,
-        "num_keypoints": 2,
-        "keypoints": [12, 22, 2, 0, 0, 0, 30.5, 50, 1],
-    } | changes
-
-
-def document(*annotations):
-    """Two pictures of 100x80 pixels; category 5 has three keypoints, category 6 has none."""
-    names = ["nose", "left_eye", "right_eye"]
-    return {
-        "images": [
-            {"id": number, "file_name": f"{number}.png", "width": 100, "height": 80}
-            for number in (1, 2)
-        ],
-        "annotations": list(annotations) or [person(3), person(4, image_id=2)],
-        "categories": [
-            {"id": 5, "name": "person", "keypoints": names, "skeleton": [[1, 2], [1, 3]]},
-            {"id": 6, "name": "car"},
-        ],
-    }
-
-
-def written(folder, content):
-    path = folder / "x.json"
-    path.write_text(json.dumps(content))
-    return path
-
-
-def load(folder, *annotations):
-    return load_coco(written(folder, document(*annotations)))
-
-
-@pytest.fixture
-def pictures(tmp_path):
-    folder = tmp_path / "pictures"
-    for number in (1, 2):
-        images.write_image(folder / f"{number}.png", np.zeros((80, 100, 3), np.uint8))
-    return folder
 
 
 def test_a_sound_file_is_taken_as_it_is(tmp_path):
@@ -141,7 +89,7 @@ ANNOTATION_ERRORS = [
     ({"id": True}, r"annotations\[0\].id: True"),
     ({"id": -1}, r"annotations\[0\].id: -1"),
     ({"id": 2**63}, r"annotations\[0\].id: 9223372036854775808"),
-    ({"id": 4}, r"annotations\[1\].id \(id 4\): stands twice"),
+    ({"id": 4}, r"annotations\[1\].id \(id 4\): occurs twice"),
     ({"image_id": "1"}, r"annotations\[0\].image_id \(id 3\): '1'"),
     ({"image_id": [1]}, r"annotations\[0\].image_id \(id 3\): \[1\]"),
     ({"category_id": 7}, r"annotations\[0\].category_id \(id 3\): 7; expected an id"),
@@ -207,12 +155,12 @@ def test_a_broken_image_entry_is_refused_naming_field_and_id(tmp_path, changes, 
         ({}, "images: missing"),
         ({"images": [], "annotations": []}, "categories: missing"),
         (document() | {"annotations": {}}, r"annotations: \{\}; expected a list"),
-        (document() | {"annotations": []}, "annotations: no sound one"),
+        (document() | {"annotations": []}, "annotations: no valid one"),
         (document() | {"annotations": [3]}, r"annotations\[0\]: int; expected an object"),
         (document() | {"images": [3]}, r"images\[0\]: int; expected an object"),
         (document() | {"categories": []}, "categories: none has keypoints"),
         (document() | {"categories": [3]}, r"categories\[0\]"),
-        (document() | {"categories": [{"id": 1}, {"id": 1}]}, r"categories\[1\].id: 1 stands"),
+        (document() | {"categories": [{"id": 1}, {"id": 1}]}, r"categories\[1\].id: 1 occurs"),
         (document() | {"categories": [{"id": 5, "keypoints": [1]}]}, "keypoints: .1.; expected"),
     ],
 )
@@ -251,7 +199,7 @@ def test_up_to_ten_annotations_are_skipped_and_more_stop(tmp_path, pictures, cha
     assert len(coco.notices) == 1
     assert message in coco.notices[0]
     assert "and 9 more" in coco.notices[0]
-    assert coco_samples(coco, pictures, report=lambda _: None).sample_ids.tolist() == [3]
+    assert keypoint_samples(coco, pictures, report=lambda _: None).sample_ids.tolist() == [3]
     with pytest.raises(InputError, match=r"annotations.*and 10 more.*more than 10 and than 1%"):
         load(tmp_path, person(3), *skipped, person(110, **changes))
 
@@ -262,59 +210,6 @@ def test_corner_boxes_are_recognised(tmp_path):
         load(tmp_path, *corners, *[person(n) for n in range(3, 10)])
     coco = load(tmp_path, *corners[:2], *[person(n) for n in range(3, 11)])
     assert "clipped for training (2 times)" in coco.notices[0]
-
-
-def official_clean_box(box, width, height):
-    """The published rule, one box at a time: left, top, right, bottom."""
-    x1, y1 = max(0, box[0]), max(0, box[1])
-    x2 = min(width - 1, x1 + max(0, box[2] - 1))
-    y2 = min(height - 1, y1 + max(0, box[3] - 1))
-    return [x1, y1, x2, y2]
-
-
-def test_boxes_are_cleaned_by_the_official_rule():
-    assert clean_boxes(np.zeros((0, 4)), np.zeros((0, 2))).shape == (0, 4)
-    rng = np.random.default_rng(0)
-    boxes = rng.uniform(-50, 150, (200, 4))
-    sizes = rng.integers(50, 120, (200, 2))
-    expected = [official_clean_box(b, *wh) for b, wh in zip(boxes, sizes, strict=True)]
-    np.testing.assert_allclose(clean_boxes(boxes, sizes), expected)
-
-
-def test_samples_are_the_persons_that_can_be_trained_on(tmp_path, pictures):
-    outside = [12, 22, 2, -3, 5, 2, 100.5, 50, 1]
-    coco = load(
-        tmp_path,
-        person(0, image_id=2),
-        person(1, iscrowd=1),
-        person(2, keypoints=[0] * 9, num_keypoints=0),
-        person(3, area=0),
-        person(4, bbox=[10, 20, 1, 1]),
-        person(5, keypoints=outside, num_keypoints=3, bbox=[-5, 20, 120, 70]),
-    )
-    lines = []
-    samples = coco_samples(coco, pictures, report=lines.append)
-    assert len(coco.annotations["annotations"]) == 6
-    assert samples.sample_ids.tolist() == [0, 5]
-    assert samples.image_ids.tolist() == [1, 2]
-    assert samples.image_index.tolist() == [1, 0]
-    assert samples.image_paths == (str(pictures / "1.png"), str(pictures / "2.png"))
-    assert samples.image_wh.tolist() == [[100, 80]] * 2
-    assert samples.boxes_xyxy.tolist() == [[10, 20, 39, 59], [0, 20, 99, 79]]
-    assert samples.keypoints[0].tolist() == [[12, 22, 2], [0, 0, 0], [30.5, 50, 1]]
-    assert samples.keypoints[1].tolist() == [[12, 22, 2], [-3, 5, 0], [100.5, 50, 0]]
-    assert samples.box_scores.tolist() == [1, 1]
-    assert samples.orientation == "stored"
-    assert coco.annotations["annotations"][5]["keypoints"] == outside
-    assert len(lines) == 1
-    assert "2 persons of 6 annotations" in lines[0]
-    assert "2 keypoints lie outside" in lines[0]
-
-
-def test_nobody_to_train_on_is_an_error(tmp_path, pictures):
-    for annotation in (person(1, iscrowd=1), person(1, bbox=[99.5, 20, 30, 40])):
-        with pytest.raises(InputError, match="no usable person"):
-            coco_samples(load(tmp_path, annotation), pictures, report=lambda _: None)
 
 
 def test_a_split_keeps_images_whole_and_does_not_depend_on_the_order(tmp_path):
@@ -348,60 +243,6 @@ def test_a_split_keeps_images_whole_and_does_not_depend_on_the_order(tmp_path):
 def test_a_split_without_images_on_both_sides_is_refused(tmp_path, fraction):
     with pytest.raises(InputError, match=r"of 2 images with persons"):
         split_by_image(load(tmp_path), fraction, seed=0)
-
-
-def detection(**changes):
-    return {"image_id": 2, "category_id": 5, "bbox": [-5, 20.5, 200, 40], "score": 0.5} | changes
-
-
-def detected(folder, pictures, *detections, report=lambda _: None):
-    path = folder / "detections.json"
-    path.write_text(json.dumps(list(detections)))
-    return detection_samples(load(folder), path, pictures, report=report)
-
-
-def test_detections_become_unlabelled_samples_with_their_own_boxes(tmp_path, pictures):
-    lines = []
-    samples = detected(
-        tmp_path,
-        pictures,
-        detection(category_id=1),
-        detection(),
-        detection(image_id=77),
-        detection(bbox=[1, 2, 0, 4]),
-        detection(image_id=1, score=-3, bbox=[1, 2, 3, 4]),
-        report=lines.append,
-    )
-    assert samples.sample_ids.tolist() == [1, 4]
-    assert samples.boxes_xyxy.tolist() == [[-5, 20.5, 195, 60.5], [1, 2, 4, 6]]
-    assert samples.box_scores.tolist() == [0.5, -3]
-    assert samples.image_ids[samples.image_index].tolist() == [2, 1]
-    assert samples.keypoints.shape == (2, 3, 3)
-    assert not samples.keypoints.any()
-    assert len(lines) == 3
-
-
-@pytest.mark.parametrize(
-    ("entries", "message"),
-    [
-        ([], "no detection of category 5"),
-        ([detection(image_id=77)], "no detection of category 5"),
-        ([3], r"\[0\]: int; expected an object"),
-        ([detection(image_id="2")], r"\[0\].image_id: '2'"),
-        ([detection(category_id=None)], r"\[0\].category_id: None"),
-        ([detection(), detection(score="high")], r"\[1\].score: 'high'"),
-        ([detection(bbox=[1, 2, 3])], r"\[0\].bbox: \[1, 2, 3\]"),
-        ([detection(bbox=[1, 2, 0, 4])] * 11, "more than 10 and than 1%"),
-    ],
-)
-def test_malformed_detections_are_refused(tmp_path, pictures, entries, message):
-    with pytest.raises(InputError, match=f"^{tmp_path}/detections.json: .*{message}"):
-        detected(tmp_path, pictures, *entries)
-
-
-def test_detections_must_be_a_list(tmp_path, pictures):
-    with pytest.raises(InputError, match="dict; expected a list"):
-        detection_samples(load(tmp_path), written(tmp_path, {}), pictures)
 
 
 def pycocotools_ap(content, results, oks_sigmas):
@@ -462,23 +303,13 @@ def test_real_coco_is_read_without_loss(part, persons):
     ):
         annotation.pop("segmentation", None)
         assert read == annotation
-    samples = coco_samples(coco, folder / "images", report=lambda _: None)
+    samples = keypoint_samples(coco, folder / "images", report=lambda _: None)
     assert len(samples) == persons
     assert samples.orientation == "stored"
     with_keypoints = [
         a["id"] for a in original["annotations"] if a["num_keypoints"] and not a["iscrowd"]
     ]
     assert samples.sample_ids.tolist() == with_keypoints
-
-
-@real_data
-def test_real_detections_are_read():
-    folder = Path(os.environ["KPTKIT_DATA"], "coco")
-    path = folder / "mmpose_tests" / "test_coco_det_AP_H_56.json"
-    coco = load_coco(folder / "mmpose_tests" / "test_coco.json")
-    samples = detection_samples(coco, path, folder / "images", report=lambda _: None)
-    entries = json.loads(path.read_text())
-    assert len(samples) == sum(entry["category_id"] == 1 for entry in entries)
 
 
 values = st.one_of(
@@ -527,7 +358,7 @@ def test_mutated_files_are_read_or_refused_and_nothing_else(tmp_path, pictures, 
     path = written(tmp_path, content)
     try:
         coco = load_coco(path)
-        samples = coco_samples(coco, pictures, report=lambda _: None)
+        samples = keypoint_samples(coco, pictures, report=lambda _: None)
     except InputError as error:
         text = str(error)
         assert str(tmp_path) in text

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from kptkit import images
-from kptkit.data.formats.coco import coco_samples
 from kptkit.data.formats.index import inspect_annotations, load_annotations
 from kptkit.data.formats.w300 import read_pts
+from kptkit.data.to_samples import keypoint_samples
 from kptkit.errors import InputError
 from kptkit.geometry import affine
 from kptkit.skeletons.known import COFW_29, FACE_68, WFLW_98
@@ -35,7 +35,7 @@ def folder(tmp_path):
 
 
 def samples_of(file, folder):
-    return coco_samples(file, folder, report=lambda _: None)
+    return keypoint_samples(file, folder, report=lambda _: None)
 
 
 # 300W
@@ -214,8 +214,8 @@ def test_lists_of_wflw(folder, rect):
     ("line", "message"),
     [
         ("", "empty; expected a list of faces of 98 points"),
-        ("a.jpg", "line 2: 'a.jpg' begins with 0 numbers; expected 206 or 196, and behind them a"),
-        (" ".join(wflw_line().split()[:-1]), "begins with 206 numbers; expected 206 or 196, and"),
+        ("a.jpg", "line 2: 'a.jpg' begins with 0 numbers; expected 206 or 196, followed by a"),
+        (" ".join(wflw_line().split()[:-1]), "begins with 206 numbers; expected 206 or 196, followed"),
         (" ".join(wflw_line().split()[5:]), "line 2: .* begins with 201 numbers"),
         (wflw_line().replace(" 5.25", " nan", 1), "line 2: .* begins with 1 numbers"),
         (wflw_line("../a.jpg"), r"line 2 .*picture '\.\./a\.jpg'; expected the path"),
@@ -319,7 +319,7 @@ def test_declarations_are_refused(folder, head):
             "<?xml version='1.0' encoding='no-such'?><a/>",
             "unknown encoding: no-such; expected",
         ),
-        ("<image file='a.jpg'/>", "no sound one; expected at least one face"),
+        ("<image file='a.jpg'/>", "no valid one; expected at least one face"),
         ("<a>" * 100_000, "no element found"),
     ],
 )

@@ -8,10 +8,10 @@ import pytest
 from support.mat_structs import mat_bytes, struct_array
 
 from kptkit import images
-from kptkit.data.formats.coco import coco_samples
 from kptkit.data.formats.document import own_part
 from kptkit.data.formats.flic import PLACES
 from kptkit.data.formats.index import load_annotations
+from kptkit.data.to_samples import keypoint_samples
 from kptkit.errors import InputError
 from kptkit.skeletons.known import FLIC_11
 
@@ -75,8 +75,8 @@ def test_persons_and_parts(folder, kind):
     )
     file = load_annotations(path, "flic", folder)
     assert file.schema == FLIC_11
-    train = coco_samples(own_part(file, "train"), folder, report=lambda _: None)
-    test = coco_samples(own_part(file, "test"), folder, report=lambda _: None)
+    train = keypoint_samples(own_part(file, "train"), folder, report=lambda _: None)
+    test = keypoint_samples(own_part(file, "test"), folder, report=lambda _: None)
     assert train.sample_ids.tolist() == [1, 3]
     assert test.sample_ids.tolist() == [2]
     assert test.protocol == "pck_torso"
@@ -90,7 +90,9 @@ def test_persons_and_parts(folder, kind):
 
 def test_windows_leave_the_picture(folder):
     path = write(folder, "mat", example(torsobox=[1, 1, 21, 300]), example())
-    samples = coco_samples(load_annotations(path, "flic", folder), folder, report=lambda _: None)
+    samples = keypoint_samples(
+        load_annotations(path, "flic", folder), folder, report=lambda _: None
+    )
     assert samples.boxes_xyxy[0].tolist() == [10 - 220, 20, 10 + 220, 460]
 
 
@@ -98,7 +100,7 @@ def test_windows_leave_the_picture(folder):
 def test_observer_centric_labels(folder, from_behind):
     path = write(folder, "mat", example(coords=coords(0, (), from_behind)), example())
     own, seen = (
-        coco_samples(load_annotations(path, name, folder), folder, report=lambda _: None)
+        keypoint_samples(load_annotations(path, name, folder), folder, report=lambda _: None)
         for name in ("flic", "flic-observer")
     )
     order = FLIC_11.flip_permutation if from_behind else range(11)
@@ -133,7 +135,7 @@ def test_faults_name_the_person(folder, kind, changes, message):
     [
         ("", "examples.json: empty"),
         ("{}", "a dict at the top level; expected a list of objects with filepath, coords"),
-        ("[]", "no sound one; expected at least one person"),
+        ("[]", "no valid one; expected at least one person"),
         ("[3]", r"\[0\]: 3; expected an object"),
     ],
 )

@@ -7,10 +7,10 @@ import pytest
 from support.mat_structs import mat_bytes
 
 from kptkit import images
-from kptkit.data.formats.coco import coco_samples
 from kptkit.data.formats.document import own_part
 from kptkit.data.formats.index import load_annotations
 from kptkit.data.formats.lsp import person_box
+from kptkit.data.to_samples import keypoint_samples
 from kptkit.errors import InputError
 
 real_data = pytest.mark.skipif(
@@ -108,7 +108,7 @@ def test_other_arrays_are_refused(folder, array, message):
 def test_numbers_that_are_no_pixels_name_the_person(folder):
     people = joints()
     people[1, 0, 0] = np.nan
-    with pytest.raises(InputError, match=r"joints.mat: joints of person 2: a labelled keypoint is"):
+    with pytest.raises(InputError, match=r"joints.mat: joints of person 2: a labelled keypoint without finite"):
         load(folder, people.transpose(2, 1, 0))
 
 
@@ -183,7 +183,7 @@ def test_no_list(folder):
 def test_real_persons():
     folder = Path(os.environ["KPTKIT_DATA"]) / "lspet"
     file = load_annotations(folder / "val.json", "lsp", folder / "images")
-    samples = coco_samples(file, folder / "images", report=lambda _: None)
+    samples = keypoint_samples(file, folder / "images", report=lambda _: None)
     assert len(samples) == 200
     # Heads are above necks and necks above hips for most athletes.
     up = samples.keypoints[..., 1]

@@ -41,7 +41,7 @@ def test_what_is_no_such_file_is_refused(path, content, message):
 def test_no_file(path):
     with pytest.raises(InputError, match=r"x.mat: No such file or directory; expected numbers"):
         read_numbers(path, "a", "numbers")
-    with pytest.raises(InputError, match="no regular file"):
+    with pytest.raises(InputError, match="not a regular file"):
         read_numbers(path.parent, "a", "numbers")
 
 

@@ -9,8 +9,8 @@ import pytest
 from support.mat_structs import mat_bytes, struct_array
 
 from kptkit import images
-from kptkit.data.formats.coco import coco_samples
 from kptkit.data.formats.index import inspect_annotations, load_annotations
+from kptkit.data.to_samples import keypoint_samples
 from kptkit.errors import InputError
 from kptkit.geometry import affine
 
@@ -81,7 +81,7 @@ def test_the_official_file(folder):
         frame("b.jpg", rect(annopoints=np.zeros((0, 0))), without("objpos"), rect()),
     )
     file = load_annotations(path, "mpii", folder)
-    samples = coco_samples(file, folder, report=lambda _: None)
+    samples = keypoint_samples(file, folder, report=lambda _: None)
     assert samples.protocol == "pckh"
     assert samples.schema.names[6] == "pelvis"
     assert [Path(path).name for path in samples.image_paths] == ["a.jpg", "b.jpg"]
@@ -130,11 +130,11 @@ PLACE = r"RELEASE\.annolist\(2\)\.annorect"
         ({"objpos": 3}, rf"{PLACE}\.objpos: numbers; expected a struct"),
         ({"objpos": struct_array({"x": 1})}, rf"{PLACE}\.objpos\.y: missing or empty; expected"),
         ({"x2": np.zeros((0, 0))}, rf"{PLACE}\.x2: missing or empty; expected a number"),
-        ({"x2": np.inf}, rf"{PLACE}: inf pixels as length to judge by"),
+        ({"x2": np.inf}, rf"{PLACE}: reference length inf"),
         ({"annopoints": points((16, 1, 2))}, rf"{PLACE}\.annopoints\.point\.id: 16; expected 0 to"),
         ({"annopoints": points((0.5, 1, 2))}, r"point\.id: 0\.5; expected 0 to 15"),
         ({"annopoints": points((0, 1))}, r"point\.y: missing or empty; expected a number"),
-        ({"annopoints": points((0, np.nan, 2))}, rf"{PLACE}: a labelled keypoint is no finite"),
+        ({"annopoints": points((0, np.nan, 2))}, rf"{PLACE}: a labelled keypoint without finite"),
     ],
 )
 def test_faults_of_the_official_file_name_the_person(folder, changes, message):
@@ -165,7 +165,7 @@ def test_the_json_of_hrnet(folder):
 def test_crops_are_the_official_ones(folder):
     """A crop shows 250 * scale pixels about the moved centre, in pixels from 0."""
     file = load_annotations(write_json(folder, person(scale=2.0)), "mpii", folder)
-    samples = coco_samples(file, folder, report=lambda _: None)
+    samples = keypoint_samples(file, folder, report=lambda _: None)
     centre, size = affine.crop_window(samples.boxes_xyxy, (256, 256))
     assert centre.tolist() == [[50 - 1, 40 + 15 * 2 - 1]]
     assert size.tolist() == [[500, 500]]
@@ -234,7 +234,7 @@ def test_faults_of_the_json_name_the_person(folder, changes, message):
     [
         ("", "valid.json: empty"),
         ("{}", "valid.json: a dict at the top level; expected a list of objects"),
-        ("[]", "no sound one; expected at least one person"),
+        ("[]", "no valid one; expected at least one person"),
         ("[3]", r"valid.json: \[0\]: 3; expected an object"),
         ('[{"image": "a.jpg", "scale": NaN}]', "NaN; expected a finite number"),
         ('[{"image": "a.jpg",', "line 1 column 20"),
@@ -251,7 +251,7 @@ def test_what_is_no_such_json(folder, text, message):
 def test_real_persons():
     folder = Path(os.environ["KPTKIT_DATA"]) / "mpii"
     file = load_annotations(folder / "annot.json", "mpii", folder / "images")
-    samples = coco_samples(file, folder / "images", report=lambda _: None)
+    samples = keypoint_samples(file, folder / "images", report=lambda _: None)
     assert len(samples) == 2
     assert (samples.keypoints[..., 2] == 2).all()
     stated = json.loads((folder / "annot.json").read_text())

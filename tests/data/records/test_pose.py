@@ -22,7 +22,7 @@ from kptkit.data.batches.pose import clear_errors, evaluation_batches, training_
 from kptkit.data.records.pose import RecordSource
 from kptkit.data.records.pose_writer import CutConfig, cut_windows, write_records
 from kptkit.data.records.sources import ImageSource
-from kptkit.data.skipped import SkipLedger
+from kptkit.data.skipped import SkippedPictures
 from kptkit.errors import InputError
 
 SIZE_WH = (48, 64)
@@ -36,7 +36,7 @@ def write(samples, folder, cut=CUT, workers=1, made_from=MADE_FROM):
 
 
 def train(source, augment=None, steps=8):
-    ledger = SkipLedger(len(source.samples))
+    skipped = SkippedPictures(len(source.samples))
     batches = training_batches(
         source,
         size_wh=SIZE_WH,
@@ -45,9 +45,9 @@ def train(source, augment=None, steps=8):
         seed=1,
         start_step=0,
         stop_step=steps,
-        ledger=ledger,
+        skipped=skipped,
     )
-    with clear_errors(ledger):
+    with clear_errors(skipped):
         return list(batches.as_numpy_iterator())
 
 
@@ -320,8 +320,8 @@ def test_a_full_disk_leaves_nothing_half_written(persons, tmp_path, monkeypatch)
 
 
 def test_records_can_be_evaluated(records):
-    source, ledger = RecordSource(records), SkipLedger(11)
-    batches = evaluation_batches(source, size_wh=SIZE_WH, batch_size=4, ledger=ledger)
+    source, skipped = RecordSource(records), SkippedPictures(11)
+    batches = evaluation_batches(source, size_wh=SIZE_WH, batch_size=4, skipped=skipped)
     ids = np.concatenate([batch["sample_id"] for batch in batches])
     assert ids.tolist() == [*source.samples.sample_ids.tolist(), -1]
 

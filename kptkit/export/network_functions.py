@@ -1,26 +1,23 @@
-"""Networks as functions of named tensors, for runtimes that are not TensorFlow: LiteRT and ONNX.
+"""Networks as functions of named tensors, from which LiteRT's and ONNX's files are made.
 
-A pose network takes crops and tells keypoints in crop pixels: the flip test and the decoder are
-inside. Of the face cascade, P-Net, R-Net and O-Net stand alone, each with scores for logits; the
-pyramid between them depends on the picture and stays with whoever calls them.
+A pose network takes crops and returns keypoints in crop pixels: flip test and decoder are inside.
+Of the face cascade, P-Net, R-Net and O-Net are functions of their own that return scores instead of
+logits; the pyramid between them depends on the picture and is the caller's part.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
 import keras
 import tensorflow as tf
 from keras import layers
 
-from kptkit.errors import InputError
 from kptkit.export import pose_graph
+from kptkit.export.manifest import describe_signatures
 from kptkit.models.mtcnn import STAGES, Stage
 from kptkit.network import crops_to_heatmaps, heatmaps_to_crop
 from kptkit.pose.estimator import PoseEstimator
-
-Format = Literal["saved_model", "litert", "onnx"]
-Precision = Literal["float32", "float16"]
 
 # What the tensors of P-Net, R-Net and O-Net are.
 STAGE_MEANINGS = {
@@ -33,33 +30,7 @@ STAGE_MEANINGS = {
 
 
 @dataclass(frozen=True)
-class Target:
-    """What kind of program is written.
-
-    Raises:
-        InputError: the values do not go together; the message names them.
-    """
-
-    format: Format = "saved_model"
-    """For TensorFlow and TF Serving; for LiteRT (phones and small computers); or ONNX."""
-    precision: Precision = "float32"
-    """Of the weights in LiteRT and ONNX: float16 halves the file. Arithmetic is in float32."""
-    batch_size: int | None = None
-    """Of LiteRT and ONNX: how many crops a call takes; none: any number. Some accelerators want a
-    number."""
-
-    def __post_init__(self) -> None:
-        if self.format == "saved_model" and (self.precision, self.batch_size) != ("float32", None):
-            raise InputError(
-                "precision and batch_size are for --format litert or onnx; a SavedModel has "
-                "weights in float32 and takes any number"
-            )
-        if self.batch_size is not None and self.batch_size < 1:
-            raise InputError(f"batch_size: {self.batch_size}; expected 1 or more")
-
-
-@dataclass(frozen=True)
-class PortableNetwork:
+class NetworkFunction:
     """A function with one signature, and what its tensors mean."""
 
     name: str
@@ -74,26 +45,32 @@ class PortableNetwork:
         """The input."""
         return self.function.input_signature[0]
 
+    def describe(self) -> dict[str, Any]:
+        """Types, shapes and meanings of its tensors, as manifests have them."""
+        return describe_signatures(
+            {self.name: self.function.get_concrete_function()}, self.meanings
+        )
 
-def portable_pose(estimator: PoseEstimator, batch_size: int | None = None) -> PortableNetwork:
-    """Crops (N, h, w, 3) uint8 to what `crops` of `kptkit.export.pose_graph` gives."""
-    recipe, schema = estimator.recipe, estimator.schema
+
+def pose_function(estimator: PoseEstimator, batch_size: int | None = None) -> NetworkFunction:
+    """From crops (N, h, w, 3) uint8 to the outputs of signature `crops` of `pose_graph`."""
+    recipe = estimator.recipe
     width, height = recipe.input_size_wh
-    # A function of its own, so that the flip test does not double the program.
-    network = tf.function(estimator.model, autograph=False)
+    # A function of its own, so that the flip test does not double the graph.
+    network = replace(estimator.network, model=tf.function(estimator.model, autograph=False))
 
     def read(crops: tf.Tensor) -> dict[str, tf.Tensor]:
-        heatmaps = crops_to_heatmaps(network, crops, recipe, schema)
+        heatmaps = crops_to_heatmaps(network, crops)
         keypoints = heatmaps_to_crop(heatmaps, recipe)
-        return {"heatmaps": heatmaps, **pose_graph.named(keypoints)}
+        return {"heatmaps": heatmaps, **pose_graph.keypoint_outputs(keypoints)}
 
     spec = tf.TensorSpec((batch_size, height, width, 3), tf.uint8, "crops")
     return _network("pose", read, spec, estimator.model, pose_graph.MEANINGS)
 
 
-def portable_stage(
+def stage_function(
     stage: Stage, model: keras.Model, batch_size: int | None = None
-) -> PortableNetwork:
+) -> NetworkFunction:
     """Images (N, H, W, 3) float32 to scores (N, ...), box (N, ..., 4) and landmark (N, ..., 10)."""
     side = STAGES[stage].size if STAGES[stage].hidden else None
     plain = _with_plain_prelu(model)
@@ -113,9 +90,9 @@ def _network(
     spec: tf.TensorSpec,
     model: keras.Model,
     meanings: dict[str, str],
-) -> PortableNetwork:
+) -> NetworkFunction:
     function = tf.function(read, input_signature=[spec], autograph=False)
-    return PortableNetwork(name, function, model, meanings)
+    return NetworkFunction(name, function, model, meanings)
 
 
 def _with_plain_prelu(model: keras.Model) -> keras.Model:

@@ -5,14 +5,10 @@ import pytest
 from support.blob_pose import estimator as blob_estimator
 
 from kptkit.errors import InputError
-from kptkit.export.check_runtimes import (
-    compare_pose,
-    compare_stage,
-    face_windows,
-    levels,
-    person_crops,
-)
-from kptkit.export.portable_networks import Target, portable_pose, portable_stage
+from kptkit.export.check import compare_converted_pose, compare_converted_stage
+from kptkit.export.check_inputs import face_windows, levels, person_crops
+from kptkit.export.network_functions import pose_function, stage_function
+from kptkit.export.target import Target
 from kptkit.weights.cascade import load_cascade
 
 
@@ -34,7 +30,7 @@ class Runtime:
 @pytest.fixture(scope="module")
 def pose():
     estimator = blob_estimator()
-    return estimator, portable_pose(estimator)
+    return estimator, pose_function(estimator)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +54,7 @@ def test_pictures_of_the_comparison(pose):
 
 
 def test_the_default_detector_tells_the_windows_of_faces_from_those_beside(cascade):
-    network = portable_stage("onet", cascade["onet"])
+    network = stage_function("onet", cascade["onet"])
     scores = network.function(face_windows(48))["scores"].numpy()
     assert scores.max() > 0.9
     assert scores.min() < 0.1
@@ -67,15 +63,15 @@ def test_the_default_detector_tells_the_windows_of_faces_from_those_beside(casca
 def test_the_same_answers_differ_by_nothing(pose, cascade):
     estimator, network = pose
     runtime = Runtime(network)
-    difference = compare_pose(runtime, network, estimator, "float32")
+    difference = compare_converted_pose(runtime, network, estimator, "float32")
     count = len(person_crops(estimator))
     assert runtime.batches == [1, count - 1]
     assert difference["heatmaps"] < 1e-6
     assert difference["keypoints_px"] < 1e-3
     assert difference["keypoints_compared"] == difference["keypoints"] == 3 * count
     for stage, model in cascade.items():
-        network = portable_stage(stage, model)
-        largest = compare_stage(Runtime(network), network, "float32")
+        network = stage_function(stage, model)
+        largest = compare_converted_stage(Runtime(network), network, "float32")
         landmark = {"landmark"} if stage == "onet" else set()
         assert set(largest) == {"scores", "box"} | landmark
         assert max(largest.values()) < 1e-6
@@ -95,36 +91,37 @@ def test_the_same_answers_differ_by_nothing(pose, cascade):
 def test_pose_answers_that_are_refused(pose, name, change, precision, message):
     estimator, network = pose
     with pytest.raises(RuntimeError, match=message):
-        compare_pose(Runtime(network, name, change), network, estimator, precision)
+        compare_converted_pose(Runtime(network, name, change), network, estimator, precision)
 
 
 def test_float16_may_differ_by_more(pose):
     estimator, network = pose
     runtime = Runtime(network, "keypoints", lambda x: x + 0.02)
-    difference = compare_pose(runtime, network, estimator, "float16")
+    difference = compare_converted_pose(runtime, network, estimator, "float16")
     assert difference["keypoints_px"] == pytest.approx(0.02 * 2**0.5, abs=1e-3)
 
 
 @pytest.mark.parametrize("stage", ["pnet", "rnet", "onet"])
 @pytest.mark.parametrize("name", ["scores", "box"])
 def test_stage_answers_that_are_refused(cascade, stage, name):
-    network = portable_stage(stage, cascade[stage])
+    network = stage_function(stage, cascade[stage])
     runtime = Runtime(network, name, lambda x: x + 1e-3)
-    assert compare_stage(runtime, network, "float16")[name] == pytest.approx(1e-3, rel=1e-3)
+    difference = compare_converted_stage(runtime, network, "float16")[name]
+    assert difference == pytest.approx(1e-3, rel=1e-3)
     with pytest.raises(RuntimeError, match=f"0.001 in {name}, expected at most 0.0001"):
-        compare_stage(runtime, network, "float32")
+        compare_converted_stage(runtime, network, "float32")
 
 
 def test_fixed_batches_are_filled_up(pose, cascade):
     estimator, _ = pose
-    network = portable_pose(estimator, batch_size=4)
+    network = pose_function(estimator, batch_size=4)
     runtime = Runtime(network)
-    assert compare_pose(runtime, network, estimator, "float32")["heatmaps"] < 1e-6
+    assert compare_converted_pose(runtime, network, estimator, "float32")["heatmaps"] < 1e-6
     assert set(runtime.batches) == {4}
     assert len(runtime.batches) == -(-len(person_crops(estimator)) // 4)
-    network = portable_stage("rnet", cascade["rnet"], batch_size=100)
+    network = stage_function("rnet", cascade["rnet"], batch_size=100)
     runtime = Runtime(network)
-    compare_stage(runtime, network, "float32")
+    compare_converted_stage(runtime, network, "float32")
     assert runtime.batches == [100]
 
 

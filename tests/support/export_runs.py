@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from kptkit.export.portable_networks import portable_pose
+from kptkit.export.network_functions import pose_function
 from kptkit.geometry import affine
-from kptkit.network import build_model
+from kptkit.network import PoseNetwork, build_model
 from kptkit.pose.estimator import PoseEstimator
 from kptkit.recipes.pose import RECIPES
 from kptkit.runs import PoseRun
-from kptkit.skeletons.schema import COCO_17
+from kptkit.skeletons.known import COCO_17
 from kptkit.weights.assign import load_weights, save_weights
 from support.blob_pose import BLOBS, BOXES, SCHEMA, blobs
 from support.blob_pose import estimator as blob_estimator
@@ -46,7 +46,7 @@ def estimator_of(run, flip_test):
     recipe = replace(run.recipe, precision="float32", flip_test=flip_test)
     model = build_model(recipe, COCO_17.num_keypoints)
     load_weights(model, run.best)
-    return PoseEstimator(model, recipe, COCO_17)
+    return PoseEstimator(PoseNetwork(model, recipe, COCO_17))
 
 
 def noise(count, *shape):
@@ -60,7 +60,7 @@ def blob_case(decoder, convention):
     """An estimator that finds blobs, crops of two persons, and where their keypoints are."""
     estimator = blob_estimator(convention)
     recipe = replace(estimator.recipe, decoder=decoder)
-    estimator = PoseEstimator(estimator.model, recipe, SCHEMA)
+    estimator = PoseEstimator(PoseNetwork(estimator.model, recipe, SCHEMA))
     centre_xy, window_wh = affine.crop_window(BOXES, recipe.input_size_wh)
     matrices = affine.crop_matrix(centre_xy, window_wh, recipe.input_size_wh, convention=convention)
     crops = np.stack([affine.warp(blobs(), matrix, recipe.input_size_wh) for matrix in matrices])
@@ -75,7 +75,7 @@ def decodes_inside(runtime, folder, decoder, convention, pixels):
     """Asserts that the file of a network answers keypoints, and those of Keras; zeros for black."""
     estimator, crops, truth = blob_case(decoder, convention)
     path = folder / f"pose{runtime.SUFFIX}"
-    path.write_bytes(runtime.convert(portable_pose(estimator), "float32"))
+    path.write_bytes(runtime.convert(pose_function(estimator), "float32"))
     answer = runtime.load(path)
     found = answer({"crops": crops})
     expected = estimator.predict_crops(crops)

@@ -1,0 +1,174 @@
+"""Exports a network as a SavedModel for TF Serving, or for LiteRT or ONNX Runtime.
+
+    python scripts/export.py runs/demo
+
+writes RUN/export/<version>/, which answers pictures and boxes with keypoints in image pixels;
+
+    python scripts/export.py --task face
+
+writes runs/mtcnn/export/<version>/, which answers pictures with faces. Both run in any process that
+has TensorFlow. What is written is first loaded and compared with what it was made of. Beside the
+versions, `serving` gets the files of a server; docs/serving.md tells the rest.
+
+    python scripts/export.py runs/demo --format litert --precision float16
+
+writes RUN/export-litert-float16/<version>/pose.tflite, from crops to keypoints in crop pixels; with
+`--task face`, P-Net, R-Net and O-Net. `--format onnx` needs `pip install 'kptkit[onnx]'`.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from kptkit import cli
+from kptkit.errors import InputError
+from kptkit.export.face import export_face
+from kptkit.export.pose import export_pose
+from kptkit.export.server_files import SERVER_FILES, docker_run
+from kptkit.export.target import Target
+from kptkit.export.version_folders import MANIFEST
+from kptkit.face.cascade import CascadeConfig
+
+
+@dataclass(frozen=True)
+class PoseConfig:
+    """What to export, and where to."""
+
+    run: tyro.conf.Positional[Path]
+    """Run folder of train_hrnet.py, or converted weights: a file, or a name such as
+    coco-w32-256x192."""
+    task: Literal["pose", "face"] = "pose"
+    """What the network finds; each task has its own flags."""
+    target: Annotated[Target, tyro.conf.arg(name="")] = Target()
+    """What kind of file is written."""
+    out: Path | None = None
+    """Folder for the version folders; default: RUN/export, or RUN/export-FORMAT-PRECISION."""
+    version: int | None = None
+    """Number to publish under; default: one more than the highest there."""
+    keep: int | None = None
+    """How many of the newest versions stay there; default: all. Keep two, to be able to go back."""
+    licence: str = ""
+    """Of the weights, for the model card."""
+    flip_test: bool = True
+    """Whether mirrored crops are read too, if the recipe says so; without, an answer takes half the
+    time."""
+
+
+@dataclass(frozen=True)
+class FaceConfig:
+    """Which face detector to export, and where to."""
+
+    task: Literal["pose", "face"] = "face"
+    """What the network finds; each task has its own flags."""
+    weights: str = "default"
+    """Of the detector: default (packaged), original (published, converted), a file, or a folder
+    that train_mtcnn.py wrote one into, such as runs/mtcnn."""
+    target: Annotated[Target, tyro.conf.arg(name="")] = Target()
+    """What kind of file is written."""
+    out: Path | None = None
+    """Folder for the version folders; default: runs/mtcnn/export, or
+    runs/mtcnn/export-FORMAT-PRECISION."""
+    version: int | None = None
+    """Number to publish under; default: one more than the highest there."""
+    keep: int | None = None
+    """How many of the newest versions stay there; default: all. Keep two, to be able to go back."""
+    licence: str = ""
+    """Of the weights, for the model card."""
+    cascade: Annotated[CascadeConfig, tyro.conf.arg(name="")] = CascadeConfig()
+    """What the detector looks for, fixed in a SavedModel, recommended beside other formats."""
+    max_faces: int = 1000
+    """Of a SavedModel: on a picture with more faces, the best-scored ones are returned."""
+
+
+def pose(config: PoseConfig) -> None:
+    """Exports, then prints the signatures and how well they agree."""
+    folder = export_pose(
+        config.run,
+        config.out,
+        target=config.target,
+        version=config.version,
+        flip_test=None if config.flip_test else False,
+        keep=config.keep,
+        licence=config.licence,
+    )
+    if config.target.format != "saved_model":
+        report_converted(folder)
+        return
+    difference = report_signatures(folder)["largest_difference"]
+    print(
+        f"reloaded and compared: {difference['keypoints_compared']} keypoints differ from the run "
+        f"by at most {difference['keypoints_px']:.4f} px and {difference['scores']:.5f} in scores"
+    )
+    report_saved_model(folder, "pose")
+
+
+def face(config: FaceConfig) -> None:
+    """Exports, then prints the signatures and how well they agree."""
+    saved_model = config.target.format == "saved_model"
+    if not saved_model and config.max_faces != FaceConfig.max_faces:
+        raise InputError("max_faces: for --format saved_model only; no other has the cascade")
+    folder = export_face(
+        config.weights,
+        config.out,
+        target=config.target,
+        version=config.version,
+        config=config.cascade,
+        max_faces=config.max_faces,
+        keep=config.keep,
+        licence=config.licence,
+    )
+    if not saved_model:
+        report_converted(folder)
+        return
+    difference = report_signatures(folder)["largest_difference"]
+    print(
+        f"reloaded and compared: {difference['faces_compared']} faces of drawn scenes differ from "
+        f"the detector's by at most {difference['boxes_and_landmarks_px']:.4f} px and "
+        f"{difference['scores']:.7f} in scores"
+    )
+    report_saved_model(folder, "face")
+
+
+def report_converted(folder: Path) -> None:
+    """Prints inputs, outputs, sizes and differences of LiteRT's or ONNX's files."""
+    for name, difference in report_signatures(folder)["largest_difference"].items():
+        values = ", ".join(f"{what} {value:.3g}" for what, value in difference.items())
+        size = next(folder.glob(f"{name}.*")).stat().st_size
+        print(f"{name}: {size:,} bytes; reloaded and compared, largest differences: {values}")
+    print(f"written: {folder}")
+
+
+def report_signatures(folder: Path) -> dict[str, Any]:
+    """Prints the inputs and outputs of an exported version; returns its manifest."""
+    manifest = json.loads((folder / MANIFEST).read_text())
+    for name, signature in manifest["signatures"].items():
+        print(f"{name}: {_shapes(signature['inputs'])} -> {_shapes(signature['outputs'])}")
+    return manifest
+
+
+def report_saved_model(folder: Path, model: str) -> None:
+    """Prints how a version is served, and where it is."""
+    server_files = folder.parent / SERVER_FILES
+    print(f"to serve it: {docker_run(server_files, {model: folder.parent})}")
+    print(f"written: {folder}")
+
+
+def _shapes(tensors: dict[str, dict]) -> str:
+    """The tensors of a signature in one line; N is the batch, and ? what a request decides."""
+    texts = []
+    for name, tensor in tensors.items():
+        batch, *sides = tensor["shape"]
+        sides = [
+            "N" if batch is None else str(batch),
+            *("?" if s is None else str(s) for s in sides),
+        ]
+        texts.append(f"{name} {tensor['dtype']}[{', '.join(sides)}]")
+    return ", ".join(texts)
+
+
+def command() -> None:
+    """The command line."""
+    cli.run_task({"pose": (pose, PoseConfig), "face": (face, FaceConfig)})

@@ -1,0 +1,45 @@
+"""What kind of file a network is exported as."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from kptkit.errors import InputError
+
+Format = Literal["saved_model", "litert", "onnx"]
+Precision = Literal["float32", "float16"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Format, precision and batch of an export.
+
+    Raises:
+        InputError: the values do not go together; the message names them.
+    """
+
+    format: Format = "saved_model"
+    """saved_model for TensorFlow and TF Serving, litert for phones and small computers, or onnx."""
+    precision: Precision = "float32"
+    """Of the weights in LiteRT and ONNX: float16 halves the file. Arithmetic is in float32."""
+    batch_size: int | None = None
+    """Of LiteRT and ONNX: how many crops a call takes; default: any number. Some accelerators need
+    a fixed number."""
+
+    def __post_init__(self) -> None:
+        if self.format == "saved_model" and (self.precision, self.batch_size) != ("float32", None):
+            raise InputError(
+                "precision and batch_size are for --format litert or onnx; a SavedModel has "
+                "weights in float32 and takes any number"
+            )
+        if self.batch_size is not None and self.batch_size < 1:
+            raise InputError(f"batch_size: {self.batch_size}; expected 1 or more")
+
+    @property
+    def folder_name(self) -> str:
+        """Where versions of this kind stand unless told otherwise: a folder in that of the run."""
+        if self.format == "saved_model":
+            return "export"
+        return f"export-{self.format}-{self.precision}"
+
+
+SAVED_MODEL = Target()

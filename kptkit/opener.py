@@ -1,0 +1,149 @@
+"""The one place that opens a pose network: from a run folder, a weights file or a published name.
+
+Estimators, evaluation, export and `--init` all come here. Face cascades, which are three networks
+without a pose recipe, are opened by `kptkit.weights.cascade`.
+"""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kptkit.errors import InputError
+from kptkit.network import PoseNetwork, build_model
+from kptkit.recipes.pose import PoseRecipe
+from kptkit.runs import PoseRun, load_run
+from kptkit.skeletons.schema import KeypointSchema
+from kptkit.weights.arrays import load_arrays, take_card
+from kptkit.weights.assign import (
+    HEADS,
+    assign_weights,
+    load_weights,
+    model_arrays,
+    num_keypoints,
+)
+from kptkit.weights.card import Origin
+from kptkit.weights.known import cached_or_path
+
+
+@dataclass(frozen=True)
+class PoseSource:
+    """A pose network that was found but not built yet."""
+
+    weights: Path
+    """The `.npz` file."""
+    recipe: PoseRecipe
+    schema: KeypointSchema
+    folder: Path
+    """Where evaluations and exports go unless told otherwise: the run folder, or runs/NAME."""
+    data: dict[str, Any] = field(default_factory=dict)
+    """The data flags of the training command; empty for published weights."""
+    origin: Origin | None = None
+    """Who published the weights; None for those of a run."""
+
+
+def load(source: str | os.PathLike) -> PoseNetwork:
+    """The pose network of a run folder, a weights file or a published name.
+
+    Args:
+        source: a run folder; a file that `convert_weights.py` wrote, or one inside a run folder,
+            such as runs/demo/last.npz; or a name such as ``coco-w32-256x192`` that was converted
+            before (`kptkit.weights.known`). Names are never looked for in the working folder.
+
+    Raises:
+        InputError: the name is unknown or not converted yet (the message has the command that does
+            it); or the file or folder is missing, damaged or lacks a recipe.
+    """
+    return build(find(source))
+
+
+def find(source: str | os.PathLike) -> PoseSource:
+    """What `load` would build; for callers that need more of a run than its network.
+
+    Raises:
+        InputError: as `load`, except for faults of the weights themselves.
+    """
+    path = cached_or_path(source, "pose")
+    if path.is_dir():
+        run = load_run(path)
+        return _of_run(run, run.best)
+    arrays = load_arrays(path)
+    card = take_card(arrays, path)
+    if card is None and (path.parent / "config.json").is_file():
+        return _of_run(load_run(path.parent), path)
+    if card is None:
+        raise InputError(
+            f"{path}: weights without a recipe; give the folder of their run, or a file that "
+            "scripts/convert_weights.py wrote"
+        )
+    if card.recipe is None or card.schema is None:
+        raise InputError(
+            f"{path}: features of {card.network} without a head; they are there to start from: "
+            f"python scripts/train_hrnet.py --init {source}"
+        )
+    folder = Path("runs", path.stem)
+    return PoseSource(path, card.recipe, card.schema, folder, origin=card.origin)
+
+
+def of_run(folder: str | os.PathLike, weights: str = "best.npz") -> PoseSource:
+    """A run folder with another of its weights files.
+
+    Raises:
+        InputError: it is not the folder of a pose run.
+    """
+    run = load_run(folder)
+    return _of_run(run, run.folder / weights)
+
+
+def _of_run(run: PoseRun, weights: Path) -> PoseSource:
+    return PoseSource(weights, run.recipe, run.schema, run.folder, run.data)
+
+
+def build(source: PoseSource, recipe: PoseRecipe | None = None) -> PoseNetwork:
+    """The network of a source with its weights.
+
+    Args:
+        recipe: the source's recipe with other constants, such as its precision or decoder.
+
+    Raises:
+        InputError: the weights file is missing, damaged or does not fit the network.
+    """
+    recipe = recipe or source.recipe
+    model = build_model(recipe, source.schema.num_keypoints)
+    load_weights(model, source.weights)
+    return PoseNetwork(model, recipe, source.schema)
+
+
+def initialise(model: keras.Model, source: str | os.PathLike) -> list[str]:
+    """Starts `model` from other weights: those of a run folder, a file or a published name.
+
+    Every layer but the head must fit. A head for other keypoints keeps its fresh values.
+
+    Returns:
+        Lines to print about what was not taken over.
+
+    Raises:
+        InputError: as `load`, or the weights are those of another network.
+    """
+    path = cached_or_path(source, "pose")
+    if path.is_dir():
+        path = path / "best.npz"
+    arrays = load_arrays(path)
+    card = take_card(arrays, path)
+    if card and card.network != model.name:
+        raise InputError(
+            f"--init {source}: weights of {card.network}, but the model is {model.name}; give the "
+            f"--variant or the --recipe that fits, {card.network.partition('_')[2]}"
+        )
+    own = model_arrays(model)
+    head = [name for name in own if name.startswith(HEADS)]
+    renewed = [n for n in head if n not in arrays or arrays[n].shape != own[n].shape]
+    if not renewed:
+        assign_weights(model, arrays, str(path))
+        return []
+    kept = {name: value for name, value in arrays.items() if name not in head}
+    assign_weights(model, kept | {name: own[name] for name in head}, str(path))
+    theirs, ours = num_keypoints(arrays) or "no", num_keypoints(own)
+    return [f"{path}: its head has {theirs} keypoints, this model {ours}; the head starts afresh"]

@@ -1,0 +1,42 @@
+"""How a network learns: the constants that recipes of all networks share.
+
+Keras's defaults are not PyTorch's, so nothing is left to a default elsewhere: everything that decides
+a result is a field of a recipe and is written to the run's `config.json`.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from kptkit.errors import InputError
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How a network learns; recipes add what the network is and what it learns from."""
+
+    learning_rate: float = 1e-3
+    """Peak learning rate."""
+    optimizer: Literal["adam", "rmsprop", "momentum"] = "adam"
+    """Adam with betas 0.9 and 0.999 and RMSprop with rho 0.99, both with epsilon 1e-8, as in
+    PyTorch; or gradient descent with momentum 0.9 as Caffe has it."""
+    schedule: Literal["step", "cosine"] = "step"
+    learning_rate_drops: tuple[float, ...] = (170, 200)
+    """For the step schedule: epochs after which the rate is a tenth of what it was."""
+    warmup_steps: int = 0
+    batch_size: int = 128
+    epochs: int = 210
+    evaluate_every: int = 1
+    """Epochs between evaluations; the last epoch is always evaluated."""
+    ema_decay: float = 0.0
+    """Decay of the moving average of the weights, which is what is evaluated and exported; 0: none."""
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "epochs", "evaluate_every"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}: {getattr(self, name)}; expected 1 or more")
+        if not 0 < self.learning_rate < math.inf:
+            raise InputError(f"learning_rate: {self.learning_rate}; expected a number above 0")
+        if not 0 <= self.ema_decay < 1:
+            raise InputError(f"ema_decay: {self.ema_decay}; expected 0 to below 1")

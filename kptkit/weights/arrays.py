@@ -1,0 +1,97 @@
+"""Named arrays in one `.npz` file: nothing in it can execute, and every bit is checked.
+
+The zip container carries a CRC of each array, so a truncated or altered file is refused. Published
+weights have their SHA-256 beside them, in ``FILE.sha256`` as `sha256sum` writes it, and a card
+(`kptkit.weights.card`) among their arrays.
+"""
+
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from kptkit.errors import InputError
+from kptkit.files import publish_file, sha256
+from kptkit.reading import refuse_foreign
+from kptkit.weights.card import WeightsCard
+
+# The name of the array that holds the card, as JSON, and not weights.
+CARD = "card.json"
+# What NumPy raises for a damaged file; MemoryError for a header that declares a huge shape.
+_DAMAGES = (ValueError, OSError, EOFError, KeyError, RuntimeError, MemoryError)
+
+
+def save_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
+    """Publishes named arrays at `path`."""
+    with publish_file(path) as unfinished, open(unfinished, "wb") as file:
+        np.savez(file, **arrays)
+
+
+def publish_arrays(
+    path: str | os.PathLike, arrays: dict[str, np.ndarray], card: WeightsCard | None = None
+) -> None:
+    """As `save_arrays`, with the card among the arrays and their checksum beside the file."""
+    path = Path(path)
+    # A process killed in between leaves weights without a checksum, never with a wrong one.
+    _sidecar(path).unlink(missing_ok=True)
+    save_arrays(path, arrays | ({CARD: np.array(card.to_json())} if card else {}))
+    with publish_file(_sidecar(path)) as unfinished:
+        unfinished.write_text(f"{sha256(path)}  {path.name}\n")
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
+
+
+def load_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Reads named arrays; objects (pickles) are refused, and what would unfold beyond its file.
+
+    Raises:
+        InputError: the file is missing, truncated, altered, no `.npz` of plain arrays, or not what
+            the checksum beside it says.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such weights file")
+    refuse_foreign(path)
+    _check_sha256(path)
+    if not zipfile.is_zipfile(path):
+        raise InputError(
+            f"{path}: not an .npz weights file, or a truncated one; those of other projects are "
+            "converted by scripts/convert_weights.py"
+        )
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            members = archive.zip.infolist()
+            if any(x.compress_type != zipfile.ZIP_STORED for x in members):
+                raise ValueError("it is compressed")
+            if sum(x.file_size for x in members) > path.stat().st_size:
+                raise ValueError("it claims more than it holds")
+            arrays = {name: archive[name] for name in archive.files}
+    except (*_DAMAGES, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: damaged, or no file of plain arrays ({error})") from None
+    # NumPy hands out a member that is no array as its bytes; so are other programs' zip files made.
+    foreign = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
+    if foreign:
+        raise InputError(f"{path}: no file of plain arrays ({foreign[0]} is none)")
+    return arrays
+
+
+def _check_sha256(path: Path) -> None:
+    """Compares a file with its checksum, if it has one."""
+    sidecar = _sidecar(path)
+    if not sidecar.is_file():
+        return
+    expected, found = sidecar.read_bytes().split(), sha256(path).encode()
+    if not expected or expected[0].lower() != found:
+        raise InputError(
+            f"{path}: its SHA-256 is {found.decode()}, not that of {sidecar.name}; one of the two "
+            "was damaged or changed, make or copy both again"
+        )
+
+
+def take_card(arrays: dict[str, np.ndarray], path: Path) -> WeightsCard | None:
+    """Takes the card out of a file's arrays, so that weights are left."""
+    card = arrays.pop(CARD, None)
+    return None if card is None else WeightsCard.from_json(str(card), str(path))
