@@ -45,11 +45,14 @@ def extract(config: ExtractConfig) -> Iterator[dict[str, Any]]:
     """Writes the pictures and yields the fields of `kptkit.data.formats.flic` for each person.
 
     Raises:
-        InputError: the data set does not stand there.
+        InputError: the data set is not there, or tensorflow-datasets is not installed.
     """
-    import tensorflow_datasets as tfds
-
     from kptkit.errors import InputError
+
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise InputError(f"needs {error.name}: pip install 'kptkit[tfds]'") from None
 
     # The builder's own code says what the files hold; nothing in them is asked.
     builder = tfds.builder(f"flic/{config.variant}", data_dir=config.data_dir)
