@@ -80,4 +80,4 @@ def swap_sides(annotations: list[dict[str, Any]], random: np.random.Generator) -
 
 
 if __name__ == "__main__":
-    cli.run(main, Config)
+    cli.run(main, Config, description=__doc__)

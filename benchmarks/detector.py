@@ -230,4 +230,4 @@ def medians(timers: dict[str, Callable[[], tuple[float, float]]], repeats: int) 
 
 
 if __name__ == "__main__":
-    cli.run(main, Config)
+    cli.run(main, Config, description=__doc__)

@@ -230,4 +230,4 @@ def report(name: str, rows: list[Row], images: int, repeats: int) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, Config)
+    cli.run(main, Config, description=__doc__)

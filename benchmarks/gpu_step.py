@@ -335,4 +335,4 @@ def jax_programs(model: keras.Model, recipe: PoseRecipe, batch: Batch) -> Progra
 
 
 if __name__ == "__main__":
-    cli.run(main, Config)
+    cli.run(main, Config, description=__doc__)

@@ -77,4 +77,4 @@ def drawn(predicted: np.ndarray, true: np.ndarray, schema: KeypointSchema) -> np
 
 
 if __name__ == "__main__":
-    cli.run(main, Config)
+    cli.run(main, Config, description=__doc__)

@@ -23,6 +23,7 @@ from mean_pose import mean_pose, place
 from kptkit.data.pose_flags import DataConfig, load_held_out, load_pose_data
 from kptkit.evaluate.pose import evaluate_pose
 from kptkit.metrics import pck
+from kptkit.metrics.distances import distance_between
 from kptkit.pose.estimator import PoseEstimator
 from kptkit.runs import load_run
 from kptkit.skeletons.known import LSP_14
@@ -49,7 +50,7 @@ def main(config: Config) -> None:
         ("mean pose", place(mean, samples)),
         (str(config.run), evaluation.keypoints[..., :2]),
     ):
-        torso = pck.torso_sizes(samples.keypoints, names.index("left_shoulder"), 2)
+        torso = distance_between(samples.keypoints, names.index("left_shoulder"), 2)
         visible = samples.keypoints[..., 2] > 0
         shares, counts = pck.pck(predicted, samples.keypoints[..., :2], visible, torso)
         mean_share = pck.mean_pck(shares, counts)
@@ -58,4 +59,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, Config)
+    cli.run(main, Config, description=__doc__)

@@ -30,8 +30,8 @@ from usual_miner import SMALLEST_FACE, UsualMiner
 
 from kptkit import images
 from kptkit.data.faces.wider import read_wider
-from kptkit.data.mining.crop_pixels import cut_crops
-from kptkit.data.mining.crops import divide, mine_part
+from kptkit.data.mining.crop_pixels import cut_windows
+from kptkit.data.mining.crops import split_into_parts, mine_part
 from kptkit.data.mining.pnet import SIZE, PnetMiningConfig, pnet_crops
 from kptkit.data.mining.windows import background_windows, face_windows, usable_faces
 from kptkit.data.records.crop_writer import write_crops
@@ -106,7 +106,7 @@ def run_ours(samples: FaceSamples, folder: Path) -> dict[str, int]:
     mine = partial(mine_part, mine_image=mine_image, smallest_side=SIZE, seed=0)
     with redirect_stderr(StringIO()):  # no bar
         plan = {"stage": "pnet", "size": SIZE, "seed": 0}
-        manifest = write_crops(folder, plan, divide([samples]), mine, workers=0)
+        manifest = write_crops(folder, plan, split_into_parts([samples]), mine, workers=0)
     return {kind: count for kind, count in manifest["counts"].items() if count}
 
 
@@ -115,7 +115,7 @@ def time_steps(samples: FaceSamples) -> dict[str, float]:
     decode, pictures = timed(lambda: [images.read_image(path) for path in samples.image_paths])
     choose, windows = timed(lambda: [choose_windows(samples, n, p) for n, p in enumerate(pictures)])
     pairs = list(zip(pictures, windows, strict=True))
-    cut, _ = timed(lambda: [cut_crops(picture, chosen, SIZE) for picture, chosen in pairs])
+    cut, _ = timed(lambda: [cut_windows(picture, chosen, SIZE) for picture, chosen in pairs])
     return {"decode pictures": decode, "draw and label windows": choose, "cut them out": cut}
 
 

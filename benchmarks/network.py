@@ -180,4 +180,4 @@ def report(
 
 
 if __name__ == "__main__":
-    cli.run(main, Config)
+    cli.run(main, Config, description=__doc__)

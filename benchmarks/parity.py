@@ -145,4 +145,4 @@ def drawn(
 
 
 if __name__ == "__main__":
-    cli.run(main, Config)
+    cli.run(main, Config, description=__doc__)

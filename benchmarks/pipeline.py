@@ -26,7 +26,7 @@ import tensorflow as tf
 from official_loader import SIZE_WH, OfficialLoader
 
 from kptkit.data.augment.pose import HRNET_COCO
-from kptkit.data.batches.pose import training_batches
+from kptkit.data.batches.pose import pose_training_batches
 from kptkit.data.formats.coco import load_coco
 from kptkit.data.records.pose import RecordSource
 from kptkit.data.records.pose_writer import CutConfig, write_records
@@ -117,7 +117,7 @@ def run_pipeline(source: SampleSource, seed: int, threads: int) -> int:
     """Reads batches, from the making of the dataset on; returns how many samples."""
     options = tf.data.Options()
     options.threading.private_threadpool_size = threads
-    batches = training_batches(
+    batches = pose_training_batches(
         source,
         size_wh=SIZE_WH,
         batch_size=BATCH_SIZE,

@@ -146,4 +146,4 @@ def print_worst(
 
 
 if __name__ == "__main__":
-    cli.run(main, Config)
+    cli.run(main, Config, description=__doc__)

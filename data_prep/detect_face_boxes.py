@@ -90,4 +90,4 @@ def with_box(annotation: dict[str, Any], box_xyxy: np.ndarray | None) -> dict[st
 
 
 if __name__ == "__main__":
-    cli.run(main, Config)
+    cli.run(main, Config, description=__doc__)

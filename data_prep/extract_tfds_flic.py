@@ -98,4 +98,4 @@ def write_example(example: dict[str, Any], split: str, folder: Path) -> dict[str
 
 
 if __name__ == "__main__":
-    cli.run(main, ExtractConfig)
+    cli.run(main, ExtractConfig, description=__doc__)

@@ -116,4 +116,4 @@ def landmark_lines(name: str, faces: FacePrediction, sure: list[bool]) -> Iterat
 
 
 if __name__ == "__main__":
-    cli.run(main, Config)
+    cli.run(main, Config, description=__doc__)

@@ -37,7 +37,7 @@ def run(
         config: the dataclass whose fields are the flags.
         default: makes the values that flags override from the raw arguments, where one flag
             (`--recipe`) decides what the others start from.
-        description: what `--help` says first; default: the docstring of `main`'s module.
+        description: what `--help` says first; default: the docstring of `config`.
 
     Exit codes: 0 done, 2 unusable input or flags, 130 interrupted, 141 the reader of a pipe left.
     """
@@ -45,7 +45,6 @@ def run(
     import tyro
 
     try:
-        description = description or sys.modules[main.__module__].__doc__
         start = {"default": default(sys.argv[1:])} if default else {}
         main(tyro.cli(config, description=description, **start))
         sys.stdout.flush()
@@ -64,17 +63,19 @@ def run(
         sys.exit(2)
 
 
-def run_task(tasks: dict[str, tuple[Callable[[Config], None], type]]) -> None:
+def run_task(
+    tasks: dict[str, tuple[Callable[[Config], None], type]], description: str | None = None
+) -> None:
     """As `run`, for a command of several tasks, of which `--task` chooses one; default: the first.
 
     Args:
         tasks: by name, `main` and the dataclass of its flags, one of which is `task`.
+        description: what `--help` says first, for every task.
     """
     name = flag_value(sys.argv[1:], "--task")
     # An unknown task is refused by the parser of the first one, which knows all names.
-    first = next(iter(tasks.values()))
-    main, config = tasks.get(name or "", first)
-    run(main, config, description=sys.modules[first[0].__module__].__doc__)
+    main, config = tasks.get(name or "", next(iter(tasks.values())))
+    run(main, config, description=description)
 
 
 def flag_value(arguments: list[str], flag: str) -> str | None:

@@ -12,8 +12,7 @@ from keras import ops
 from kptkit.decode import decode, flip_back, heatmaps_from_logits
 from kptkit.geometry import affine
 from kptkit.models import hourglass, hrnet
-from kptkit.models.blocks import STRIDE
-from kptkit.models.precision import built_in
+from kptkit.models.blocks import STRIDE, dtype_policy_scope
 from kptkit.recipes.pose import PoseRecipe
 from kptkit.skeletons.schema import KeypointSchema
 
@@ -37,7 +36,7 @@ def build_model(recipe: PoseRecipe, num_keypoints: int, synchronized: bool = Fal
     """
     is_hourglass = recipe.variant in hourglass.VARIANTS
     build = hourglass.hourglass if is_hourglass else hrnet.hrnet
-    with built_in(recipe.precision):
+    with dtype_policy_scope(recipe.precision):
         return build(num_keypoints, recipe.variant, recipe.input_size_wh, synchronized)
 
 

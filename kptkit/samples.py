@@ -11,9 +11,8 @@ from kptkit.skeletons.schema import KeypointSchema
 Orientation = Literal["stored", "exif"]
 
 # The customary metric of a data set. COCO: OKS. MPII: PCK relative to head sizes; FLIC and LSP:
-# relative to torso sizes. Faces: mean error relative to the distance between the outer eye corners
-# (interocular) or between the eyes' centres (interpupil).
-Protocol = Literal["oks", "pckh", "pck_torso", "nme_interocular", "nme_interpupil"]
+# relative to torso sizes. Faces: mean error relative to the distance between the outer eye corners.
+Protocol = Literal["oks", "pckh", "pck_torso", "nme_interocular"]
 
 
 @dataclass(frozen=True)

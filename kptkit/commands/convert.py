@@ -193,4 +193,4 @@ def _prefix(folder: Path, network: str) -> Path:
 
 def command() -> None:
     """The command line."""
-    cli.run(main, Config)
+    cli.run(main, Config, description=__doc__)

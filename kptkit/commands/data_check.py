@@ -183,4 +183,4 @@ def draw_sheet(samples: KeypointSamples, path: Path) -> None:
 
 def command() -> None:
     """The command line."""
-    cli.run(main, CheckConfig)
+    cli.run(main, CheckConfig, description=__doc__)

@@ -71,4 +71,4 @@ def write_preview(folder: Path, num_scenes: int = 8) -> None:
 
 def command() -> None:
     """The command line."""
-    cli.run(main, DemoDataConfig)
+    cli.run(main, DemoDataConfig, description=__doc__)

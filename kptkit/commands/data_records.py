@@ -81,4 +81,4 @@ def main(config: RecordsConfig) -> None:
 
 def command() -> None:
     """The command line."""
-    cli.run(main, RecordsConfig)
+    cli.run(main, RecordsConfig, description=__doc__)

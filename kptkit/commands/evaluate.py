@@ -151,4 +151,4 @@ def print_tables(evaluation: PoseEvaluation, truth: dict) -> None:
 
 def command() -> None:
     """The command line."""
-    cli.run_task({"pose": (main, Config), "face": (report_faces, FaceEvaluationConfig)})
+    cli.run_task({"pose": (main, Config), "face": (report_faces, FaceEvaluationConfig)}, __doc__)

@@ -171,4 +171,4 @@ def _shapes(tensors: dict[str, dict]) -> str:
 
 def command() -> None:
     """The command line."""
-    cli.run_task({"pose": (pose, PoseConfig), "face": (face, FaceConfig)})
+    cli.run_task({"pose": (pose, PoseConfig), "face": (face, FaceConfig)}, __doc__)

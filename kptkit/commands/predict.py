@@ -187,4 +187,4 @@ def boxes_by_name(path: Path) -> dict[str, np.ndarray]:
 
 def command() -> None:
     """The command line."""
-    cli.run_task({"pose": (main, Config), "face": (main_face, FaceConfig)})
+    cli.run_task({"pose": (main, Config), "face": (main_face, FaceConfig)}, __doc__)

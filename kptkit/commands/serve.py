@@ -49,4 +49,4 @@ def main(config: Config) -> None:
 
 def command() -> None:
     """The command line."""
-    cli.run(main, Config)
+    cli.run(main, Config, description=__doc__)

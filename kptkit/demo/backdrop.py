@@ -1,4 +1,4 @@
-"""What surrounds the demo people: cluttered backgrounds, things in front, and a camera's faults."""
+"""The surroundings of the demo people: cluttered backgrounds, occluders, and a camera's faults."""
 
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -10,18 +10,19 @@ from kptkit.demo.canvas import NOBODY, Canvas
 from kptkit.demo.look import plain, sample_cloth, sample_skin, sleeve
 from kptkit.demo.random import random_colour
 
-# The standard normal distribution's 256 quantiles: a byte of randomness makes a value of noise.
+# 256 quantiles of the standard normal distribution, to turn random bytes into noise.
 _NORMAL = np.array([NormalDist().inv_cdf((byte + 0.5) / 256) for byte in range(256)])
 
 
 @dataclass(frozen=True)
 class Camera:
-    """How a picture is taken.
+    """The properties of a simulated camera.
 
     Attributes:
         brightness, contrast: factors.
         tint: (3,) factors of red, green and blue.
-        blur, noise: standard deviations in pixels and in grey values.
+        blur: standard deviation in pixels.
+        noise: standard deviation in grey values.
     """
 
     brightness: float
@@ -32,7 +33,7 @@ class Camera:
 
 
 def sample_camera(rng: np.random.Generator) -> Camera:
-    """Mostly mild, sometimes dark, blurred or noisy."""
+    """A random camera, usually mild, sometimes dark, blurred or noisy."""
     return Camera(
         brightness=np.exp(rng.normal(0, 0.17)),
         contrast=np.exp(rng.normal(-0.05, 0.18)),
@@ -43,7 +44,7 @@ def sample_camera(rng: np.random.Generator) -> Camera:
 
 
 def photograph(colour: np.ndarray, camera: Camera, rng: np.random.Generator) -> np.ndarray:
-    """(H, W, 3) uint8 as the camera sees the canvas's colours (3, H, W)."""
+    """The camera's image (H, W, 3) uint8 RGB of a canvas's colours (3, H, W)."""
     gain = camera.brightness * camera.contrast * camera.tint
     offset = 118 * camera.brightness * (1 - camera.contrast)
     response = np.clip(np.arange(256)[:, None] * gain + offset, 0, 255).astype(np.uint8)
@@ -58,7 +59,7 @@ def photograph(colour: np.ndarray, camera: Camera, rng: np.random.Generator) -> 
 
 
 def draw_backdrop(rng: np.random.Generator, size_wh: tuple[int, int]) -> np.ndarray:
-    """(H, W, 3) uint8: gradients, a floor, textured polygons, lines and coarse noise."""
+    """A background (H, W, 3) uint8: gradients, a floor, shapes, lines and coarse noise."""
     height = size_wh[1]
     corners = np.array([random_colour(rng, 0.2, 1.0, 0.6) for _ in range(6)]).reshape(3, 2, 3)
     picture = cv2.resize(corners.astype(np.uint8), size_wh)
@@ -75,7 +76,7 @@ def draw_backdrop(rng: np.random.Generator, size_wh: tuple[int, int]) -> np.ndar
 
 
 def draw_distractors(rng: np.random.Generator, canvas: Canvas) -> None:
-    """Things that look like limbs, poles and mannequins behind everybody."""
+    """Draws poles and objects that look like limbs, behind all people."""
     for _ in range(rng.integers(0, 5)):
         _pole(rng, canvas)
     for _ in range(rng.integers(0, 5)):
@@ -90,7 +91,7 @@ def draw_distractors(rng: np.random.Generator, canvas: Canvas) -> None:
 
 
 def draw_occluder(rng: np.random.Generator, canvas: Canvas, z: float) -> None:
-    """A board, post or bush at depth z, in front of whoever stands farther."""
+    """Draws a board, post or bush at depth z, in front of everything farther away."""
     height, width = canvas.depth.shape
     kind = rng.integers(3)
     mask = np.zeros((height, width), np.uint8)
@@ -119,7 +120,7 @@ def draw_occluder(rng: np.random.Generator, canvas: Canvas, z: float) -> None:
 
 
 def _shape(rng: np.random.Generator, picture: np.ndarray) -> None:
-    """One filled polygon, striped board, ring or line, drawn in place."""
+    """Draws a random polygon, striped board, ellipse or line in place."""
     height, width = picture.shape[:2]
     colour = random_colour(rng, 0.1, 1.0, 0.8).ravel().tolist()
     centre = rng.random(2) * (width, height)
@@ -143,7 +144,7 @@ def _shape(rng: np.random.Generator, picture: np.ndarray) -> None:
 
 
 def _pole(rng: np.random.Generator, canvas: Canvas) -> None:
-    """A post, sometimes with a ball on top, as thick as a limb."""
+    """Draws a post about as thick as a limb, sometimes with a ball on top."""
     height, width = canvas.depth.shape
     foot = np.array([rng.uniform(0, width), rng.uniform(0.4, 1.1) * height, 3e5])
     top = foot - [rng.normal(0, 15), rng.uniform(0.2, 0.8) * height, 0]

@@ -1,8 +1,8 @@
-"""A canvas with depth for the demo scenes: shaded capsules, and who owns each pixel.
+"""A canvas with a depth buffer for the demo scenes, which records the owner of each pixel.
 
-Everything is in image pixels (the centre of the top-left pixel is (0, 0)); z points away from the
-camera and is in pixels too. Colours are planes, RGB 0..255: one is (3, 1, 1), a patch of them
-(3, h, w), which NumPy computes several times faster than (h, w, 3).
+Coordinates are image pixels ((0, 0) is the top-left pixel's centre); z points away from the camera,
+in pixels too. Colours are planes, RGB 0..255: (3, 1, 1) or a patch (3, h, w), with which NumPy is
+several times faster than with (h, w, 3).
 """
 
 from collections.abc import Callable
@@ -12,25 +12,25 @@ import numpy as np
 
 NOBODY = -1
 
-# (t, around) of every pixel, each (h, w), to its colour (3, h, w) or (3, 1, 1): t runs from 0 to 1
-# along the limb, around from -1 to 1 across it.
+# Maps t (0 to 1 along a limb) and around (-1 to 1 across it), both (h, w), to colours (3, h, w) or
+# (3, 1, 1).
 Paint = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def unit(values: np.ndarray) -> np.ndarray:
-    """Values cut to 0..1; on the small patches drawn here in half the time of `np.clip`."""
+    """Values clipped to 0..1; on small patches twice as fast as `np.clip`."""
     return np.minimum(np.maximum(values, 0), 1)
 
 
 class Canvas:
-    """An opaque picture that remembers depth and owner of every pixel.
+    """An image with the depth and the owner of every pixel.
 
     Attributes:
         colour: (3, H, W) float32.
-        depth: (H, W) float32 z of the nearest surface, infinite where only background is.
-        owner: (H, W) int32 number of the part that is seen, NOBODY where it is no person's.
+        depth: (H, W) float32 z of the nearest surface; infinite on the background.
+        owner: (H, W) int32 number of the visible part; NOBODY if it does not belong to a person.
         light: unit vector (right, down, away) towards the light.
-        ambient: share of the light that comes from everywhere.
+        ambient: share of ambient light.
     """
 
     def __init__(self, background: np.ndarray, light: np.ndarray, ambient: float) -> None:
@@ -43,7 +43,7 @@ class Canvas:
     def window(
         self, low_xy: np.ndarray, high_xy: np.ndarray
     ) -> tuple[slice, slice, np.ndarray, np.ndarray] | None:
-        """Rows, columns, and x (1, w) and y (h, 1) of the pixels from low to high; None if none."""
+        """Rows, columns, x (1, w) and y (h, 1) of the pixels between two corners; None if empty."""
         height, width = self.depth.shape
         left, right = max(int(low_xy[0]) - 1, 0), min(int(high_xy[0]) + 3, width)
         top, bottom = max(int(low_xy[1]) - 1, 0), min(int(high_xy[1]) + 3, height)
@@ -54,9 +54,9 @@ class Canvas:
         return slice(top, bottom), slice(left, right), x, y
 
     def pixels(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Row and column of the pixel that each point (N,) falls into, and whether there is one.
+        """The row and the column (N,) of the pixel that contains each point, and whether it exists.
 
-        Points outside get pixel (0, 0).
+        Points outside the image get pixel (0, 0).
         """
         height, width = self.depth.shape
         columns, rows = np.floor(x + 0.5).astype(int), np.floor(y + 0.5).astype(int)
@@ -64,7 +64,7 @@ class Canvas:
         return rows * inside, columns * inside, inside
 
     def shade(self, facing: np.ndarray) -> np.ndarray:
-        """Brightness (h, w) of surfaces from the cosines of their normals with the light."""
+        """Brightness (h, w) of surfaces, from the cosines of their normals with the light."""
         return self.ambient + (1.25 - self.ambient) * np.maximum(facing, 0)
 
     def paint(
@@ -76,7 +76,11 @@ class Canvas:
         depth: np.ndarray | float,
         owner: int,
     ) -> None:
-        """Lays a patch (3, h, w) over the pixels that it covers (h, w: 0..1) and is nearest at."""
+        """Paints a patch (3, h, w) where it is the nearest surface.
+
+        Args:
+            coverage: (h, w) opacity, 0 to 1; depth and owner change where it exceeds 0.5.
+        """
         behind = self.depth[rows, columns]
         alpha = coverage * (depth < behind)
         region = self.colour[:, rows, columns]
@@ -93,7 +97,7 @@ class Canvas:
         paint: Paint,
         owner: int,
     ) -> None:
-        """A shaded capsule from start to end with radii (start, bulge in between, end)."""
+        """Draws a shaded capsule with radii (at the start, bulge in between, at the end)."""
         first, bulge, last = (float(radius) for radius in radii)
         (sx, sy, sz), (ex, ey, ez) = start_xyz.tolist(), end_xyz.tolist()
         reach = max(first, last) + bulge

@@ -1,16 +1,15 @@
-"""The demo data set: drawn scenes of people with exact labels, as COCO json and WIDER txt.
+"""The demo data set: drawn scenes of people with exact labels, in COCO's and WIDER FACE's formats.
 
-It is made from a seed wherever it is needed, so that training, tests and benchmarks run without
-any download:
+It is generated from a seed, so that training, tests and benchmarks need no download:
 
     images/{train,val}/000001.jpg
-    annotations/person_keypoints_{train,val}.json   COCO; file names are relative to images/, and a
-                                                    person whose face is seen also has `face_box`
+    annotations/person_keypoints_{train,val}.json   COCO; file names are relative to images/; a
+                                                    person with a visible face also has `face_box`
                                                     (x, y, w, h) and `face_landmarks` (5, 2)
-    annotations/wider_face_{train,val}_bbx_gt.txt   WIDER FACE's records
-    annotations/face_landmarks_{train,val}.txt      CNN_FacePoint's lines: path, face box left right
-                                                    top bottom, five points x y
-    manifest.json                                   what the set was made from
+    annotations/wider_face_{train,val}_bbx_gt.txt   WIDER FACE's format
+    annotations/face_landmarks_{train,val}.txt      CNN_FacePoint's format: path, face box left
+                                                    right top bottom, five points x y
+    manifest.json                                   seed, version and sizes
 """
 
 import json
@@ -31,10 +30,10 @@ from kptkit.skeletons.known import COCO_17
 
 __all__ = ["GENERATOR_VERSION", "Scene", "draw_scene", "write_demo_data"]
 
-# To be raised with every change of the pictures or labels that a seed gives.
+# Must be raised whenever the pictures or labels of a seed change.
 GENERATOR_VERSION = 5
 
-# The validation images' ids go on from here, so that no id stands for two images.
+# First image and annotation id of each split, so far apart that no id occurs in both.
 _FIRST_ID = {"train": 1, "val": 1_000_001}
 
 
@@ -45,19 +44,25 @@ def write_demo_data(
     seed: int = 0,
     workers: int | None = None,
 ) -> Path:
-    """Draws the demo set into `folder`, unless it stands there already.
+    """Draws the demo set into `folder`, unless it already exists.
 
-    The same arguments give the same bytes, whatever the number of `workers` (processes; none: one
-    per core, at most 16). The folder appears when it is finished.
+    The same arguments give the same files, with any number of workers. The folder appears only when
+    it is complete.
+
+    Args:
+        workers: processes; default: one per core, at most 16.
+
+    Returns:
+        `folder`.
 
     Raises:
-        InputError: `folder` holds something else, or a demo set made from other arguments.
+        InputError: `folder` contains something else, or a demo set made with other arguments.
     """
     folder = Path(folder)
     counts = {"train": train_images, "val": val_images}
     manifest = {"generator": "kptkit demo", "version": GENERATOR_VERSION, "seed": seed}
     manifest["images"] = counts
-    if _stands(folder, manifest):
+    if _exists(folder, manifest):
         return folder
     for split, count in counts.items():
         if count < 0:
@@ -78,12 +83,13 @@ def write_demo_data(
                 persons[split] = _write_annotations(unfinished / "annotations", split, own)
             write_json(unfinished / "manifest.json", manifest | {"persons": persons})
     except OSError:
-        if not _stands(folder, manifest):  # else another process drew the same set meanwhile
+        if not _exists(folder, manifest):  # unless another process has drawn the same set
             raise
     return folder
 
 
-def _stands(folder: Path, manifest: dict[str, Any]) -> bool:
+def _exists(folder: Path, manifest: dict[str, Any]) -> bool:
+    """Whether `folder` is the demo set with this manifest; InputError if it is anything else."""
     if not folder.exists():
         return False
     try:
@@ -91,7 +97,7 @@ def _stands(folder: Path, manifest: dict[str, Any]) -> bool:
         different = [key for key, value in manifest.items() if found[key] != value]
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(
-            f"{folder}: exists and holds no demo set; name another folder or remove it"
+            f"{folder}: exists and is not a demo set; name another folder or remove it"
         ) from None
     if different:
         key = different[0]
@@ -113,7 +119,7 @@ def _draw_scenes(
         processes = []
         for first in range(workers):
             share = [*command, str(first), str(workers)]
-            # In a group of their own an interrupt does not reach them: they end when nobody reads.
+            # In their own process group they get no Ctrl-C; they end when their output is closed.
             process = subprocess.Popen(share, stdout=subprocess.PIPE, process_group=0)
             processes.append(stack.enter_context(process))
         for index in tqdm(range(sum(counts.values())), desc="drawing scenes", unit="scene"):
@@ -125,7 +131,7 @@ def _draw_scenes(
 
 
 def _write_annotations(folder: Path, split: str, scenes: list[dict[str, Any]]) -> int:
-    """Writes a split's label files; returns its number of persons."""
+    """Writes the label files of a split; returns its number of persons."""
     images, annotations, wider, landmarks = [], [], [], []
     for image_id, scene in enumerate(scenes, _FIRST_ID[split]):
         images.append({"id": image_id} | scene["image"])
@@ -137,7 +143,7 @@ def _write_annotations(folder: Path, split: str, scenes: list[dict[str, Any]]) -
                 landmarks.append(_landmark_line(name, person))
             number = _FIRST_ID[split] + len(annotations)
             annotations.append({"id": number, "image_id": image_id} | person)
-        # WIDER writes a line of zeros below a picture without faces.
+        # In WIDER FACE's lists a picture without faces is followed by a line of zeros.
         lines = [" ".join(map(str, face)) for face in faces or [[0] * 10]]
         wider += [name, str(len(faces)), *lines]
     category = {
@@ -157,6 +163,7 @@ def _write_annotations(folder: Path, split: str, scenes: list[dict[str, Any]]) -
 
 
 def _landmark_line(name: str, person: dict[str, Any]) -> str:
+    """A face in CNN_FacePoint's format."""
     left, top, width, height = person["face_box"]
     box = [left, left + width, top, top + height]
     numbers = box + [value for point in person["face_landmarks"] for value in point]

@@ -1,4 +1,4 @@
-"""Heads of the demo people: an ellipsoid with hair, and a face where a face is."""
+"""Draws the heads of the demo people: an ellipsoid with hair and a face."""
 
 import cv2
 import numpy as np
@@ -6,7 +6,7 @@ import numpy as np
 from kptkit.demo.canvas import Canvas, unit
 from kptkit.demo.look import BALD, BOB, LONG, SHORT, Look, mix, plain
 
-# Places on the unit sphere's scale of the skull: left, up, forward of its centre.
+# Points in skull coordinates: left, up, forward of its centre, in units of its half axes.
 NOSE_TIP = np.array([0.0, -0.14, 1.17])
 EYES = {"left": np.array([0.37, 0.10, 0.92]), "right": np.array([-0.37, 0.10, 0.92])}
 EARS = {"left": np.array([1.10, -0.03, -0.06]), "right": np.array([-1.10, -0.03, -0.06])}
@@ -14,18 +14,18 @@ MOUTH_CORNERS = {"left": np.array([0.30, -0.47, 0.83]), "right": np.array([-0.30
 
 COCO_POINTS = np.stack([NOSE_TIP, EYES["left"], EYES["right"], EARS["left"], EARS["right"]])
 
-# As MTCNN orders them, by their side in an upright image: the person's right side comes first.
+# MTCNN's order, image left first in an upright image: the person's right side comes first.
 FACE_LANDMARKS = np.stack(
     [EYES["right"], EYES["left"], NOSE_TIP, MOUTH_CORNERS["right"], MOUTH_CORNERS["left"]]
 )
 
-# The face's rim, from the hairline to the chin, from which its box is taken.
+# The outline of the face from the hairline to the chin, from which its box is computed.
 _turn = np.linspace(0, 2 * np.pi, 24, endpoint=False)
 _rim = np.stack([0.80 * np.cos(_turn), -0.18 + 0.74 * np.sin(_turn)])
 FACE_RIM = np.stack([*_rim, np.sqrt(np.maximum(1 - (_rim**2).sum(axis=0), 0))], axis=1)
 
 _CIRCLE = np.stack([np.cos(_turn[::2]), np.sin(_turn[::2])], axis=1)
-_SHIFT = 4  # cv2 draws to a sixteenth of a pixel
+_SHIFT = 4  # fractional bits of the coordinates given to cv2
 
 _GLASSES, _EYEBALL, _THROAT = np.array([[30, 30, 34], [244, 242, 240], [70, 20, 24]])
 _LIPS = np.array([0.78, 0.48, 0.48]).reshape(3, 1, 1)
@@ -37,10 +37,10 @@ def draw_head(
     """Draws skull, ears, nose, face and hair.
 
     Args:
-        centre: (3,) of the skull, image pixels and z.
-        matrix: (3, 3) from the skull's unit sphere to pixels: columns left, up, forward.
+        centre: (3,) of the skull: x, y in image pixels and z.
+        matrix: (3, 3) from skull coordinates to pixels; its columns are left, up and forward.
         look: the person's skin and hair.
-        owners: numbers of the parts "head" and "hair" for the canvas.
+        owners: the canvas numbers of the parts "head" and "hair".
     """
     head, hair = owners
     size = float(np.linalg.norm(matrix[:, 1]))
@@ -60,12 +60,12 @@ def draw_head(
 
 
 def depth_in_skull(places: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """How many pixels behind the skull's visible surface places (N, 3) on its scale lie.
+    """(N,) depths in pixels of points (N, 3) in skull coordinates behind the skull's surface.
 
-    Zero or less where no skull is in front of them.
+    Zero or less if the skull is not in front of the point.
     """
     away = np.linalg.inv(matrix)[:, 2]
-    # |place - depth * away| = 1, solved for the greater depth.
+    # |place - depth * away| = 1, solved for the larger depth.
     a, b = away @ away, places @ away
     rest = b * b - a * ((places * places).sum(axis=1) - 1)
     return np.where(rest > 0, (b + np.sqrt(np.maximum(rest, 0))) / a, 0)
@@ -79,7 +79,7 @@ def _ellipsoid(
     owner: int,
     is_hair: bool,
 ) -> None:
-    """Paints the image of the unit sphere under `matrix`: the skull with its face, or the hair."""
+    """Paints the ellipsoid that `matrix` makes of the unit sphere: skull with face, or hair."""
     reach = np.linalg.norm(matrix, axis=1)
     window = canvas.window(centre - reach, centre + reach)
     if window is None:
@@ -88,14 +88,14 @@ def _ellipsoid(
     inverse = np.linalg.inv(matrix).astype(np.float32)
     across, down, away = (column[:, None, None] for column in inverse.T)
     flat = across * (x - np.float32(centre[0])) + down * (y - np.float32(centre[1]))
-    # |flat + z * away| = 1, solved for the nearer z.
+    # |flat + z * away| = 1, solved for the smaller z.
     a = np.vdot(away, away)
     b = (flat * away).sum(axis=0)
     rest = b * b - a * ((flat * flat).sum(axis=0) - 1)
     z = (-b - np.sqrt(np.maximum(rest, 0))) / a
     sphere = flat + z * away
     coverage = unit((1 - np.sqrt(np.maximum(1 - rest / a, 0))) * np.float32(reach[:2].mean()) + 0.5)
-    # The normal is inverse.T @ sphere; its length needs only the half axes, 1 / |inverse's rows|.
+    # The normal is inverse.T @ sphere; its length follows from the norms of inverse's rows.
     light = (inverse @ canvas.light).astype(np.float32)[:, None, None]
     curvature = (inverse * inverse).sum(axis=1)[:, None, None]
     steepness = np.sqrt((sphere * sphere * curvature).sum(axis=0))
@@ -111,13 +111,13 @@ def _ellipsoid(
 
 
 def _face_skin(sphere: np.ndarray, look: Look) -> np.ndarray:
-    """Skin (3, h, w), with the shadow of a beard on the jaw."""
+    """Colours (3, h, w) of the skin, with the shadow of a beard on the jaw."""
     beard = 12 * np.minimum(-0.32 - sphere[1], sphere[2] + 0.1)
     return mix(look.skin, look.hair, np.float32(look.beard) * unit(beard))
 
 
 def _hair(sphere: np.ndarray, look: Look) -> tuple[np.ndarray, np.ndarray]:
-    """Colours (3, h, w) and coverage (h, w): above the hairline, behind the ears, to the nape."""
+    """Colours (3, h, w) and coverage (h, w) of hair above the hairline and behind the ears."""
     side, up, front = sphere
     nape, back = (-0.35, 0.02) if look.hair_style == SHORT else (-0.95, 0.40)
     cap = up - 0.52 + look.fringe * (1 + side)
@@ -129,7 +129,7 @@ def _hair(sphere: np.ndarray, look: Look) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _features(look: Look) -> list[tuple[tuple[float, float, float, float], np.ndarray]]:
-    """What a face is drawn of, in order: (left, up, half width, half height) and colour."""
+    """The ellipses of a face in drawing order: (left, up, half width, half height) and colour."""
     spots = []
     for x in (0.37, -0.37):
         if look.glasses:
@@ -146,7 +146,7 @@ def _features(look: Look) -> list[tuple[tuple[float, float, float, float], np.nd
 
 
 def _draw_face(patch: np.ndarray, centre_xy: np.ndarray, matrix: np.ndarray, look: Look) -> None:
-    """Draws the features that are turned to the camera onto a patch (h, w, 3) uint8."""
+    """Draws the features of the face that face the camera onto a patch (h, w, 3) uint8 in place."""
     places, colours = zip(*_features(look), strict=True)
     places = np.array(places)[:, None]
     points = places[..., :2] + places[..., 2:] * _CIRCLE

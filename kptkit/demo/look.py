@@ -1,6 +1,6 @@
-"""What the demo people wear: skin, hair and cloth, as colours at every point of a surface.
+"""The looks of the demo people: skin, hair and cloth, as colours at every point of a surface.
 
-Colours are planes, as on the canvas: (3, 1, 1) or (3, h, w) float32.
+Colours are float32 planes as on the canvas, RGB 0..255: (3, 1, 1) or (3, h, w).
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _HAIRS = ((28, 22, 20), (62, 40, 26), (112, 70, 38), (196, 156, 92), (148, 62, 3
 
 @dataclass(frozen=True)
 class Cloth:
-    """A pattern of two colours, repeated `frequency` times per stature."""
+    """A pattern of two colours with `frequency` repetitions per stature."""
 
     colour: np.ndarray
     second: np.ndarray
@@ -28,7 +28,7 @@ class Cloth:
     frequency: float
 
     def at(self, along: np.ndarray, around: np.ndarray) -> np.ndarray:
-        """The colours at (h, w) places; `along` in statures, `around` from -1 to 1."""
+        """The colours at points of a limb: `along` it in statures, `around` it from -1 to 1."""
         if self.pattern == PLAIN:
             return self.colour
         rings = np.sin(along * np.float32(2 * np.pi * self.frequency))
@@ -46,7 +46,7 @@ class Cloth:
 
 @dataclass(frozen=True)
 class Look:
-    """One person's appearance; the covers are shares of a limb's length, 1 for all of it."""
+    """A person's appearance; covers are the clothed shares of a limb's length, 1 for all of it."""
 
     skin: np.ndarray
     hair: np.ndarray
@@ -70,7 +70,7 @@ class Look:
 
 
 def sample_look(rng: np.random.Generator) -> Look:
-    """Somebody's skin, hair and clothes."""
+    """Random skin, hair and clothes."""
     sleeves = pick(rng, (0.15, 0.45, 0.40))
     legs = pick(rng, (0.25, 0.15, 0.60))
     style = pick(rng, (0.08, 0.60, 0.12, 0.20))
@@ -106,9 +106,10 @@ def sleeve(
     joint_t: float,
     joint_light: float = -0.28,
 ) -> Paint:
-    """Paints a limb of `length` statures: cloth up to t = cover, skin beyond.
+    """The paint of a limb of `length` statures: cloth up to t = `cover`, skin beyond.
 
-    Around t = `joint_t` it is lighter or darker by the share `joint_light`: bone or crease.
+    Around t = `joint_t` it is brighter by the share `joint_light` (bone), or darker if that is
+    negative (crease).
     """
 
     def paint(t: np.ndarray, around: np.ndarray) -> np.ndarray:
@@ -126,7 +127,7 @@ def sleeve(
 
 
 def shoe(colour: np.ndarray, sole: np.ndarray) -> Paint:
-    """Paints a foot from heel to toe: the sole's colour at its rim and heel."""
+    """The paint of a foot from heel to toe, with the sole's colour at its rim and heel."""
 
     def paint(t: np.ndarray, around: np.ndarray) -> np.ndarray:
         rim, heel = 0.8 * unit(12 * (np.abs(around) - 0.62)), unit(12 * (0.12 - t))
@@ -136,34 +137,35 @@ def shoe(colour: np.ndarray, sole: np.ndarray) -> Paint:
 
 
 def plain(colour: np.ndarray) -> Paint:
-    """Paints everything in one colour."""
+    """The paint of a single colour."""
     return lambda _t, _around: colour
 
 
 def in_shadow(paint: Paint, shadow: float) -> Paint:
-    """The same paint with less light: `shadow` is the share that is missing."""
+    """The paint with its brightness reduced by the share `shadow`."""
     return lambda t, around: paint(t, around) * (1 - shadow)
 
 
 def mix(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """(3, h, w): from the first colours to the second by their share (h, w)."""
+    """Colours (3, h, w) between the first and the second, by the share (h, w) of the second."""
     return first + share * (second - first)
 
 
 def sample_skin(rng: np.random.Generator) -> np.ndarray:
-    """(3, 1, 1) somewhere from light to dark."""
+    """A random skin colour (3, 1, 1)."""
     place = rng.uniform(0, len(_SKINS) - 1.001)
     low, share = int(place), place % 1
     return _near(rng, (1 - share) * np.array(_SKINS[low]) + share * np.array(_SKINS[low + 1]), 5)
 
 
 def _near(rng: np.random.Generator, colour: np.ndarray, spread: float) -> np.ndarray:
+    """A random colour (3, 1, 1) near `colour` (3,); `spread` is the standard deviation."""
     varied = np.clip(np.asarray(colour) + rng.normal(0, spread, 3), 5, 250)
     return varied.astype(np.float32).reshape(3, 1, 1)
 
 
 def sample_cloth(rng: np.random.Generator, plain: float = 0.6) -> Cloth:
-    """Of any colours, patterned unless `plain` happens, a probability."""
+    """Random cloth; `plain` is the probability that it has no pattern."""
     pattern = PLAIN if rng.random() < plain else int(rng.integers(1, 5))
     return Cloth(
         random_colour(rng, 0.15, 1), random_colour(rng, 0.1, 1), pattern, rng.uniform(10, 30)

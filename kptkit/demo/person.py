@@ -1,4 +1,4 @@
-"""One demo person on the canvas: limbs, clothes and head, and which keypoints are seen."""
+"""Draws a demo person: limbs, clothes and head; and determines which keypoints are visible."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,8 +22,9 @@ PARTS = (
 
 _INDEX = {part: index for index, part in enumerate(PARTS)}
 
-# Which parts (of the keypoint's own side, where they have one) show a keypoint, and how far (in
-# statures) it lies behind their surface: a joint is inside a limb, a point of the face on the skin.
+# The parts (of the keypoint's own side, if they have one) on which a keypoint is visible, and the
+# largest depth, in statures, of the keypoint behind their surface: joints are inside limbs, facial
+# keypoints on the skin.
 _JOINTS = {
     "nose": (("head",), 0.03),
     "eye": (("head",), 0.02),
@@ -36,8 +37,8 @@ _JOINTS = {
     "ankle": (("shin", "foot"), 0.07),
 }
 _SIDED = [name.rpartition("_") for name in COCO_17.names]
-_INSIDE = np.array([_JOINTS[joint][1] for _, _, joint in _SIDED])
-# (17, parts and one more for everything else) bool.
+_MAX_DEPTH = np.array([_JOINTS[joint][1] for _, _, joint in _SIDED])
+# (17, parts + 1) bool; the last column is for everything that is not this person.
 _SHOWN_BY = np.zeros((len(_SIDED), len(PARTS) + 1), bool)
 for _row, (_side, _, _joint) in enumerate(_SIDED):
     for _part in _JOINTS[_joint][0]:
@@ -46,7 +47,13 @@ for _row, (_side, _, _joint) in enumerate(_SIDED):
 
 @dataclass(frozen=True)
 class Person:
-    """A pose at a place of the image: `scale` pixels per stature, hips at (3,) `place`."""
+    """A person in the scene.
+
+    Attributes:
+        number: index of the person in the scene.
+        scale: pixels per stature.
+        place: (3,) position of the hips: x, y in image pixels and z.
+    """
 
     number: int
     pose: Pose
@@ -55,19 +62,19 @@ class Person:
     place: np.ndarray
 
     def at(self, name: str) -> np.ndarray:
-        """(3,) x, y in image pixels and z of a point of the pose."""
+        """(3,) x, y in image pixels and z of the pose's point `name`."""
         return self.place + self.scale * self.pose.points[name]
 
     def owner(self, part: str) -> int:
-        """The number of the person's part on the canvas."""
+        """The number that identifies the person's part on the canvas."""
         return self.number * len(PARTS) + _INDEX[part]
 
     def skull_matrix(self) -> np.ndarray:
-        """(3, 3) from the skull's unit sphere to pixels."""
+        """(3, 3) matrix from the skull's unit sphere to pixels."""
         return self.scale * self.pose.skull * self.pose.skull_radii
 
     def keypoints_xyz(self) -> np.ndarray:
-        """(17, 3) x, y in image pixels and z of COCO's keypoints, wherever they are."""
+        """(17, 3) x, y in image pixels and z of COCO's keypoints, also of those out of sight."""
         on_skull = self.at("head") + COCO_POINTS @ self.skull_matrix().T
         names = COCO_17.names[len(on_skull) :]
         limbs = np.stack([self.pose.points[name] for name in names])
@@ -75,7 +82,7 @@ class Person:
 
 
 def draw_person(canvas: Canvas, person: Person) -> None:
-    """Draws the parts from the farthest to the nearest."""
+    """Draws the parts of a person, farthest first."""
     hips, neck, head = person.at("hips"), person.at("neck"), person.at("head")
     scale, pose, look = person.scale, person.pose, person.look
     trunk = partial(draw_trunk, canvas, hips, neck, scale, pose, look, person.owner("trunk"))
@@ -89,21 +96,22 @@ def draw_person(canvas: Canvas, person: Person) -> None:
 
 
 def visible_keypoints(canvas: Canvas, person: Person) -> np.ndarray:
-    """(17, 3) x, y and COCO's visibility: 2 seen, 1 hidden, 0 unlabelled (x = y = 0).
+    """(17, 3) x, y in image pixels and COCO's visibility: 2 visible, 1 hidden, 0 unlabelled.
 
-    A keypoint is seen if the pixel it falls into shows one of its own parts, no deeper than the
-    joint lies inside them; read from the finished canvas. Unlabelled is what lies outside the
-    image, and, as COCO's annotators leave it, the far side of a head: a nose seen from behind.
+    A keypoint is visible if its pixel on the finished canvas shows one of its own parts, and the
+    keypoint is not deeper behind that surface than a joint lies inside a limb. Unlabelled (x = y =
+    0) are keypoints outside the image and, as in COCO, those on the far side of the head, such as
+    the nose seen from behind.
     """
     x, y, z = person.keypoints_xyz().T
     rows, columns, inside = canvas.pixels(x, y)
     part = canvas.owner[rows, columns] - person.number * len(PARTS)
     part = np.where((part >= 0) & (part < len(PARTS)), part, len(PARTS))
-    near = z - canvas.depth[rows, columns] <= _INSIDE * person.scale
+    near = z - canvas.depth[rows, columns] <= _MAX_DEPTH * person.scale
     seen = near & _SHOWN_BY[np.arange(len(part)), part]
     labelled = inside.copy()
     behind_skull = depth_in_skull(COCO_POINTS, person.skull_matrix())
-    labelled[: len(behind_skull)] &= behind_skull <= _INSIDE[: len(behind_skull)] * person.scale
+    labelled[: len(behind_skull)] &= behind_skull <= _MAX_DEPTH[: len(behind_skull)] * person.scale
     return np.stack([x, y, 1 + seen], axis=1) * labelled[:, None]
 
 
@@ -125,7 +133,7 @@ def _limb(
     radii: tuple[float, float, float],
     paint: Paint,
 ) -> _Limb:
-    """A limb whose radii are given in statures of somebody of average girth."""
+    """A limb whose radii are given in statures, for a person of average girth."""
     size = person.scale * person.pose.girth
     return _Limb(start, end, tuple(size * r for r in radii), paint, person.owner(part))
 
@@ -136,7 +144,7 @@ def _arms_and_legs(person: Person) -> Iterator[_Limb]:
     upper_arm = sleeve(cloth, skin, look.upper_arm_cover, UPPER_ARM, 1)
     forearm = sleeve(cloth, skin, look.forearm_cover, FOREARM, 0)
     for side, other in (("left", "right"), ("right", "left")):
-        # Kneecaps catch the light, the backs of the knees are creased.
+        # Kneecaps are brighter than the leg, the backs of knees darker.
         shows_kneecap = points[f"{side}_kneecap"][2] < points[f"{side}_knee"][2]
         light = 0.3 if shows_kneecap else -0.45
         thigh = sleeve(look.trousers, skin, look.thigh_cover, THIGH, 1, light)
@@ -149,7 +157,7 @@ def _arms_and_legs(person: Person) -> Iterator[_Limb]:
             ("shin", "knee", "ankle", (0.037, 0.008, 0.024), shin),
             ("foot", "heel", "toe", (0.028, 0.002, 0.022), shoe(look.shoes, look.soles)),
         ):
-            # The farther limb of a pair lies in the body's shadow.
+            # The farther limb of a pair is in the body's shadow.
             deeper = (
                 sum(points[f"{side}_{n}"] - points[f"{other}_{n}"] for n in (start, end))[2] / 2
             )

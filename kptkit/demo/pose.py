@@ -1,9 +1,9 @@
-"""The demo people's bodies: proportions and joint angles in three dimensions.
+"""The demo people's poses: body proportions and joint angles in three dimensions.
 
-A body stands in its own axes (to its left, up, forward) and is measured in statures. A pose holds
-its points in camera axes: x to the image's right, y down, z away from the camera. Limbs hang along
--up at rest; every angle is in degrees and counts as in anatomy (flexion forward, abduction away
-from the body, positive twist inward, knee flexion backward), so left and right share one table.
+Body axes are left, up and forward of the person; lengths are in statures (body heights). A pose's
+points are in camera axes: x right, y down, z away from the camera. At rest limbs point along -up.
+Angles are in degrees with the signs of anatomy (flexion forward, abduction away from the body,
+positive twist inward, knee flexion backward), so left and right share one table.
 """
 
 import math
@@ -19,10 +19,10 @@ SIDES = (("left", 1.0), ("right", -1.0))
 UPPER_ARM, FOREARM, HAND = 0.165, 0.14, 0.075
 THIGH, SHIN = 0.235, 0.225
 
-# Body axes (left, up, forward) of a person who faces the camera, in camera axes.
+# Camera axes from the body axes (left, up, forward) of a person who faces the camera.
 _BODY_TO_CAMERA = np.diag([1.0, -1.0, -1.0])
 
-# (probability, then mean and spread of: flexion, abduction, twist, elbow flexion)
+# Probability; mean and standard deviation of flexion, abduction, twist and elbow flexion.
 _ARMS = (
     (0.28, (5, 12), (10, 6), (0, 20), (18, 14)),  # hanging
     (0.12, (0, 30), (8, 5), (0, 15), (35, 25)),  # swinging
@@ -35,7 +35,8 @@ _ARMS = (
     (0.03, (50, 45), (40, 35), (0, 45), (60, 40)),  # anything
 )
 
-# (probability, forward lean, then per leg mean and spread of: flexion, abduction, knee flexion)
+# Probability; mean and standard deviation of the forward lean, and per leg of flexion, abduction
+# and knee flexion.
 _LEGS = (
     (0.38, (2, 4), ((1, 6), (6, 4), (6, 6)), ((1, 6), (6, 4), (6, 6))),  # standing
     (0.20, (4, 5), ((25, 9), (4, 3), (12, 9)), ((-14, 8), (4, 3), (28, 16))),  # walking
@@ -50,15 +51,15 @@ _LEGS = (
 
 @dataclass(frozen=True)
 class Pose:
-    """One body in camera axes, in statures, the middle of the hips at the origin.
+    """A body in camera axes and statures; the origin is the middle of the hips.
 
     Attributes:
-        points: (3,) per joint; besides COCO's limb joints "hips", "neck", "head" (the centre of
-            the skull), and per side "hand" (fingertips), "heel" and "toe", "kneecap".
-        trunk, skull: (3, 3), whose columns are the part's left, up and forward.
-        shoulder_width, hip_width: half the distance between the joints.
+        points: (3,) by name: COCO's limb joints, "hips", "neck", "head" (the centre of the skull),
+            and per side "hand" (fingertips), "heel", "toe" and "kneecap".
+        trunk, skull: (3, 3), whose columns are the part's left, up and forward axes.
+        shoulder_width, hip_width: half the distance between the two joints.
         girth: thickness of the limbs relative to the average.
-        skull_radii: (3,) half axes of the head along its left, up and forward.
+        skull_radii: (3,) half axes of the head along its left, up and forward axes.
     """
 
     points: dict[str, np.ndarray]
@@ -71,7 +72,7 @@ class Pose:
 
 
 def rotation(axis: int, degrees: float) -> np.ndarray:
-    """(3, 3): turns by the right hand's rule about axis 0, 1 or 2."""
+    """(3, 3) rotation about axis 0, 1 or 2, right-handed."""
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     first, second = (axis + 1) % 3, (axis + 2) % 3
     matrix = np.zeros((3, 3))
@@ -82,7 +83,7 @@ def rotation(axis: int, degrees: float) -> np.ndarray:
 
 
 def sample_pose(rng: np.random.Generator) -> Pose:
-    """A person of some build, in some pose, seen from somewhere."""
+    """A random body in a random pose, seen from a random direction."""
     legs = _LEGS[pick(rng, [row[0] for row in _LEGS])]
     lean = rng.normal(*legs[1])
     root = _BODY_TO_CAMERA @ _view(rng)
@@ -115,7 +116,7 @@ def sample_pose(rng: np.random.Generator) -> Pose:
 
 
 def _view(rng: np.random.Generator) -> np.ndarray:
-    """(3, 3): from the body's axes to those of a body that faces the camera upright."""
+    """(3, 3) rotation of the body relative to one that stands upright and faces the camera."""
     kind = rng.random()
     if kind < 0.49:
         yaw = rng.uniform(-32, 32)
@@ -130,6 +131,7 @@ def _view(rng: np.random.Generator) -> np.ndarray:
 def _arm(
     rng: np.random.Generator, side: str, sign: float, trunk: np.ndarray, shoulder: np.ndarray
 ) -> dict[str, np.ndarray]:
+    """The points of an arm; `sign` is 1 for the left, -1 for the right."""
     _, flexion, abduction, twist, elbow_flexion = _ARMS[pick(rng, [row[0] for row in _ARMS])]
     upper = (
         trunk
@@ -153,6 +155,7 @@ def _leg(
     pelvis: np.ndarray,
     hip: np.ndarray,
 ) -> dict[str, np.ndarray]:
+    """The points of a leg; `sign` is 1 for the left, -1 for the right; `ranges` as in _LEGS."""
     flexion, abduction, bend = ranges
     knee_flexion = bounded_normal(rng, *bend, 0, 140)
     thigh = (

@@ -1,6 +1,6 @@
-"""Demo scenes: people drawn in three dimensions, with exact keypoints, visibility, boxes and faces.
+"""Demo scenes: people drawn from 3D bodies, with exact keypoints, visibility, boxes and faces.
 
-Every label is read from the geometry that was drawn and from the depth and owner of every pixel.
+All labels are computed from the drawn geometry and from the depth and owner of every pixel.
 """
 
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ from kptkit.demo.random import pick
 
 SIZES_WH = ((320, 240), (400, 300), (360, 360), (300, 400), (480, 320))
 
-# People stand at depths so far apart (pixels) that they never reach into each other.
+# Distance in depth between people, in pixels, large enough that bodies never intersect.
 _LAYER = 4000.0
 
-# In squared statures, of which a whole person covers about 0.18. Whoever shows less is left without
-# keypoints, as COCO leaves people who can hardly be seen.
-_LEAST_AREA = 0.03
+# People with a smaller visible area get no keypoints, as barely visible people in COCO. In squared
+# statures; an unoccluded person has about 0.18.
+_MIN_AREA = 0.03
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ class Face:
     """A face seen from the front or obliquely.
 
     Attributes:
-        box_xywh: around the face from the hairline to the chin, image pixels, cut to the image.
-        landmarks_xy: (5, 2) image pixels; as seen in the image: left eye, right eye, nose, left
-            and right corner of the mouth.
-        hidden: share of the landmarks that something stands in front of or that are outside.
+        box_xywh: the face from the hairline to the chin, in image pixels, cut to the image.
+        landmarks_xy: (5, 2) image pixels: eye, eye, nose, mouth corner, mouth corner, image left
+            first.
+        hidden: share of the landmarks that are occluded or outside the image.
         oblique: turned by more than about 35 degrees.
     """
 
@@ -53,13 +53,13 @@ class Face:
 
 @dataclass(frozen=True)
 class ScenePerson:
-    """One person's labels.
+    """The labels of a person.
 
     Attributes:
         keypoints: (17, 3) x, y in image pixels and COCO's visibility.
-        box_xywh: the smallest box of whole pixels around what is seen of the person.
-        area: number of pixels that show the person.
-        face: None where the face is not seen.
+        box_xywh: the smallest box of whole pixels around the visible part of the person.
+        area: number of visible pixels of the person.
+        face: None if the face is not visible.
     """
 
     keypoints: np.ndarray
@@ -70,7 +70,7 @@ class ScenePerson:
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture (H, W, 3) uint8 RGB, its people, and how it was taken."""
+    """An image (H, W, 3) uint8 RGB, the people in it, and its camera."""
 
     image: np.ndarray
     people: tuple[ScenePerson, ...]
@@ -78,7 +78,7 @@ class Scene:
 
 
 def draw_scene(rng: np.random.Generator) -> Scene:
-    """Draws one to five people somewhere, with exact labels."""
+    """Draws a scene of one to five people, with exact labels."""
     size_wh = SIZES_WH[rng.integers(len(SIZES_WH))]
     light = np.array([rng.normal(0, 0.5), rng.normal(-0.5, 0.3), -1.0])
     canvas = Canvas(
@@ -97,7 +97,7 @@ def draw_scene(rng: np.random.Generator) -> Scene:
 
 
 def _place_people(rng: np.random.Generator, size_wh: tuple[int, int]) -> list[Person]:
-    """People from the farthest (smallest) to the nearest, seldom much in each other's way."""
+    """Samples people, farthest (smallest) first, placed so that they rarely overlap much."""
     height = size_wh[1]
     count = 1 + pick(rng, (0.38, 0.31, 0.18, 0.09, 0.04))
     tallest = min(300, (1.05 if count < 3 else 0.8) * height)
@@ -109,7 +109,7 @@ def _place_people(rng: np.random.Generator, size_wh: tuple[int, int]) -> list[Pe
         pose, look = sample_pose(rng), sample_look(rng)
         tries = []
         while len(tries) < 8 and (not tries or tries[-1][0] > 0.15):
-            place, box = _stand(rng, pose, scale, size_wh)
+            place, box = _place(rng, pose, scale, size_wh)
             tries.append((max([_overlap(box, b) for b in boxes], default=0), place, box))
         _, place, box = min(tries, key=lambda attempt: attempt[0])
         boxes.append(box)
@@ -118,29 +118,30 @@ def _place_people(rng: np.random.Generator, size_wh: tuple[int, int]) -> list[Pe
     return people
 
 
-def _stand(
+def _place(
     rng: np.random.Generator, pose: Pose, scale: float, size_wh: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where the hips go (2,), and the box x1 y1 x2 y2 around the pose there."""
+    """A random position (2,) of the hips in image pixels, and the pose's box (4,) x1 y1 x2 y2."""
     points = scale * np.stack(list(pose.points.values()))[:, :2]
     low, high = points.min(axis=0) - 0.07 * scale, points.max(axis=0) + 0.05 * scale
     room = np.array(size_wh) - (high - low)
     corner = rng.random(2) * room
     if room[1] < 0:
-        corner[1] *= 0.35  # of somebody too large for the picture, rather the head than the feet
+        corner[1] *= 0.35  # too tall for the image: show the head rather than the feet
     if rng.random() < 0.12:
         corner += rng.uniform(-0.22, 0.22, 2) * (high - low)
     return corner - low, np.concatenate([corner, corner + high - low])
 
 
 def _overlap(a_xyxy: np.ndarray, b_xyxy: np.ndarray) -> float:
-    """Shared area relative to the smaller box."""
+    """The area of the intersection relative to that of the smaller box."""
     sides = np.minimum(a_xyxy[2:], b_xyxy[2:]) - np.maximum(a_xyxy[:2], b_xyxy[:2])
     areas = [np.prod(box[2:] - box[:2]) for box in (a_xyxy, b_xyxy)]
     return float(np.prod(np.maximum(sides, 0)) / min(areas))
 
 
 def _labels(canvas: Canvas, person: Person) -> ScenePerson | None:
+    """The labels of a person on the finished canvas; None if no pixel shows the person."""
     first = person.number * len(PARTS)
     mask = (canvas.owner >= first) & (canvas.owner < first + len(PARTS))
     area = int(np.count_nonzero(mask))
@@ -148,13 +149,13 @@ def _labels(canvas: Canvas, person: Person) -> ScenePerson | None:
         return None
     box = tuple(map(float, cv2.boundingRect(mask.view(np.uint8))))
     keypoints = visible_keypoints(canvas, person)
-    if area < _LEAST_AREA * person.scale**2:
+    if area < _MIN_AREA * person.scale**2:
         keypoints[:] = 0
     return ScenePerson(keypoints, box, area, _face(canvas, person))
 
 
 def _face(canvas: Canvas, person: Person) -> Face | None:
-    """The face, if it is turned to the camera and most of its landmarks are seen."""
+    """The face, if it is turned to the camera and at least three landmarks are visible."""
     head, matrix = person.at("head"), person.skull_matrix()
     towards_camera = -person.pose.skull[2, 2]
     if towards_camera < 0.35:

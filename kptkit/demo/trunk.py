@@ -1,6 +1,6 @@
-"""The trunk of the demo people: elliptical cross-sections from the hips to the neck, and clothes.
+"""Draws the trunks of the demo people: elliptical cross-sections from hips to neck, with clothes.
 
-What is worn on the chest and on the seat tells front from back.
+Details on the chest and the seat distinguish front from back.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from kptkit.demo.canvas import Canvas, unit
 from kptkit.demo.look import BARE_CHEST, BUTTONS, JACKET, PRINT, TIE, Look, mix
 from kptkit.demo.pose import Pose
 
-# Heights up the trunk (0 at the hips, 1 at the neck) and the half depths there, in statures.
+# Heights along the trunk (0: hips, 1: neck), and the half depths there in statures.
 _TRUNK_T = (-0.16, -0.04, 0.10, 0.45, 0.80, 0.92, 0.99, 1.06)
 _LEVELS = 128
 _TRUNK_DEPTH = (0.045, 0.068, 0.070, 0.062, 0.074, 0.060, 0.045, 0.034)
@@ -25,7 +25,13 @@ def draw_trunk(
     look: Look,
     owner: int,
 ) -> None:
-    """Draws the trunk between two points in pixels; `scale` is in pixels per stature."""
+    """Draws the trunk.
+
+    Args:
+        hips_xyz, neck_xyz: (3,) x, y in image pixels and z.
+        scale: pixels per stature.
+        owner: canvas number of the part.
+    """
     hips, neck = hips_xyz.tolist(), neck_xyz.tolist()
     reach = 0.14 * scale
     window = canvas.window(
@@ -39,7 +45,7 @@ def draw_trunk(
     ax, ay, az = (b - a for a, b in zip(hips, neck, strict=True))
     length = max((ax * ax + ay * ay) ** 0.5, 0.1 * scale)
     t = x * (ax / length**2) + y * (ay / length**2)
-    # The normal of the axis in the image, and how much of the body's axes lies along it.
+    # The normal of the trunk's axis in the image, and the body's axes projected on it.
     nx, ny = -ay / length, ax / length
     left, forward = pose.trunk[:, 0].tolist(), pose.trunk[:, 2].tolist()
     left_n, forward_n = nx * left[0] + ny * left[1], nx * forward[0] + ny * forward[1]
@@ -62,7 +68,7 @@ def draw_trunk(
 
 
 def _trunk_profile(pose: Pose) -> tuple[np.ndarray, np.ndarray]:
-    """Half widths and half depths in statures, at _LEVELS heights from _TRUNK_T's first to last."""
+    """Half widths and half depths in statures, at _LEVELS heights over the range of _TRUNK_T."""
     hip, shoulder = pose.hip_width + 0.045, pose.shoulder_width
     widths = [0.5 * hip, hip, hip, 0.72 * shoulder, 0.98 * shoulder, 0.9 * shoulder]
     widths += [0.55 * shoulder, 0.035]
@@ -72,7 +78,7 @@ def _trunk_profile(pose: Pose) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _clothes(look: Look, t: np.ndarray, side: np.ndarray, front: np.ndarray) -> np.ndarray:
-    """Colours (3, h, w) up the trunk (t) and around it (cosines with the body's left, forward)."""
+    """Colours (3, h, w) at height t; side, front: cosines of the normal with left and forward."""
     width, ahead = np.abs(side), unit(12 * front)
     colour = look.shirt.at(t * np.float32(_LENGTH), side)
     colour = mix(colour, look.chest_colour, ahead * _chest(look.chest, t, width))
@@ -91,7 +97,7 @@ def _clothes(look: Look, t: np.ndarray, side: np.ndarray, front: np.ndarray) -> 
 
 
 def _chest(kind: int, t: np.ndarray, width: np.ndarray) -> np.ndarray | float:
-    """Where the second colour is on the front of a shirt: shares (h, w)."""
+    """Shares (h, w) of the second colour on the front of a shirt."""
     if kind == BUTTONS:
         return unit(0.6 * unit(30 * (0.06 - width)) + (width < 0.06) * (np.sin(40 * t) > 0.6))
     if kind == PRINT:

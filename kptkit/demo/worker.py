@@ -1,9 +1,9 @@
-"""Draws every n-th scene of a demo set: the program that `kptkit.demo.dataset` starts on every core.
+"""Draws every n-th scene of a demo set; `kptkit.demo.dataset` starts one such process per core.
 
     python -m kptkit.demo.worker FOLDER SEED TRAIN_IMAGES VAL_IMAGES FIRST STEP
 
-It is a program, not a multiprocessing worker, since that would import its parent's main module,
-and with it TensorFlow, once more. It writes FOLDER/images and prints a line of JSON per scene.
+A separate command instead of a multiprocessing worker, which would import the parent's main module,
+and with it TensorFlow, again. It writes FOLDER/images and prints one line of JSON per scene.
 """
 
 import json
@@ -22,7 +22,11 @@ SPLITS = ("train", "val")
 
 
 def main(folder: str, seed: int, counts: tuple[int, int], first: int, step: int) -> None:
-    """Draws the scenes first, first + step, ... of all training and then all validation scenes."""
+    """Draws scenes first, first + step, ... of the list of training and then validation scenes.
+
+    Args:
+        counts: the number of training and of validation scenes.
+    """
     cv2.setNumThreads(1)
     scenes = [(split, n) for split in range(2) for n in range(1, counts[split] + 1)]
     for split, number in scenes[first::step]:
@@ -33,7 +37,7 @@ def main(folder: str, seed: int, counts: tuple[int, int], first: int, step: int)
 
 
 def _labels(scene: Scene, name: str) -> dict[str, Any]:
-    """An image's entry and its people's as COCO wants them, but for the ids, and its camera."""
+    """The image and its people as COCO objects without ids, plus the labels of their faces."""
     height, width = scene.image.shape[:2]
     people = []
     for person in scene.people:
@@ -55,7 +59,7 @@ def _labels(scene: Scene, name: str) -> dict[str, Any]:
 
 
 def _wider_flags(scene: Scene, hidden: float, oblique: bool) -> list[int]:
-    """WIDER FACE's blur, expression, illumination, invalid, occlusion and pose of a face."""
+    """WIDER FACE's flags of a face: blur, expression, illumination, invalid, occlusion, pose."""
     camera = scene.camera
     blur = int(camera.blur > 0.5) + int(camera.blur > 1)
     illumination = int(not 0.7 < camera.brightness < 1.4)
@@ -72,5 +76,5 @@ if __name__ == "__main__":
     seed, train_images, val_images, first, step = map(int, numbers)
     try:
         main(folder, seed, (train_images, val_images), first, step)
-    except BrokenPipeError:  # who started this has gone; nobody shall be told at exit either
+    except BrokenPipeError:  # the parent has ended; Python would report the pipe again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -18,9 +18,9 @@ from kptkit.metrics.detection import (
     FoundFaces,
     Judgement,
     average_precision,
-    belonging,
-    finders,
+    best_predictions,
     judge,
+    matched_faces,
     recall_at,
 )
 from kptkit.metrics.nme import failure_rate, inter_ocular, mean_error, nme
@@ -79,7 +79,7 @@ def evaluate_faces(detector: Detector, samples: FaceSamples) -> FaceEvaluation:
         raise InputError(f"{printable(samples.image_paths[0])}: unreadable, as are all pictures")
     samples = samples.select_images(np.array(readable, np.int64))
     found = _joined(predictions)
-    return FaceEvaluation(samples, found, belonging(found, samples), skipped.counts())
+    return FaceEvaluation(samples, found, matched_faces(found, samples), skipped.counts())
 
 
 def height_subsets(samples: FaceSamples, heights: Sequence[float]) -> dict[str, np.ndarray]:
@@ -109,8 +109,8 @@ def landmark_errors(evaluation: FaceEvaluation) -> dict[str, np.ndarray]:
     was not found, is ignored or has no annotated landmarks.
     """
     samples, found = evaluation.samples, evaluation.found
-    belongs = belonging(found, samples, LANDMARK_IOU)
-    finder = finders(found.scores, belongs, len(samples))
+    belongs = matched_faces(found, samples, LANDMARK_IOU)
+    finder = best_predictions(found.scores, belongs, len(samples))
     judged = np.flatnonzero((finder >= 0) & ~samples.ignored)
     predicted, true = found.landmarks[finder[judged]], samples.landmarks[judged]
     normalisers = {

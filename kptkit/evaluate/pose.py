@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kptkit.data.batches.pose import clear_errors, evaluation_batches
+from kptkit.data.batches.pose import clear_errors, pose_evaluation_batches
 from kptkit.data.records.sources import SampleSource
 from kptkit.data.skipped import SkippedPictures
 from kptkit.geometry import affine, boxes
@@ -50,7 +50,7 @@ def evaluate_pose(
     """
     recipe = estimator.recipe
     skipped = SkippedPictures(len(source.samples))
-    batches = evaluation_batches(
+    batches = pose_evaluation_batches(
         source,
         size_wh=recipe.input_size_wh,
         batch_size=batch_size,
@@ -100,7 +100,7 @@ def evaluate_stacks(
     Raises:
         InputError: too many images cannot be read.
     """
-    batches = evaluation_batches(
+    batches = pose_evaluation_batches(
         source,
         size_wh=estimator.recipe.input_size_wh,
         batch_size=batch_size,

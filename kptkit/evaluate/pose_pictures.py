@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kptkit.data.batches.pose import evaluation_batches
+from kptkit.data.batches.pose import pose_evaluation_batches
 from kptkit.data.records.sources import ImageSource
 from kptkit.data.skipped import SkippedPictures
 from kptkit.images import drawing
@@ -44,7 +44,7 @@ class PredictionSheet:
         self.estimator = estimator
         chosen = np.linspace(0, len(samples) - 1, min(SHEET_PERSONS, len(samples))).astype(int)
         recipe = estimator.recipe
-        batches = evaluation_batches(
+        batches = pose_evaluation_batches(
             ImageSource(samples.select(chosen)),
             size_wh=recipe.input_size_wh,
             batch_size=len(chosen),

@@ -23,7 +23,7 @@ from kptkit.export.version_folders import new_version
 from kptkit.export.warmup_requests import face_requests, write_warmup
 from kptkit.face.cascade import CascadeConfig
 from kptkit.face.detector import FaceDetector
-from kptkit.models.precision import built_in
+from kptkit.models.blocks import dtype_policy_scope
 from kptkit.weights.cascade import DEFAULT_CARD, load_cascade
 
 
@@ -82,7 +82,7 @@ def export_face(
             _finish_saved_model(folder, detector, max_faces, description)
         write_server_files(out / SERVER_FILES, {"face": out})
         return path
-    with built_in("float32"):
+    with dtype_policy_scope("float32"):
         models = load_cascade(weights)
     with new_version(out, version, keep) as (path, folder):
         networks = [stage_function(s, m, target.batch_size) for s, m in models.items()]

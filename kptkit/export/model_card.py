@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from kptkit.metrics import tables
+
 CARD = Path("assets.extra", "model_card.md")
 
 _UNKNOWN = "not stated; ask whoever trained it, and mind the terms of the pictures it learned from"
@@ -19,7 +21,7 @@ def model_card(manifest: dict[str, Any]) -> str:
     weights = manifest["weights"]
     parts = [
         f"# {what}: a program for TensorFlow and TF Serving",
-        _table(
+        tables.text_table(
             ["", ""],
             [
                 ["weights", weights["source"]],
@@ -42,7 +44,7 @@ def model_card(manifest: dict[str, Any]) -> str:
     for key, title in settings.items():
         if key in manifest:
             rows = [[name, f"`{value}`"] for name, value in manifest[key].items()]
-            parts += [f"## {title}", _table(["setting", "value"], rows)]
+            parts += [f"## {title}", tables.text_table(["setting", "value"], rows)]
     if manifest.get("notes"):
         parts += ["## On the weights", manifest["notes"]]
     return "\n\n".join(parts) + "\n"
@@ -54,7 +56,9 @@ def _signature(name: str, signature: dict[str, Any]) -> str:
         for side, tensors in (("takes", signature["inputs"]), ("gives", signature["outputs"]))
         for tensor, spec in tensors.items()
     ]
-    return f"### `{name}`\n\n" + _table(["", "tensor", "type and shape", "meaning and unit"], rows)
+    return f"### `{name}`\n\n" + tables.text_table(
+        ["", "tensor", "type and shape", "meaning and unit"], rows
+    )
 
 
 def _shape(sides: list[int | None]) -> str:
@@ -69,7 +73,7 @@ def _keypoints(schema: dict[str, Any]) -> str:
         [str(index), name, names[mirror[index]] if index in mirror else "", str(sigma)]
         for index, (name, sigma) in enumerate(zip(names, schema["oks_sigmas"], strict=True))
     ]
-    return _table(["index", "name", "its mirror image", "OKS sigma"], rows)
+    return tables.text_table(["index", "name", "its mirror image", "OKS sigma"], rows)
 
 
 def _values(values: dict[str, Any]) -> str:
@@ -77,10 +81,3 @@ def _values(values: dict[str, Any]) -> str:
         return f"{value:,}" if isinstance(value, int) else f"{value:.2g}"
 
     return ", ".join(f"{name.replace('_', ' ')} {text(v)}" for name, v in values.items())
-
-
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    # A bar or a line's end in a cell would break the table.
-    cells = [[str(c).replace("|", "\\|").replace("\n", " ") for c in line] for line in lines]
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)

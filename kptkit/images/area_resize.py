@@ -1,31 +1,31 @@
-"""Resampling by area inside a graph: every pixel of the result is the mean of what it covers.
+"""Resizing by area inside a graph: every new pixel is the mean of the area that it covers.
 
-This is OpenCV's INTER_AREA in both directions, before rounding to whole grey levels: pixels that
-are covered in part count in part. Shrinking averages many pixels, so that no detail is skipped;
-enlarging averages few, so that edges stay as sharp as they were.
+The arithmetic is that of OpenCV's INTER_AREA, for shrinking and for enlarging, without its rounding
+to whole grey levels: a pixel that is covered in part is weighted by that part.
 """
 
 import tensorflow as tf
 
 
 def area_resize(image: tf.Tensor, size_hw: tf.Tensor | tuple[int, int]) -> tf.Tensor:
-    """A picture (H, W, C) of any numeric type as (h, w, C) float32; from float32 it is fastest."""
+    """Resizes a picture (H, W, C), fastest if float32, to `size_hw`: (h, w, C) float32."""
     return tf.image.resize(image, size_hw, tf.image.ResizeMethod.AREA)
 
 
 def area_crops(image: tf.Tensor, windows: tf.Tensor, size: int) -> tf.Tensor:
-    """Windows of a picture, resized; what a window shows outside the picture is 0.
+    """Windows cut out of a picture and resized to squares; pixels outside the picture are 0.
 
-    Each is cut out with its surroundings, so memory for one window of the largest area is needed.
+    A window is padded before it is resized, so memory must hold the largest window.
 
     Args:
-        image: (H, W, 3) of any numeric type; float32 is the fastest.
-        windows: (N, 4) int32, x1 y1 x2 y2 in whole pixels of the image; they may leave it.
+        image: (H, W, 3) of any numeric dtype; float32 is fastest.
+        windows: (N, 4) int32, x1 y1 x2 y2 in whole image pixels; they may reach beyond the picture.
+        size: side of the squares in pixels.
 
     Returns:
         (N, size, size, 3) float32.
     """
-    # Arithmetic on all windows at once, y before x: in the loops every operation counts.
+    # On all windows at once, y before x: every operation inside the loops below costs time.
     image_hw = tf.shape(image)[:2]
     low, high = windows[:, 1::-1], windows[:, :1:-1]
     start = tf.clip_by_value(low, 0, image_hw)
@@ -38,7 +38,7 @@ def area_crops(image: tf.Tensor, windows: tf.Tensor, size: int) -> tf.Tensor:
         tf.concat([ones, length, ones * image.shape[2]], axis=1),
         tf.pad(tf.stack([before, after], axis=2), [[0, 0], [1, 1], [0, 0]]),
     )
-    # Few windows leave the picture, and padding is half of a window's time.
+    # Few windows reach beyond the picture, and padding takes half of the time of a window.
     leaves = tf.reduce_any(before + after > 0, axis=1)
     crops = tf.TensorArray(
         tf.float32, tf.shape(windows)[0], element_shape=(1, size, size, image.shape[2])
@@ -55,7 +55,11 @@ def _write_crops(
     cuts: tuple[tf.Tensor, ...],
     size: int,
 ) -> tf.TensorArray:
-    """Fills in the crops at `which` (M,); of each the start, length (N, 4) and, if any, padding."""
+    """Writes the crops at indices `which` (M,).
+
+    Args:
+        cuts: start (N, 4) and length (N, 4) for `tf.slice`, and padding (N, 4, 2) where needed.
+    """
 
     def crop(index: tf.Tensor, crops: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
         row = which[index]
@@ -66,7 +70,7 @@ def _write_crops(
         resized = tf.raw_ops.ResizeArea(images=pixels, size=(size, size))
         return index + 1, crops.write(row, resized)
 
-    # One after the other: handing such short work to another core costs more than it saves.
+    # One at a time: handing such short work to another core costs more than it saves.
     _, crops = tf.while_loop(
         lambda index, _: index < tf.size(which),
         crop,

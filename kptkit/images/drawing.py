@@ -1,12 +1,12 @@
-"""Pictures of keypoints, boxes and heatmaps, for the run folder, TensorBoard and papers.
+"""Draws keypoints, boxes and heatmaps on pictures, for run folders, TensorBoard and papers.
 
-Every function takes RGB uint8 pictures (H, W, 3), leaves them as they are and returns a new one.
-Coordinates are pixels of the picture given, the centre of its top-left pixel being (0, 0). A point
-that is not finite, or that lies too far outside to be drawn, is left out.
+Every function takes RGB pictures (H, W, 3) uint8, does not change them and returns a new one.
+Coordinates are pixels of the given picture; the centre of its top-left pixel is (0, 0). A point
+that is not finite, or too far outside the picture to be drawn, is left out.
 
-Left and right are the person's own, as the schema's flip pairs say: left is sky blue, right is
-orange, and what has no side is white. The two hues stay apart for every common kind of colour
-blindness (Okabe and Ito 2008), and a dark outline sets them off from any background.
+Left and right are the person's own, by the schema's flip pairs: left is sky blue, right is orange,
+keypoints without a side are white. People with any common kind of colour blindness can tell the two
+hues apart (Okabe and Ito 2008), and a dark outline separates them from the background.
 """
 
 from collections.abc import Sequence
@@ -22,21 +22,21 @@ LEFT = (40, 180, 255)
 RIGHT = (255, 140, 0)
 MIDDLE = (255, 255, 255)
 BOX = (255, 230, 60)
-# Of eye, eye, nose, mouth corner, mouth corner, image left first: that is the person's own right.
+# Eye, eye, nose, mouth corner, mouth corner; the image's left, which is the person's right, first.
 LANDMARKS = (RIGHT, LEFT, MIDDLE, RIGHT, LEFT)
 OUTLINE = (20, 20, 20)
 PAPER = (255, 255, 255)
 INK = (50, 50, 50)
 LABEL_H = 22
 
-# cv2 draws at integers; this many of their bits stand behind the binary point.
+# cv2 draws at fixed-point coordinates with this many fractional bits.
 _SHIFT = 4
 # Beyond this distance in pixels cv2's integers would overflow.
 _REACH = 1e5
 
 
 def keypoint_colours(schema: KeypointSchema) -> list[tuple[int, int, int]]:
-    """The colour of every keypoint: `LEFT`, `RIGHT` or `MIDDLE`."""
+    """The colour of each of the K keypoints: `LEFT`, `RIGHT` or `MIDDLE`."""
     colours = [MIDDLE] * schema.num_keypoints
     for left, right in schema.flip_pairs:
         colours[left], colours[right] = LEFT, RIGHT
@@ -46,17 +46,17 @@ def keypoint_colours(schema: KeypointSchema) -> list[tuple[int, int, int]]:
 def draw_skeleton(
     image: np.ndarray, keypoints: np.ndarray, schema: KeypointSchema, threshold: float = 0.2
 ) -> np.ndarray:
-    """Draws persons as bones and joints, thicker the larger a person is.
+    """Draws persons as bones and joints; the larger a person, the thicker the lines.
 
-    A bone has the colour of its side; between two sides, or on none, it is `MIDDLE`.
+    A bone has the colour of its side, or `MIDDLE` where its ends have two sides or none.
 
     Args:
         image: (H, W, 3) uint8.
         keypoints: (N, K, 3): x, y in image pixels and a score, a weight or COCO's visibility.
-        threshold: keypoints with less in the third column are not drawn.
+        threshold: keypoints whose third value is lower are not drawn.
 
     Raises:
-        InputError: `image` is not a picture, or `keypoints` are not the schema's.
+        InputError: `image` is not a picture, or `keypoints` do not have the shape (N, K, 3).
     """
     canvas = _canvas(image)
     keypoints = np.asarray(keypoints, dtype=np.float64)
@@ -73,10 +73,13 @@ def draw_skeleton(
 def draw_boxes(
     image: np.ndarray, boxes_xyxy: np.ndarray, captions: Sequence[str] = ()
 ) -> np.ndarray:
-    """Draws boxes (N, 4) in image pixels, each with its caption where there are captions.
+    """Draws boxes with captions.
 
-    A box narrower than one and a half lines of text are high shows no caption, which would hide its
-    neighbours.
+    Args:
+        image: (H, W, 3) uint8.
+        boxes_xyxy: (N, 4) in image pixels.
+        captions: one for each box, or none at all. A box whose width is below one and a half text
+            heights is drawn without its caption, which would cover its neighbours.
     """
     canvas = _canvas(image)
     boxes_xyxy = np.asarray(boxes_xyxy, dtype=np.float64).reshape(-1, 4)
@@ -104,8 +107,8 @@ def draw_faces(
         image: (H, W, 3) uint8.
         boxes_xyxy: (N, 4) in image pixels.
         scores: (N,).
-        landmarks: (N, 5, 2) in image pixels: eye, eye, nose, mouth corner, mouth corner, image left
-            first.
+        landmarks: (N, 5, 2) in image pixels: eye, eye, nose, mouth corner, mouth corner; the one
+            at the image's left first.
     """
     boxes_xyxy = np.asarray(boxes_xyxy, dtype=np.float64).reshape(-1, 4)
     canvas = draw_boxes(image, boxes_xyxy, [f"{score:.2f}" for score in scores])
@@ -118,14 +121,14 @@ def draw_faces(
 
 
 def draw_heatmaps(crop: np.ndarray, heatmaps: np.ndarray) -> np.ndarray:
-    """Lays the highest of all heatmaps over a greyed crop, as glowing colours.
+    """Draws the maximum over all heatmaps in colour on a grey copy of the crop.
 
-    The brightest colour is the highest value present, so that an untrained network shows something
+    Colours are scaled to the highest value present, so that an untrained network shows something
     too; negative and non-finite values count as zero.
 
     Args:
         crop: (H, W, 3) uint8.
-        heatmaps: (h, w, K), covering the crop by the official pixel convention.
+        heatmaps: (h, w, K), aligned with the crop by `affine.crop_to_heatmap_scale`.
     """
     canvas = _canvas(crop)
     height, width = canvas.shape[:2]
@@ -147,7 +150,7 @@ def contact_sheet(
     cell_wh: tuple[int, int],
     captions: Sequence[str] = (),
 ) -> np.ndarray:
-    """Lays pictures out in rows on white, each scaled to fit its cell, its caption below it.
+    """Arranges pictures in rows on white, each scaled to fit its cell, with its caption below.
 
     Args:
         images: pictures (H, W, 3) uint8 of any sizes.
@@ -181,7 +184,7 @@ def training_sheet(
     heatmaps: np.ndarray,
     schema: KeypointSchema,
 ) -> np.ndarray:
-    """What a network sees, should say and says: truth, prediction and heatmap, two samples a row.
+    """Each sample as three pictures, truth, prediction and heatmaps; two samples in a row.
 
     Args:
         crops: (N, H, W, 3) uint8.
@@ -200,7 +203,7 @@ def training_sheet(
 
 
 def _canvas(image: np.ndarray) -> np.ndarray:
-    """A copy to draw on, laid out as cv2 needs it."""
+    """A contiguous copy to draw on."""
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[2] != 3 or not image.size or image.dtype != np.uint8:
         raise InputError(
@@ -210,7 +213,7 @@ def _canvas(image: np.ndarray) -> np.ndarray:
 
 
 def _drawable(points_xy: np.ndarray) -> np.ndarray:
-    """Which of the points (N, 2) cv2 can draw."""
+    """Whether cv2 can draw each of the points (N, 2): (N,) bool."""
     return np.all(np.abs(points_xy) < _REACH, axis=-1)
 
 
@@ -223,7 +226,7 @@ def _fixed(point_xy: np.ndarray) -> tuple[int, int]:
 def _draw_person(
     canvas: np.ndarray, points_xy: np.ndarray, drawn: np.ndarray, schema: KeypointSchema
 ) -> None:
-    """Outlines first, so that no bone cuts through another's outline; joints on top of bones."""
+    """Draws outlines first, so that no outline crosses another bone, then bones, then joints."""
     if not drawn.any():
         return
     colours = keypoint_colours(schema)
@@ -254,13 +257,13 @@ def _draw_dot(
 
 
 def _bone_colour(start: tuple[int, int, int], end: tuple[int, int, int]) -> tuple[int, int, int]:
-    """The side of a bone's ends; `MIDDLE` where they have none or lie on two."""
+    """The colour of the bone's side, or `MIDDLE` where its ends have two sides or none."""
     sides = {start, end} - {MIDDLE}
     return sides.pop() if len(sides) == 1 else MIDDLE
 
 
 def _fit(image: np.ndarray, cell_wh: tuple[int, int]) -> np.ndarray:
-    """The picture at the largest size that fits a cell at its own aspect ratio."""
+    """The picture scaled to the largest size that fits a cell, with its aspect ratio kept."""
     height, width = image.shape[:2]
     scale = min(cell_wh[0] / width, cell_wh[1] / height)
     size_wh = max(1, round(width * scale)), max(1, round(height * scale))
@@ -272,8 +275,8 @@ def _fit(image: np.ndarray, cell_wh: tuple[int, int]) -> np.ndarray:
 
 
 def _label(text: str, background: tuple[int, int, int], widest_wh: tuple[int, int]) -> np.ndarray:
-    """A picture of one line of text, as high as `widest_wh` and cut off where it gets wider."""
-    # A lone surrogate, as in a file name that is not UTF-8, kills the process inside cv2.
+    """A picture of one line of text, as high as `widest_wh` says and cut off at its width."""
+    # cv2 kills the process at a lone surrogate, as in a file name that is not UTF-8.
     text = text.encode("utf-8", "replace").decode()
     widest, height = widest_wh
     font, size, margin = cv2.FontFace("sans"), round(0.64 * height), round(0.14 * height)
@@ -284,7 +287,7 @@ def _label(text: str, background: tuple[int, int, int], widest_wh: tuple[int, in
 
 
 def _paste(canvas: np.ndarray, picture: np.ndarray, corner_xy: Sequence[float]) -> None:
-    """Puts a picture with its top left corner at `corner_xy`, or as near as it fits the canvas."""
+    """Copies a picture onto the canvas, top-left corner at `corner_xy` or as near as it fits."""
     room = np.maximum(0, np.subtract(canvas.shape, picture.shape))
     x, y = np.clip(np.rint(corner_xy), 0, (room[1], room[0])).astype(int)
     patch = canvas[y : y + picture.shape[0], x : x + picture.shape[1]]

@@ -1,1 +1,1 @@
-"""Judges: the published protocols, each equal to a plain loop."""
+"""Evaluation metrics, as their papers define them: OKS and AP, PCK, NME, detection AP, recall."""

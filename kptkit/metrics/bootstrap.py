@@ -1,17 +1,17 @@
-"""How sure a difference between two models is: the paired bootstrap over pictures."""
+"""The paired bootstrap over pictures: how certain the difference between two models is."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-# The number of a model on a set whose M pictures count with weights (M,).
+# A model's metric on a data set, as a function of the weights (M,) of its M pictures.
 WeightedMetric = Callable[[np.ndarray], float]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One model's number less another's, with its 95 % interval."""
+    """One model's metric minus another's, with the 95 % interval from `low` to `high`."""
 
     value: float
     low: float
@@ -28,10 +28,16 @@ def paired_difference(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Difference:
-    """first - second, and the middle 95 % of it over sets drawn with replacement from the pictures.
+    """first - second, and its 95 % percentile interval (Efron and Tibshirani 1993).
 
-    Both numbers see the same draws, so what is hard for both cancels (Efron and Tibshirani 1993,
-    percentile interval). A draw on which a number is not known (NaN) is left out.
+    Pictures are drawn with replacement. Both metrics see the same draws, so what is hard for both
+    models cancels. Draws for which a metric is NaN are left out.
+
+    Args:
+        first, second: called with weights (M,): how often each picture was drawn.
+        num_images: M.
+        resamples: the number of draws.
+        seed: of the random draws.
     """
     rng = np.random.default_rng(seed)
     differences = []

@@ -1,67 +1,40 @@
-"""NME: the normalised mean error of face landmarks, in shares of a length of the face.
+"""NME: the normalised mean error of face landmarks.
 
-The error of a face is the mean distance of its labelled points to the truth, that of a set the mean
-over its faces. A number means nothing without its length:
+The error of a face is the mean distance of its labelled points to the truth, divided by a length of
+the face; the NME of a data set is the mean over its faces. Numbers compare only for one length:
 
 - inter-ocular: between the outer corners of the eyes (300W since 2013, WFLW, COFW in HRNet's
-  table); of five points, between the two of the eyes.
-- inter-pupil: between the means of the points around each eye (300W's older tables), or between the
-  pupils where they are annotated (COFW, WFLW).
+  table); for five landmarks, between the two eyes. 300W's older tables divide by the distance
+  between the pupils instead, which gives higher numbers.
 - the square root of width times height of the smallest box around the true points (Bulat and
-  Tzimiropoulos 2017), or of the area of the annotated face box (AFLW, RetinaFace). The distance
-  between the eyes grows small on faces turned aside, these two do not.
+  Tzimiropoulos 2017), or of the area of the annotated face box (AFLW, RetinaFace). On faces in
+  profile the distance between the eyes becomes small; these two lengths do not.
 
-A failure is a face whose error is above 0.08 (300W) or 0.1 (WFLW, and 300W lately). The area under
-the curve of the share of faces whose error is at most x, from 0 to such a threshold and divided by
-it, is taken by Simpson's rule at steps of 0.0001, as in the evaluation of Deep Alignment Network
-(Kowalski et al. 2017), which ADNet, PIPNet and others took over.
+A failure is a face whose error is above 0.08 (300W) or 0.1 (WFLW, and 300W lately). The AUC is the
+area under the cumulative error curve (the share of faces whose error is at most x) from 0 to such a
+threshold, divided by it. It is integrated by Simpson's rule in steps of 0.0001, as in the
+evaluation of Deep Alignment Network (Kowalski et al. 2017), which ADNet, PIPNet and others adopted.
 """
-
-from collections.abc import Sequence
 
 import numpy as np
 from scipy.integrate import simpson
 
 from kptkit.geometry import boxes
-from kptkit.metrics.distances import normalised_distances
+from kptkit.metrics.distances import mean_or_nan, normalised_distances
 
-# The outer corners of the two eyes, by the number of points: COFW, 300W, WFLW.
-OUTER_CORNERS = {29: ((8,), (9,)), 68: ((36,), (45,)), 98: ((60,), (72,))}
-# The points whose mean is the middle of each eye: five landmarks, COFW, 300W, WFLW.
-EYES = {
-    5: ((0,), (1,)),
-    29: ((16,), (17,)),
-    68: ((36, 37, 38, 39, 40, 41), (42, 43, 44, 45, 46, 47)),
-    98: ((96,), (97,)),
-}
+# The outer eye corners, or the eyes of five landmarks, the image's left one first, by the number of
+# points: MTCNN, COFW, 300W, WFLW.
+EYES = {5: (0, 1), 29: (8, 9), 68: (36, 45), 98: (60, 72)}
 AUC_STEP = 1e-4
 
 
 def inter_ocular(landmarks: np.ndarray) -> np.ndarray:
-    """The distance (N,) between the first two of the landmarks (N, 5, 2), the eyes, in pixels."""
+    """The distance (N,) in pixels between the eyes, the first two of the landmarks (N, 5, 2)."""
     return np.linalg.norm(landmarks[:, 0] - landmarks[:, 1], axis=-1)
 
 
-def eye_distances(keypoints: np.ndarray, first: Sequence[int], second: Sequence[int]) -> np.ndarray:
-    """The distance between the means of two groups of points.
-
-    Args:
-        keypoints: (N, K, 3): x, y in pixels and a visibility; the true ones.
-        first, second: places among the K, such as those of `OUTER_CORNERS` and `EYES`.
-
-    Returns:
-        (N,) pixels; NaN where one of the points is not labelled.
-    """
-    keypoints = np.asarray(keypoints, np.float64)
-    labelled = (keypoints[:, [*first, *second], 2] > 0).all(axis=1)
-    # Unlabelled points may hold anything, infinities too.
-    points = np.where(labelled[:, None, None], keypoints[..., :2], np.nan)
-    middles = [points[:, list(group)].mean(axis=1) for group in (first, second)]
-    return np.linalg.norm(middles[0] - middles[1], axis=-1)
-
-
 def landmark_box_sizes(keypoints: np.ndarray) -> np.ndarray:
-    """sqrt(w h) of the smallest box around the labelled points of each face.
+    """The square root of width times height of the smallest box around the labelled points.
 
     Args:
         keypoints: (N, K, 3): x, y in pixels and a visibility; the true ones.
@@ -87,21 +60,20 @@ def nme(
     normalisers: np.ndarray,
     labelled: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The mean distance of a face's landmarks to the truth, in units of its normaliser.
+    """The mean distance of each face's landmarks to the truth, in units of its normaliser.
 
     Args:
         predicted_xy: (N, K, 2) in pixels.
         true_xy: (N, K, 2) in pixels.
-        normalisers: (N,) pixels; a face whose normaliser is not above 0 cannot be judged.
-        labelled: (N, K), nonzero where there is a truth; others are left out of the mean, and a
-            face without any cannot be judged. None: all are, and a face with NaN in it cannot be
-            judged.
+        normalisers: (N,) pixels; a face whose normaliser is not a positive number has no error.
+        labelled: (N, K), nonzero where the truth is known. The mean is over these points; a face
+            without any has no error. Default: all points, and a face with NaN in it has no error.
 
     Returns:
-        (N,), NaN for faces that cannot be judged.
+        (N,) float64, NaN for faces without an error.
 
     Raises:
-        InputError: the prediction of a face that can be judged is not finite.
+        InputError: a prediction that enters a mean is not finite.
     """
     if labelled is None:
         whole = np.isfinite(true_xy).all(axis=(1, 2))
@@ -116,11 +88,12 @@ def nme(
 def mean_error(
     errors: np.ndarray, image_index: np.ndarray, image_weights: np.ndarray | None = None
 ) -> float:
-    """The mean of the errors (N,) that are known; NaN if none is.
+    """The mean of the errors that are not NaN; NaN if there are none.
 
     Args:
+        errors: (N,), as `nme` gives them.
         image_index: (N,) the picture of each face.
-        image_weights: (M,) how often each picture counts, as a bootstrap draws them; none: once.
+        image_weights: (M,) how often each picture counts, as a bootstrap draws it; default: once.
     """
     known = np.isfinite(errors)
     weights = np.ones(known.sum()) if image_weights is None else image_weights[image_index[known]]
@@ -128,16 +101,15 @@ def mean_error(
 
 
 def failure_rate(errors: np.ndarray, threshold: float = 0.1) -> float:
-    """The share of the known errors (N,) above a threshold; NaN if none is known."""
-    known = errors[np.isfinite(errors)]
-    return float((known > threshold).mean()) if known.size else float("nan")
+    """The share of errors (N,) above a threshold, without those that are NaN; NaN if all are."""
+    return mean_or_nan(errors[np.isfinite(errors)] > threshold)
 
 
 def cumulative_auc(errors: np.ndarray, threshold: float = 0.1, step: float = AUC_STEP) -> float:
-    """The area under the cumulative curve of the known errors (N,), 0 to 1; NaN if none is known.
+    """The area under the cumulative curve of the errors (N,), 0 to 1; NaN if all errors are NaN.
 
-    The curve is read at 0, step, 2 step ... threshold. Its jumps move Simpson's rule by less than
-    step / threshold from the exact area, the mean of max(0, 1 - error / threshold).
+    The curve is sampled at 0, step, 2 step ... threshold. Because of its jumps, Simpson's rule is
+    off by up to step / threshold from the exact area, the mean of max(0, 1 - error / threshold).
     """
     known = np.sort(errors[np.isfinite(errors)])
     if not known.size:

@@ -1,11 +1,11 @@
-"""The COCO keypoint protocol: object keypoint similarity (OKS), rescoring, suppression, AP and AR.
+"""The COCO keypoint protocol: object keypoint similarity (OKS), rescoring, NMS, AP and AR.
 
-The judge is pycocotools; what surrounds it here keeps it from judging wrongly: left to itself it
-gives predictions of NaN an AP of 1, loses persons whose annotation id is 0, stops at an empty list
-and takes every skeleton for COCO's 17 keypoints.
+AP and AR are computed by pycocotools. The checks around it are needed: by itself it gives NaN
+predictions an AP of 1, ignores persons whose annotation id is 0, fails on an empty list of results
+and uses COCO's 17 sigmas for every skeleton.
 
-Keypoints are (N, K, 3): x, y in image pixels, then a score (predictions) or COCO's visibility
-0, 1, 2 (truth). Areas are those of the annotations, in square pixels.
+Keypoints are (N, K, 3): x, y in image pixels, and a score (predictions) or COCO's visibility
+0, 1, 2 (ground truth). Areas are those of the annotations, in square pixels.
 """
 
 import contextlib
@@ -24,15 +24,16 @@ METRIC_NAMES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM",
 def keypoint_similarity(
     predicted: np.ndarray, true: np.ndarray, areas: np.ndarray, oks_sigmas: Sequence[float]
 ) -> np.ndarray:
-    """How near each keypoint is to the truth: exp(-distance² / (2 area (2 sigma)²)), 1 to 0.
+    """The similarity of each keypoint to the truth: exp(-distance² / (2 area (2 sigma)²)).
 
     Args:
         predicted: (..., K, 2 or 3).
         true: (..., K, 2 or 3).
         areas: (...).
+        oks_sigmas: K of them.
 
     Returns:
-        (..., K).
+        (..., K) float64, 0 to 1.
 
     Raises:
         InputError: a prediction is not finite, or there are not K sigmas.
@@ -46,7 +47,7 @@ def keypoint_similarity(
         raise InputError("predicted keypoints: NaN or infinity; expected finite pixels")
     squared_distance = np.sum((predicted - np.asarray(true)[..., :2]) ** 2, axis=-1)
     variance = (2 * np.asarray(oks_sigmas)) ** 2
-    # The tiny addition keeps empty areas from dividing by zero; it is pycocotools' own.
+    # As pycocotools does, which avoids a division by zero for empty areas.
     area = np.asarray(areas)[..., None] + np.spacing(1)
     return np.exp(-squared_distance / variance / area / 2)
 
@@ -54,18 +55,22 @@ def keypoint_similarity(
 def oks(
     predicted: np.ndarray, true: np.ndarray, areas: np.ndarray, oks_sigmas: Sequence[float]
 ) -> np.ndarray:
-    """The mean similarity of a person's labelled keypoints, as pycocotools computes it.
+    """The mean similarity over a person's labelled keypoints, as pycocotools computes it.
 
-    A person without labelled keypoints gives NaN. (pycocotools compares those with their doubled
-    box, only to leave detections on them uncounted; `evaluate_oks` does so too.)
+    (For a person without labelled keypoints, pycocotools measures the distance to the doubled box,
+    only to ignore detections there; `evaluate_oks` does the same.)
 
     Args:
         predicted: (..., K, 2 or 3).
         true: (..., K, 3): x, y, visibility.
         areas: (...).
+        oks_sigmas: K of them.
 
     Returns:
-        (...).
+        (...) float64, NaN for a person without labelled keypoints.
+
+    Raises:
+        InputError: as `keypoint_similarity`.
     """
     labelled = np.asarray(true)[..., 2] > 0
     similarity = keypoint_similarity(predicted, true, areas, oks_sigmas)
@@ -75,12 +80,12 @@ def oks(
 
 
 def rescore(keypoints: np.ndarray, box_scores: np.ndarray, threshold: float = 0.2) -> np.ndarray:
-    """The official score of a person: that of its box times the mean of its keypoint scores.
+    """The score of a person in HRNet's evaluation: box score times mean keypoint score.
 
     Args:
         keypoints: (N, K, 3).
         box_scores: (N,).
-        threshold: only keypoint scores above it enter the mean; without any the score is 0.
+        threshold: only keypoint scores above it enter the mean; if none is, the score is 0.
 
     Returns:
         (N,).
@@ -98,16 +103,17 @@ def oks_nms(
     oks_sigmas: Sequence[float],
     threshold: float = 0.9,
 ) -> np.ndarray:
-    """Which persons of one image stay when near copies of better ones are dropped.
+    """Greedy non-maximum suppression by OKS of the persons of one image.
 
     Args:
         keypoints: (N, K, 3).
         scores: (N,).
-        areas: (N,); the official code takes those of the padded windows that were cropped.
-        threshold: a person more similar than this to a better one is dropped.
+        areas: (N,); HRNet's code takes the areas of the padded boxes that were cropped.
+        oks_sigmas: K of them.
+        threshold: a person whose OKS with a better one is above it is dropped.
 
     Returns:
-        Indices (M,) of the kept, best first.
+        Indices (M,) int64 of the kept persons, best first.
     """
     order = np.argsort(-np.asarray(scores), kind="stable")
     kept = []
@@ -118,39 +124,19 @@ def oks_nms(
     return np.array(kept, dtype=np.int64)
 
 
-def soft_oks_nms(
-    keypoints: np.ndarray,
-    scores: np.ndarray,
-    areas: np.ndarray,
-    oks_sigmas: Sequence[float],
-    threshold: float = 0.9,
-    max_persons: int = 20,
-) -> np.ndarray:
-    """As `oks_nms`, but copies sink in rank by exp(-overlap² / threshold); the first 20 stay."""
-    scores = np.array(scores, dtype=np.float64)
-    others = np.arange(len(scores))
-    kept = []
-    while others.size and len(kept) < max_persons:
-        best = others[np.argmax(scores[others])]
-        kept.append(best)
-        others = others[others != best]
-        overlap = _overlap(keypoints, areas, best, others, oks_sigmas)
-        scores[others] *= np.exp(-(overlap**2) / threshold)
-    return np.array(kept, dtype=np.int64)
-
-
 def coco_results(
     image_ids: Iterable[int], category_id: int, keypoints: np.ndarray, scores: np.ndarray
 ) -> list[dict[str, Any]]:
-    """Predictions as COCO's results, ready for JSON.
+    """Predictions in COCO's results format, as JSON types.
 
-    They hold no `bbox`: with one, pycocotools would size a person by it instead of by the
-    keypoints, which changes APM and APL.
+    They have no `bbox`: with one, pycocotools would take a person's area from it instead of from
+    the keypoints, which changes APM and APL.
 
     Args:
         image_ids: N of them, one for each person.
+        category_id: the same for all.
         keypoints: (N, K, 3).
-        scores: (N,), one for each person.
+        scores: (N,).
 
     Raises:
         InputError: a number is not finite; the message names the image id.
@@ -182,18 +168,18 @@ def evaluate_oks(
     Args:
         ground_truth: a COCO dictionary in which every annotation has its area, iscrowd and
             num_keypoints, as `kptkit.data.formats.coco` reads it. It is not changed.
-        results: what `coco_results` gives; other keys than its four are not looked at.
-        oks_sigmas: K of them, one for each keypoint.
+        results: as `coco_results` gives them; keys other than its four are ignored.
+        oks_sigmas: K of them.
 
     Returns:
-        The ten numbers of `METRIC_NAMES`. A number about no labelled person at all, such as APM
-        where nobody is of medium size, is NaN (pycocotools: -1). No results give 0.
+        The numbers of `METRIC_NAMES`, 0 to 1. A number that no labelled person counts for, such as
+        APM where nobody is of medium size, is NaN (pycocotools: -1). Without results all are 0.
 
     Raises:
-        InputError: keypoints are not K or not finite, or a result names an unknown image or
+        InputError: a person does not have K finite keypoints, or a result names an unknown image or
             category.
     """
-    # pycocotools takes id 0 for "unmatched" and writes into what it is given: so new ids, copies.
+    # pycocotools takes id 0 for "unmatched" and changes its input: hence new ids and copies.
     annotations = [
         {**annotation, "id": number, "keypoints": _keypoints(annotation, oks_sigmas, "annotation")}
         for number, annotation in enumerate(ground_truth["annotations"], start=1)
@@ -213,17 +199,18 @@ def evaluate_oks(
 def per_keypoint(
     predicted: np.ndarray, true: np.ndarray, areas: np.ndarray, oks_sigmas: Sequence[float]
 ) -> dict[str, np.ndarray]:
-    """How well each keypoint is found on persons whose boxes were given.
+    """Statistics of each keypoint, for persons predicted from their ground-truth boxes.
 
     Args:
-        predicted: (N, K, 3), row by row the persons of `true`.
+        predicted: (N, K, 3), in the order of `true`.
         true: (N, K, 3).
         areas: (N,).
+        oks_sigmas: K of them.
 
     Returns:
-        Arrays (K,) over the persons that have the keypoint labelled, NaN where there is none:
-        ``labelled`` their count, ``distance`` the mean distance to the truth in units of the
-        square root of the area, ``similar`` the share with a keypoint similarity above 0.5,
+        Arrays (K,) over the persons for whom the keypoint is labelled, NaN where there are none:
+        ``labelled`` the number of persons, ``distance`` the mean distance to the truth in units of
+        the square root of the area, ``similar`` the share with a keypoint similarity above 0.5,
         ``score`` the mean score.
     """
     predicted, true = np.asarray(predicted, np.float64), np.asarray(true, np.float64)
@@ -247,7 +234,7 @@ def per_keypoint(
 
 
 def per_keypoint_table(names: Sequence[str], statistics: dict[str, np.ndarray]) -> str:
-    """What `per_keypoint` gives as a Markdown table, with a row for all keypoints together."""
+    """The result of `per_keypoint` as a Markdown table, with a last row for all keypoints."""
     rows = [["keypoint", "labelled", "distance / sqrt(area)", "similarity > 0.5", "score"]]
     count = statistics["labelled"]
     columns = [statistics[key] for key in ("distance", "similar", "score")]
@@ -267,13 +254,13 @@ def _overlap(
     others: np.ndarray,
     oks_sigmas: Sequence[float],
 ) -> np.ndarray:
-    """The similarity (M,) of one person to others, over all keypoints and the mean of two areas."""
+    """The OKS (M,) of one person with others, over all keypoints and the mean of both areas."""
     area = (areas[best] + areas[others]) / 2
     return keypoint_similarity(keypoints[others], keypoints[best], area, oks_sigmas).mean(axis=-1)
 
 
 def _keypoints(entry: dict[str, Any], oks_sigmas: Sequence[float], kind: str) -> np.ndarray:
-    """The checked keypoints (3 K,) of an annotation or a result."""
+    """The keypoints (3 K,) of an annotation or a result, checked."""
     keypoints = np.asarray(entry.get("keypoints", ()), dtype=np.float64)
     where = f"{kind}: keypoints (image id {entry['image_id']})"
     if keypoints.shape != (3 * len(oks_sigmas),):
@@ -289,7 +276,7 @@ def _keypoints(entry: dict[str, Any], oks_sigmas: Sequence[float], kind: str) ->
 def _detection(
     result: dict[str, Any], known: dict[str, set[int]], oks_sigmas: Sequence[float]
 ) -> dict[str, Any]:
-    """A checked copy of a result, without what pycocotools should not see."""
+    """A checked copy of a result with only the keys that pycocotools needs."""
     for field, ids in known.items():
         if result[field] not in ids:
             raise InputError(
@@ -303,7 +290,7 @@ def _detection(
 def _pycocotools_stats(
     ground_truth: dict[str, Any], detections: list[dict[str, Any]], oks_sigmas: Sequence[float]
 ) -> np.ndarray:
-    """The ten numbers that pycocotools would print; it may write into what it is given."""
+    """The ten numbers (10,) that pycocotools would print; it changes its input."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -313,13 +300,13 @@ def _pycocotools_stats(
         truth.createIndex()
         if detections:
             found = truth.loadRes(detections)
-        else:  # loadRes stops at an empty list
+        else:  # loadRes fails on an empty list
             found = COCO()
             found.dataset = {**ground_truth, "annotations": []}
             found.createIndex()
-        judge = COCOeval(truth, found, "keypoints")
-        judge.params.kpt_oks_sigmas = np.asarray(oks_sigmas, dtype=np.float64)
-        judge.evaluate()
-        judge.accumulate()
-        judge.summarize()
-    return judge.stats
+        evaluation = COCOeval(truth, found, "keypoints")
+        evaluation.params.kpt_oks_sigmas = np.asarray(oks_sigmas, dtype=np.float64)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return evaluation.stats

@@ -1,29 +1,25 @@
-"""How each data set is judged: the one place that knows which metric, length and keypoints count.
+"""How each data set is evaluated: which metric, which length and which keypoints count.
 
-    oks              COCO and whatever has no protocol of its own: AP and AR of OKS (`metrics.oks`)
+    oks              COCO and data without a protocol of its own: AP and AR of OKS (`metrics.oks`)
     pckh             MPII: PCK in head sizes, which come with the samples
-    pck_torso        FLIC, LSP: PCK in torsos
+    pck_torso        FLIC, LSP: PCK in torso sizes
     nme_interocular  300W, WFLW, COFW: mean error in distances between the outer eye corners
-    nme_interpupil   the same between the middles of the eyes
 
-Definitions and their sources are in `metrics.pck` and `metrics.nme`. All numbers are shares, not
-percentages, and NaN where nothing could be judged.
+Definitions and their sources are in `metrics.pck` and `metrics.nme`. All metrics are shares, not
+percentages, and NaN where no keypoint counts.
 """
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from kptkit.errors import InputError
 from kptkit.metrics import tables
-from kptkit.metrics.distances import normalised_distances
+from kptkit.metrics.distances import distance_between, mean_or_nan, normalised_distances
 from kptkit.metrics.nme import (
     EYES,
-    OUTER_CORNERS,
     box_area_sizes,
     cumulative_auc,
-    eye_distances,
     failure_rate,
     landmark_box_sizes,
     mean_error,
@@ -35,10 +31,9 @@ from kptkit.metrics.pck import (
     box_sizes,
     mean_pck,
     pck,
-    torso_sizes,
 )
 from kptkit.samples import KeypointSamples, Protocol
-from kptkit.skeletons.schema import KeypointSchema
+from kptkit.skeletons.schema import KeypointSchema, plain_name
 
 TORSO_THRESHOLDS = (0.2, 0.1)
 FAILURE_THRESHOLDS = (0.08, 0.1)
@@ -48,14 +43,12 @@ _HEADLINES: dict[Protocol, tuple[str, bool]] = {
     "pckh": ("PCKh@0.5", True),
     "pck_torso": ("PCK@0.2", True),
     "nme_interocular": ("NME", False),
-    "nme_interpupil": ("NME", False),
 }
 _UNITS: dict[Protocol, str] = {
     "oks": "torso",
     "pckh": "head size",
     "pck_torso": "torso",
     "nme_interocular": "inter-ocular",
-    "nme_interpupil": "inter-pupil",
 }
 _NOTES: dict[Protocol, str] = {
     "oks": "PCK: in torsos, from left shoulder to right hip",
@@ -63,30 +56,30 @@ _NOTES: dict[Protocol, str] = {
     "for 'all'; HRNet's tables call @0.11 @0.1",
     "pck_torso": "PCK: in torsos, from a shoulder to the opposite hip",
     "nme_interocular": "NME: in distances between the outer corners of the eyes",
-    "nme_interpupil": "NME: in distances between the middles of the eyes",
 }
 
 
 def headline(protocol: Protocol) -> tuple[str, bool]:
-    """The metric that the best weights are chosen by, and whether larger is better."""
+    """The name of the metric by which the best weights are chosen, and whether higher is better."""
     return _HEADLINES[protocol]
 
 
 def judge(samples: KeypointSamples, keypoints: np.ndarray) -> dict[str, float]:
-    """The numbers of the samples' protocol, but for `oks` those that need no areas: PCK@0.2.
+    """The metrics of the samples' protocol; for `oks` only PCK@0.2, since AP needs a COCO file.
 
     Args:
         samples: N persons or faces with their true keypoints.
-        keypoints: (N, K, 2 or 3): the predicted x, y in image pixels of each of them.
+        keypoints: (N, K, 2 or 3): the predicted x, y of each of them in image pixels.
 
     Returns:
-        For `pckh`, PCKh@0.5, @0.1 and @0.11 without pelvis and thorax, and `all` with them. For
-        `pck_torso`, PCK@0.2 and @0.1. For faces, NME in distances between the eyes and in two
-        square roots, shares of failures and areas under the cumulative curve. For `oks`, PCK@0.2
-        in torsos, or nothing if the schema has none.
+        `pckh`: PCKh@0.5, @0.1 and @0.11 without pelvis and thorax, and ` all` with them.
+        `pck_torso`: PCK@0.2 and @0.1.
+        `nme_interocular`: NME in distances between the eyes and in the two square roots of
+        `metrics.nme`, failure rates and AUCs.
+        `oks`: PCK@0.2 in torso sizes; nothing if the schema has no shoulders and hips.
 
     Raises:
-        InputError: a prediction is not finite, or the protocol's length cannot be known.
+        InputError: a prediction is not finite, or the protocol's length is not known.
     """
     if samples.protocol == "oks":
         torso = find_torso(samples.schema)
@@ -99,13 +92,16 @@ def judge(samples: KeypointSamples, keypoints: np.ndarray) -> dict[str, float]:
 
 
 def pck_of(samples: KeypointSamples, keypoints: np.ndarray, threshold: float = 0.2) -> float:
-    """PCK over all labelled keypoints, for comparing predictions of the same samples.
+    """PCK over all labelled keypoints, to compare predictions of the same samples.
 
-    In torsos where the schema has one, else in the protocol's own length (faces: between the eyes),
-    else in the longer side of the box. Cheap: about a millisecond for a thousand persons.
+    In torso sizes if the schema has shoulders and hips, else in the protocol's own length (faces:
+    between the eyes), else in the longer side of the box. It takes about a millisecond for a
+    thousand persons.
 
     Args:
-        keypoints: (N, K, 2 or 3), for example those of one stack of an hourglass.
+        samples: N persons or faces with their true keypoints.
+        keypoints: (N, K, 2 or 3), for example from one stack of an hourglass.
+        threshold: as a share of the length.
     """
     if find_torso(samples.schema):
         sizes = torso_lengths(samples)
@@ -117,10 +113,10 @@ def pck_of(samples: KeypointSamples, keypoints: np.ndarray, threshold: float = 0
 
 
 def lengths(samples: KeypointSamples) -> np.ndarray:
-    """The lengths (N,) in pixels in which the protocol measures errors, NaN where unknown.
+    """The length (N,) in pixels by which the protocol divides errors; NaN where unknown.
 
     Raises:
-        InputError: the samples have no head sizes, or the schema lacks a shoulder, a hip or eyes.
+        InputError: the samples have no head sizes, or the schema has no torso or eyes.
     """
     protocol = samples.protocol
     if protocol == "pckh":
@@ -129,14 +125,16 @@ def lengths(samples: KeypointSamples) -> np.ndarray:
         return samples.reference_lengths
     if protocol in ("oks", "pck_torso"):
         return torso_lengths(samples)
-    return eye_distances(samples.keypoints, *find_eyes(samples.schema, protocol))
+    return distance_between(samples.keypoints, *find_eyes(samples.schema))
 
 
 def torso_lengths(samples: KeypointSamples) -> np.ndarray:
-    """The torsos (N,): those that `pck_torso` samples bring, else left shoulder to right hip.
+    """The torso sizes (N,) in pixels, NaN where unknown.
+
+    Those that come with `pck_torso` samples, else the distance from left shoulder to right hip.
 
     Raises:
-        InputError: no such keypoints.
+        InputError: the schema has no such keypoints.
     """
     if samples.protocol == "pck_torso" and samples.reference_lengths is not None:
         return samples.reference_lengths
@@ -146,36 +144,34 @@ def torso_lengths(samples: KeypointSamples) -> np.ndarray:
             f"PCK in torsos: keypoints {', '.join(samples.schema.names)}; "
             "expected left_shoulder and right_hip among them"
         )
-    return torso_sizes(samples.keypoints, *torso)
+    return distance_between(samples.keypoints, *torso)
 
 
 def find_torso(schema: KeypointSchema) -> tuple[int, int] | None:
-    """The left shoulder and the right hip, by names such as `left_shoulder`, `lsho`, `Hip.R`."""
+    """The indices of left shoulder and right hip, by names such as `left_shoulder` or `Hip.R`."""
     shoulder = _find(schema, ("left", "l"), ("shoulder", "sho"))
     hip = _find(schema, ("right", "r"), ("hip",))
     return None if shoulder is None or hip is None else (shoulder, hip)
 
 
-def find_eyes(schema: KeypointSchema, protocol: Protocol) -> tuple[Sequence[int], Sequence[int]]:
-    """The two groups of points that an eye protocol measures between, the image's left one first.
+def find_eyes(schema: KeypointSchema) -> tuple[int, int]:
+    """The indices of the two points that NME measures between, the image's left one first.
 
-    By names such as right_eye_outer and left_eye_outer, or right_pupil and left_pupil; else by the
-    number of points, where that is one of the field's (5, 29, 68, 98); else right_eye and left_eye.
+    By the names of the outer eye corners, such as right_eye_outer and left_eye_outer; else by the
+    number of points, if it is one of the usual 5, 29, 68 and 98; else right_eye and left_eye.
 
     Raises:
         InputError: none of these.
     """
-    corners = protocol == "nme_interocular"
-    named = _find_sides(schema, ("eyeouter", "eyeoutercorner") if corners else ("pupil",))
-    if named:
-        return named
+    corners = _find_sides(schema, ("eyeouter", "eyeoutercorner"))
+    if corners:
+        return corners
     count = schema.num_keypoints
-    for table in (OUTER_CORNERS, EYES) if corners else (EYES,):
-        if count in table:
-            return table[count]
-    named = _find_sides(schema, ("eye",))
-    if named:
-        return named
+    if count in EYES:
+        return EYES[count]
+    eyes = _find_sides(schema, ("eye",))
+    if eyes:
+        return eyes
     names = ", ".join(schema.names[:5]) + (", ..." if count > 5 else "")
     raise InputError(
         f"NME: {count} keypoints, {names}; expected 5, 29, 68 or 98 landmarks, or left_eye and "
@@ -184,7 +180,7 @@ def find_eyes(schema: KeypointSchema, protocol: Protocol) -> tuple[Sequence[int]
 
 
 def format_table(protocol: Protocol, metrics: dict[str, float]) -> str:
-    """The metrics as a Markdown table of one row and, where the lengths are not plain, a note."""
+    """The metrics as a Markdown table of one row, with a note on the length they refer to."""
     places = 4 if protocol.startswith("nme") else 3
     table = tables.one_row(metrics, places)
     if protocol == "oks" and "PCK@0.2" not in metrics:
@@ -193,10 +189,14 @@ def format_table(protocol: Protocol, metrics: dict[str, float]) -> str:
 
 
 def keypoint_table(samples: KeypointSamples, keypoints: np.ndarray) -> str:
-    """How well each keypoint is found, in the protocol's own length, as a Markdown table.
+    """A Markdown table with a row for each keypoint, in the protocol's own length.
 
     Args:
-        keypoints: (N, K, 3) x, y in image pixels and score, row by row the persons of `samples`.
+        samples: N persons or faces with their true keypoints.
+        keypoints: (N, K, 3) predicted x, y in image pixels and score, in the order of `samples`.
+
+    Raises:
+        InputError: as `judge`.
     """
     distances = _distances(samples, keypoints, lengths(samples))
     judged = np.isfinite(distances)
@@ -210,16 +210,16 @@ def keypoint_table(samples: KeypointSamples, keypoints: np.ndarray) -> str:
         f"distance / {_UNITS[protocol]}": distances,
         "score": np.asarray(keypoints)[..., 2],
     }
-    groups = {name: [place] for place, name in enumerate(samples.schema.names)}
+    groups = {name: [index] for index, name in enumerate(samples.schema.names)}
     uncounted = _uncounted(samples)
     if uncounted:
         counted = [i for i in range(len(groups)) if i not in uncounted]
         groups[f"all but {', '.join(samples.schema.names[i] for i in uncounted)}"] = counted
     groups["all"] = list(range(samples.schema.num_keypoints))
     rows = [["keypoint", "labelled", *columns]]
-    for name, places in groups.items():
-        own = judged[:, places]
-        numbers = [_mean(values[:, places][own]) for values in columns.values()]
+    for name, indices in groups.items():
+        own = judged[:, indices]
+        numbers = [mean_or_nan(values[:, indices][own]) for values in columns.values()]
         rows.append([name, str(own.sum()), *(tables.decimals(number) for number in numbers)])
     return tables.markdown(rows)
 
@@ -280,7 +280,9 @@ def _uncounted(samples: KeypointSamples) -> list[int]:
     """The keypoints that the protocol's mean leaves out."""
     if samples.protocol != "pckh":
         return []
-    return [i for i, name in enumerate(samples.schema.names) if _plain(name) in UNCOUNTED_JOINTS]
+    return [
+        i for i, name in enumerate(samples.schema.names) if plain_name(name) in UNCOUNTED_JOINTS
+    ]
 
 
 def _table_thresholds(protocol: Protocol) -> tuple[float, ...]:
@@ -289,30 +291,19 @@ def _table_thresholds(protocol: Protocol) -> tuple[float, ...]:
     return () if protocol.startswith("nme") else TORSO_THRESHOLDS
 
 
-def _find_sides(
-    schema: KeypointSchema, parts: Sequence[str]
-) -> tuple[Sequence[int], Sequence[int]] | None:
-    """The right and the left one of a pair of points."""
+def _find_sides(schema: KeypointSchema, parts: Sequence[str]) -> tuple[int, int] | None:
+    """The indices of the right and the left one of a pair of points."""
     right = _find(schema, ("right", "r"), parts)
     left = _find(schema, ("left", "l"), parts)
-    return None if left is None or right is None else ((right,), (left,))
+    return None if left is None or right is None else (right, left)
 
 
 def _find(schema: KeypointSchema, sides: Sequence[str], parts: Sequence[str]) -> int | None:
-    """The keypoint whose name is a part's with a side before or after it, the surest first."""
-    plain = [_plain(name) for name in schema.names]
+    """The index of the first keypoint named by a side and a part, in either order."""
+    plain = [plain_name(name) for name in schema.names]
     for part in parts:
         for side in sides:
             for name in (side + part, part + side):
                 if name in plain:
                     return plain.index(name)
     return None
-
-
-def _plain(name: str) -> str:
-    """A name without case and separators: "Left Eye" and "left_eye" are both "lefteye"."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def _mean(values: np.ndarray) -> float:
-    return float(values.mean()) if values.size else float("nan")

@@ -1,4 +1,4 @@
-"""Numbers as Markdown tables that are aligned as plain text too."""
+"""Markdown tables, of numbers and of text."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,12 +6,16 @@ import numpy as np
 
 
 def decimals(value: float, places: int = 3) -> str:
-    """So many decimals; a dash for what is unknown."""
+    """A number with so many decimals; a dash if it is not finite."""
     return f"{value:.{places}f}" if np.isfinite(value) else "-"
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of texts as a table, to the right in their columns; the first row is its head."""
+    """A table of short cells, padded to the right so that it also reads well as plain text.
+
+    Args:
+        rows: the header first; all of the same length.
+    """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rule = ["-" * (width - 1) + ":" for width in widths]
     return "\n".join(
@@ -19,13 +23,21 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
     )
 
 
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of cells of any length and content, not padded."""
+    lines = [header, ["---"] * len(header), *rows]
+    # A bar or a line break in a cell would break the table.
+    cells = [[str(c).replace("|", "\\|").replace("\n", " ") for c in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
 def one_row(metrics: Mapping[str, float], places: int = 3) -> str:
-    """Metrics under their names."""
+    """A table of one row: metrics under their names."""
     return markdown([list(metrics), [decimals(value, places) for value in metrics.values()]])
 
 
 def named_rows(rows: Mapping[str, Mapping[str, float]]) -> str:
-    """One row for each name; the columns are those of the first row. Counts are whole numbers."""
+    """A table with a row for each name, in the columns of the first one; ints have no decimals."""
     columns = list(next(iter(rows.values()), {}))
     lines = [["", *columns]]
     for name, values in rows.items():

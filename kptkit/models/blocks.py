@@ -3,6 +3,9 @@
 Names are given as the authors' PyTorch paths, so that converting weights is one rule, not a table.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import keras
 from keras import layers
 
@@ -90,3 +93,18 @@ def bottleneck(
         x = convolution(x, 4 * filters, 1, 1, f"{name}.downsample.0")
         x = batch_norm(x, f"{name}.downsample.1", synchronized)
     return relu(layers.Add(name=f"{name}.add")([y, x]), f"{name}.relu3")
+
+
+@contextmanager
+def dtype_policy_scope(policy: str) -> Iterator[None]:
+    """Builds networks under a Keras dtype policy, and restores the previous policy afterwards.
+
+    Args:
+        policy: such as ``float32`` or ``mixed_bfloat16``.
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -1,11 +1,11 @@
-"""A client of served networks that answers as `PoseEstimator` and `FaceDetector` do.
+"""A client of TF Serving with the methods of `PoseEstimator` and `FaceDetector`.
 
     with Client("grpc://127.0.0.1:8500") as client:
         persons = client.predict("photo.jpg", boxes_xyxy=[[30, 20, 210, 400]])
         faces = client.detect("photo.jpg")
 
-A picture travels as the bytes of its file. What can be seen to be wrong is told before anything is
-sent; a server that is busy or just starting is asked again until the time is up.
+A picture is sent as the bytes of its file. Inputs are checked before anything is sent; a server that
+is busy or starting up is retried until the timeout.
 """
 
 import os
@@ -30,44 +30,44 @@ from kptkit.images.codec import (
     printable,
     read_bytes,
 )
-from kptkit.images.headers import ImageError, exif_orientation, image_size_wh
+from kptkit.images.headers import ImageError, read_header
 from kptkit.pose.estimator import PosePrediction
 from kptkit.serving.transport import (
     Arrays,
     Call,
-    GrpcWire,
-    RestWire,
+    GrpcTransport,
+    RestTransport,
     ServingError,
     TooLate,
+    Transport,
     Unavailable,
-    Wire,
 )
 
 __all__ = ["Client", "ServingError"]
 
 Picture = np.ndarray | bytes | str | os.PathLike
 
-# How the files begin that programs read; of other formats the pixels are sent as PNG.
-_READ_BY_PROGRAMS = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"RIFF")
+# First bytes of the formats that exported models decode; other pictures are sent as PNG.
+_SERVED_FORMATS = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"RIFF")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds
 
 
 class Client:
-    """A model server's pose and face models. Threads may share one.
+    """The pose and face models of a model server. Threads may share a client.
 
     Args:
-        address: ``grpc://HOST:PORT`` (TF Serving's port 8500) or ``http://HOST:PORT`` (8501);
-            ``https://`` and a path before TF Serving's own for a proxy.
-        pose_model, face_model: what the server calls them.
-        version: of the models; none: the newest that the server has.
-        timeout: seconds that a call may take, attempts and pauses included.
-        retries: how often a server that is unavailable is asked again.
-        jpeg_quality: 1 to 100, of pictures passed as arrays; none: PNG, without any loss.
-        credentials: of `grpc.ssl_channel_credentials`, where gRPC is to go through TLS.
+        address: ``grpc://HOST:PORT`` (TF Serving's port 8500) or ``http://HOST:PORT`` (8501); for a
+            proxy also ``https://`` and a path prefix.
+        pose_model, face_model: names of the models on the server.
+        version: of the models; default: the newest that the server has.
+        timeout: seconds that a call may take, retries and pauses included.
+        retries: how often a request to an unavailable server is repeated.
+        jpeg_quality: 1 to 100, for pictures passed as arrays; None: lossless PNG.
+        credentials: from `grpc.ssl_channel_credentials`, for gRPC with TLS; default: no TLS.
 
     Raises:
-        InputError: the address or a number makes no sense, or gRPC is not installed.
+        InputError: the address or a number is invalid, or gRPC is not installed.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Client:
         self.address = address
         self._pose_model, self._face_model, self._version = pose_model, face_model, version
         self._timeout, self._retries, self._jpeg_quality = timeout, retries, jpeg_quality
-        self._wire = _wire_to(address, credentials)
+        self._transport = _transport_to(address, credentials)
 
     def __enter__(self) -> Self:
         return self
@@ -101,7 +101,7 @@ class Client:
 
     def close(self) -> None:
         """Closes the connection."""
-        self._wire.close()
+        self._transport.close()
 
     def predict(
         self, image: Picture, boxes_xyxy: np.ndarray | Sequence[Sequence[float]] | None = None
@@ -109,9 +109,9 @@ class Client:
         """The keypoints of one picture, as `PoseEstimator.predict` gives them.
 
         Args:
-            image: a path or the bytes of a file (EXIF orientation is applied), or RGB uint8
-                (H, W, 3).
-            boxes_xyxy: (N, 4) persons in image pixels; none: one person, the whole picture.
+            image: a path or the bytes of a file (EXIF orientation is applied), or an array
+                (H, W, 3) uint8 RGB.
+            boxes_xyxy: (N, 4) persons in image pixels; default: one person, the whole picture.
 
         Raises:
             InputError: the picture or a box cannot be used.
@@ -122,14 +122,14 @@ class Client:
             box = np.array([[0, 0, *size_wh]], np.float32)
             return _pose_prediction(self._send_pose("image_bytes", {"image_bytes": [data]}), box)
         boxes_xyxy = boxes.checked(boxes_xyxy)
-        # One request even where there is nobody: how many keypoints they would have is not known.
+        # Without boxes one request is sent all the same: only the server knows K.
         parts = [
             boxes_xyxy[start : start + MAX_PERSONS]
             for start in range(0, max(len(boxes_xyxy), 1), MAX_PERSONS)
         ]
         predictions = []
         for part in parts:
-            # TF Serving's batching takes no empty tensor; a box without area is padding.
+            # TF Serving's batching refuses empty tensors; the model ignores a box without area.
             sent = part if len(part) else np.zeros((1, 4), np.float32)
             inputs = {"image_bytes": [data], "boxes": sent[None]}
             predictions.append(_pose_prediction(self._send_pose("serving_default", inputs), part))
@@ -145,8 +145,8 @@ class Client:
         """The faces of a picture, or of every picture in a list, as `FaceDetector.detect`.
 
         Args:
-            image: a path or the bytes of a file (EXIF orientation is applied), or RGB uint8
-                (H, W, 3), or a list of these; each is a request of its own.
+            image: a path or the bytes of a file (EXIF orientation is applied), an array (H, W, 3)
+                uint8 RGB, or a list of these, of which each is sent as a request of its own.
 
         Raises:
             InputError: a picture cannot be used; in a list, the message names its index.
@@ -165,7 +165,7 @@ class Client:
         return faces
 
     def _file(self, image: Picture) -> tuple[bytes, tuple[int, int]]:
-        """The bytes to send for a picture, and its upright size."""
+        """The bytes to send for a picture, and the size_wh of the upright picture."""
         if isinstance(image, np.ndarray):
             image = as_image(image)
             quality = self._jpeg_quality
@@ -179,26 +179,26 @@ class Client:
             data = read_bytes(image) if is_path else image
             if len(data) > MAX_FILE_BYTES:
                 raise ImageError(f"{len(data):,} bytes, at most {MAX_FILE_BYTES:,} are read")
-            if not data.startswith(_READ_BY_PROGRAMS):
+            if not data.startswith(_SERVED_FORMATS):
                 pixels = decode_image(data, "exif")
                 return encode_png(pixels), (pixels.shape[1], pixels.shape[0])
-            width, height = image_size_wh(data)
+            header = read_header(data)
         except ImageError as error:
             name = printable(image) if is_path else "image"
             text = str(error) if str(error).startswith(f"{name}: ") else f"{name}: {error}"
             raise ImageError(text, error.reason) from None
-        return data, (height, width) if exif_orientation(data) >= 5 else (width, height)
+        return data, header.upright_wh
 
     def _send_pose(self, signature: str, inputs: dict[str, Any]) -> Arrays:
         return self._send(Call(self._pose_model, self._version, signature, inputs))
 
     def _send(self, call: Call) -> Arrays:
-        """The answer to a call, after as many attempts as it takes and time allows."""
+        """The answer to a request, retried while the server is unavailable and time is left."""
         start = time.monotonic()
         deadline = start + self._timeout
         for attempt in range(self._retries + 1):
             try:
-                return self._wire.send(call, max(deadline - time.monotonic(), 1e-3))
+                return self._transport.send(call, max(deadline - time.monotonic(), 1e-3))
             except Unavailable as error:
                 pause = min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1.5)
                 left = deadline - time.monotonic()
@@ -220,17 +220,17 @@ class Client:
         raise AssertionError("every attempt returns or raises")
 
 
-def _wire_to(address: str, credentials: Any) -> Wire:
+def _transport_to(address: str, credentials: Any) -> Transport:
     try:
         parts = urlsplit(address)
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
         target = f"{host}:{parts.port}" if host and parts.port else ""
-    except ValueError:  # a port that is no number
+    except ValueError:  # a port that is not a number
         target = ""
     if target and parts.scheme == "grpc" and not parts.path.strip("/"):
-        return GrpcWire(target, credentials)
+        return GrpcTransport(target, credentials)
     if target and parts.scheme in ("http", "https") and credentials is None:
-        return RestWire(target, tls=parts.scheme == "https", path=parts.path)
+        return RestTransport(target, tls=parts.scheme == "https", path=parts.path)
     raise InputError(
         f"address: {address!r}, expected grpc://HOST:PORT or http://HOST:PORT, such as "
         "grpc://127.0.0.1:8500"
@@ -238,7 +238,7 @@ def _wire_to(address: str, credentials: Any) -> Wire:
 
 
 def _pose_prediction(answer: Arrays, boxes_xyxy: np.ndarray) -> PosePrediction:
-    """The first rows of an answer to one picture: batching may have put padding behind them."""
+    """The persons (N) of an answer to one picture, without the padding that batching may add."""
     count = len(boxes_xyxy)
     points = _output(answer, "keypoints", (None, None, 2))
     scores = _output(answer, "keypoint_scores", points.shape[:2])
@@ -250,7 +250,7 @@ def _pose_prediction(answer: Arrays, boxes_xyxy: np.ndarray) -> PosePrediction:
 
 
 def _face_prediction(answer: Arrays) -> FacePrediction:
-    """The faces of an answer to one picture; `counts` says where padding begins."""
+    """The faces of an answer to one picture, without the padding behind `counts` of them."""
     counts = np.asarray(answer.get("counts"))
     if counts.shape != (1,) or counts.dtype.kind not in "iu" or counts[0] < 0:
         raise ServingError(f"an answer with counts {counts!r}; is it a face model of kptkit?")
@@ -258,7 +258,7 @@ def _face_prediction(answer: Arrays) -> FacePrediction:
     shapes = {"boxes": (None, 4), "scores": (None,), "landmarks": (None, 5, 2)}
     rows = {}
     for name, shape in shapes.items():
-        if count == 0:  # JSON does not tell the shape of a tensor without elements
+        if count == 0:  # JSON has no shape for a tensor without elements
             rows[name] = np.zeros((0, *shape[1:]), np.float32)
             continue
         rows[name] = _output(answer, name, shape)[:count]
@@ -268,7 +268,7 @@ def _face_prediction(answer: Arrays) -> FacePrediction:
 
 
 def _output(answer: Arrays, name: str, shape: tuple[int | None, ...]) -> np.ndarray:
-    """The one picture's share, float32 of that shape, of a tensor of an answer."""
+    """A tensor of an answer to one picture, as float32 of a shape without the batch side."""
     array = np.asarray(answer.get(name))
     fits = array.ndim == 1 + len(shape) and len(array) == 1 and array.dtype.kind in "iuf"
     if not fits or any(e not in (None, f) for e, f in zip(shape, array.shape[1:], strict=True)):

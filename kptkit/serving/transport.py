@@ -1,7 +1,7 @@
-"""How a request reaches a model server and its answer comes back: TF Serving's gRPC and REST.
+"""Requests to a model server by TF Serving's gRPC and REST APIs.
 
-Both take the tensors of a signature by name and give those of its answer. One request, one attempt:
-`kptkit.serving` tries again where that helps.
+Both send the input tensors of a signature by name and return its output tensors by name. A request
+is sent once; `kptkit.serving.client` retries.
 """
 
 import base64
@@ -18,10 +18,10 @@ from kptkit.errors import InputError
 
 Arrays = dict[str, np.ndarray]
 
-# An answer beyond it is refused; one of 1,024 persons has less than a megabyte.
+# Larger answers are refused; the keypoints of 1,024 persons take less than a megabyte.
 MAX_ANSWER_BYTES = 64 * 2**20
 
-# A channel whose server was away tries again so soon; gRPC's own pauses grow to two minutes.
+# A channel reconnects within a second of the server's return; by default it may wait two minutes.
 _CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
@@ -32,11 +32,11 @@ _CHANNEL_OPTIONS = (
 
 
 class ServingError(RuntimeError):
-    """A server that was not reached, or that answers something else than a program of kptkit."""
+    """The server was not reached, or its answer is not that of a model that kptkit exported."""
 
 
 class Unavailable(ServingError):
-    """The server cannot take the request now; later it may."""
+    """The server cannot take the request now, but may later."""
 
 
 class TooLate(ServingError):
@@ -49,33 +49,38 @@ class Call:
 
     model: str
     version: int | None
-    """None: the newest that the server has."""
+    """Version of the model; default: the newest that the server has."""
     signature: str
     inputs: dict[str, list[bytes] | np.ndarray]
     """Tensors by name; strings as a list of bytes, numbers as float32."""
 
 
-class Wire(Protocol):
-    """A way to a server."""
+class Transport(Protocol):
+    """A connection to a model server."""
 
     def send(self, call: Call, timeout: float) -> Arrays:
-        """The answer to one attempt, within `timeout` seconds.
+        """Sends a request once; returns the output tensors by name.
+
+        Args:
+            timeout: seconds to wait for the answer.
 
         Raises:
-            InputError: the server refuses the request for what it holds.
-            Unavailable, TooLate, ServingError: otherwise, see there.
+            InputError: the server refuses the content of the request.
+            Unavailable: the server cannot take the request now.
+            TooLate: no answer in time.
+            ServingError: any other failure.
         """
 
     def close(self) -> None:
-        """Lets go of connections."""
+        """Closes the connection."""
 
 
-class GrpcWire:
-    """To PredictionService.
+class GrpcTransport:
+    """A connection to TF Serving's PredictionService by gRPC.
 
     Args:
-        target: host and port.
-        credentials: of `grpc.ssl_channel_credentials` where the server asks for TLS.
+        target: ``HOST:PORT``.
+        credentials: from `grpc.ssl_channel_credentials`, for TLS; default: no TLS.
 
     Raises:
         InputError: tensorflow-serving-api is not installed.
@@ -98,7 +103,7 @@ class GrpcWire:
         self._predict = prediction_service_pb2_grpc.PredictionServiceStub(self._channel).Predict
 
     def send(self, call: Call, timeout: float) -> Arrays:
-        """See `Wire.send`."""
+        """As `Transport.send`."""
         import tensorflow as tf
 
         request = self._request()
@@ -118,17 +123,17 @@ class GrpcWire:
             raise ServingError(f"not tensors in the answer: {error}") from None
 
     def close(self) -> None:
-        """See `Wire.close`."""
+        """As `Transport.close`."""
         self._channel.close()
 
 
-class RestWire:
-    """To TF Serving's RESTful API; each request has a connection of its own.
+class RestTransport:
+    """TF Serving's REST API; every request opens a connection of its own.
 
     Args:
-        target: host and port.
-        tls: whether it is HTTPS.
-        path: what stands before TF Serving's own paths, where a proxy does.
+        target: ``HOST:PORT``.
+        tls: HTTPS instead of HTTP.
+        path: prefix of TF Serving's own paths, as a proxy may need it.
     """
 
     def __init__(self, target: str, tls: bool = False, path: str = ""):
@@ -136,7 +141,7 @@ class RestWire:
         self._target, self._path = target, path.rstrip("/")
 
     def send(self, call: Call, timeout: float) -> Arrays:
-        """See `Wire.send`."""
+        """As `Transport.send`."""
         version = "" if call.version is None else f"/versions/{call.version}"
         inputs = {name: _to_json(value) for name, value in call.inputs.items()}
         body = json.dumps({"signature_name": call.signature, "inputs": inputs})
@@ -151,19 +156,19 @@ class RestWire:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             if isinstance(error, InputError):
                 raise
-            if status in (502, 503, 504):  # a proxy's, whose server is away
+            if status in (502, 503, 504):  # from a proxy that cannot reach the server
                 raise Unavailable(f"HTTP {status}") from None
             found = f"HTTP {status} and {data[:99]!r}"
             raise ServingError(f"{found}, expected an answer of TF Serving") from None
 
     def close(self) -> None:
-        """See `Wire.close`."""
+        """As `Transport.close`."""
 
     def _post(self, path: str, body: bytes, deadline: float) -> tuple[int, bytes]:
         connection = self._connection(self._target, timeout=_left(deadline))
         try:
             connection.connect()
-            socket = connection.sock  # which `getresponse` may take away from the connection
+            socket = connection.sock  # kept, since `getresponse` may detach it
             socket.settimeout(_left(deadline))
             connection.request("POST", path, body, {"Content-Type": "application/json"})
             socket.settimeout(_left(deadline))
@@ -185,7 +190,7 @@ class RestWire:
             connection.close()
 
 
-# TF Serving's HTTP statuses of the codes that are told apart.
+# The gRPC codes of TF Serving's HTTP statuses, as far as `_error_of` tells them apart.
 _CODES = {
     400: "INVALID_ARGUMENT",
     404: "NOT_FOUND",
@@ -195,8 +200,8 @@ _CODES = {
 
 
 def _error_of(code: str, details: str, call: Call) -> Exception:
-    """What to raise for a status that is not OK."""
-    # TensorFlow adds words and lines on where in its graph it was.
+    """The exception for a status other than OK."""
+    # TensorFlow's messages have more lines and parts, on where in the graph the error was.
     line = (details.strip() or "it does not say why").splitlines()[0]
     line = re.sub(r"\{\{function_node [^}]*\}\} ?", "", line)
     if "assertion failed: [" in line:
@@ -220,7 +225,7 @@ def _to_json(value: list[bytes] | np.ndarray) -> Any:
 
 
 def _left(deadline: float) -> float:
-    """Seconds to a moment; sockets take 0 for something else."""
+    """Seconds until a `time.monotonic`; raises TimeoutError rather than 0, which sockets misread."""
     left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError

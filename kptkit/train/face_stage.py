@@ -7,11 +7,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kptkit.data.batches.face import ClassCounts, CropSet, evaluation_batches, training_batches
+from kptkit.data.batches.face import (
+    ClassCounts,
+    CropSet,
+    face_evaluation_batches,
+    face_training_batches,
+)
 from kptkit.losses import mtcnn_loss
 from kptkit.metrics.crops import crop_metrics
+from kptkit.models.blocks import dtype_policy_scope
 from kptkit.models.mtcnn import Stage, mtcnn
-from kptkit.models.precision import built_in
 from kptkit.recipes.face import FaceRecipe
 from kptkit.runs import FaceRun
 from kptkit.train.flags import FaceOptions
@@ -55,7 +60,7 @@ def fit_stage(run: FaceRun, data: StageData, options: FaceOptions) -> Metrics:
     step = build_stage_step(run.stage, recipe, options, steps_per_epoch)
 
     def batches(start_step: int) -> tf.data.Dataset:
-        return training_batches(
+        return face_training_batches(
             data.learned,
             batch_size=recipe.batch_size,
             ratio=ratio_for(step.model, recipe),
@@ -106,7 +111,7 @@ def build_stage_model(stage: Stage, recipe: FaceRecipe, init: str | None) -> ker
     """A network with fresh weights, or with the heads and the weights of the cascade `init`."""
     source = load_stages(init, stage)[stage] if init else None
     landmarks = "landmark" in source.output if source else recipe.landmark_head
-    with built_in(recipe.precision):
+    with dtype_policy_scope(recipe.precision):
         model = mtcnn(stage, landmarks, recipe.l2)
     if source:
         assign_weights(model, model_arrays(source), init)
@@ -125,7 +130,7 @@ def evaluate_crops(predict: tf.types.experimental.GenericFunction, crops: CropSe
         predict: images (B, S, S, 3) uint8 to the network's outputs.
     """
     true, predicted = [], []
-    for batch in evaluation_batches(crops, EVALUATED_AT_ONCE):
+    for batch in face_evaluation_batches(crops, EVALUATED_AT_ONCE):
         outputs = predict(batch.pop("image"))
         # P-Net's have the spatial dimensions of a single window.
         predicted.append({k: v.numpy().reshape(-1, v.shape[-1]) for k, v in outputs.items()})

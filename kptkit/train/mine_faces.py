@@ -14,7 +14,7 @@ import tensorflow as tf
 import tyro
 
 from kptkit.data.faces.flags import FaceLists, load_faces
-from kptkit.data.mining.crops import divide, mine_part
+from kptkit.data.mining.crops import split_into_parts, mine_part
 from kptkit.data.mining.hard import DETECTIONS, HardMiningConfig, hard_crops, mine_in_threads
 from kptkit.data.mining.pnet import SIZE, PnetMiningConfig, pnet_crops
 from kptkit.data.records.crop_writer import write_crops
@@ -65,7 +65,7 @@ def mine_pnet_samples(config: PnetSamplesConfig) -> dict[str, Any]:
     mine_image = partial(pnet_crops, config=config.mining)
     mine = partial(mine_part, mine_image=mine_image, smallest_side=SIZE, seed=config.seed)
     workers = config.workers or os.cpu_count() or 1
-    return write_crops(config.out, plan, divide(sets), mine, workers)
+    return write_crops(config.out, plan, split_into_parts(sets), mine, workers)
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def mine_hard_samples(config: HardSamplesConfig) -> dict[str, Any]:
     pool = ThreadPoolExecutor(config.workers or os.cpu_count() or 1)
     try:
         mine = partial(mine_in_threads, mine_image=mine_image, seed=config.seed, pool=pool)
-        manifest = write_crops(config.folder, plan, divide(sets), mine, workers=0)
+        manifest = write_crops(config.folder, plan, split_into_parts(sets), mine, workers=0)
     finally:
         pool.shutdown(cancel_futures=True)
     if not manifest["notes"].get(DETECTIONS):

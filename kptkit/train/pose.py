@@ -15,7 +15,7 @@ from typing import Any
 import tensorflow as tf
 
 from kptkit import files
-from kptkit.data.batches.pose import clear_errors, training_batches
+from kptkit.data.batches.pose import clear_errors, pose_training_batches
 from kptkit.data.pose_flags import (
     DataConfig,
     PoseData,
@@ -163,7 +163,7 @@ def fit(run: PoseRun, work: Workload, options: TrainOptions) -> None:
     skipped = SkippedPictures(len(source.samples))
 
     def batches(start_step: int) -> tf.data.Dataset:
-        return training_batches(
+        return pose_training_batches(
             source,
             size_wh=recipe.input_size_wh,
             batch_size=recipe.batch_size,

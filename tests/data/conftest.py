@@ -45,7 +45,7 @@ def persons(tmp_path: Path) -> KeypointSamples:
 
 @pytest.fixture(scope="session")
 def shared_faces(tmp_path_factory: pytest.TempPathFactory) -> FaceSamples:
-    """Fifty faces on forty small PNGs, with landmarks; two are to be ignored. Only to be read."""
+    """Fifty faces on forty small PNGs, with landmarks; two are ignored. Read only."""
     folder = tmp_path_factory.mktemp("faces")
     rng = np.random.default_rng(1)
     paths = tuple(str(folder / "images" / f"{index:02d}.png") for index in range(40))
@@ -67,7 +67,7 @@ def shared_faces(tmp_path_factory: pytest.TempPathFactory) -> FaceSamples:
 
 @pytest.fixture
 def faces(shared_faces: FaceSamples, tmp_path: Path) -> FaceSamples:
-    """`shared_faces`, with pictures of their own in tmp_path/images."""
+    """`shared_faces`, with their own pictures in tmp_path/images."""
     shutil.copytree(Path(shared_faces.image_paths[0]).parent, tmp_path / "images")
     names = [Path(path).name for path in shared_faces.image_paths]
     paths = tuple(str(tmp_path / "images" / name) for name in names)

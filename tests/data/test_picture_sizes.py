@@ -13,7 +13,7 @@ SCHEMA = KeypointSchema(("nose",), (), (), (0.1,))
 
 
 def jpeg(width, height, exif):
-    """A JPEG whose EXIF tag 0x112 says how to turn it."""
+    """A JPEG with this EXIF orientation (tag 0x112)."""
     plain = images.encode_jpeg(np.zeros((height, width, 3), np.uint8))
     tiff = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0" + bytes([exif]) + b"\0" * 7
     segment = b"Exif\0\0" + tiff

@@ -1,4 +1,4 @@
-"""The list of skipped pictures."""
+"""Counting skipped pictures, and stopping at too many of them."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

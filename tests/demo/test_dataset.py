@@ -82,7 +82,7 @@ def test_labels_keep_coco_rules():
                 else:
                     assert -0.5 <= px < width - 0.5
                     assert -0.5 <= py < height - 0.5
-                if visibility == 2:  # a pixel of the person's, so inside the box around all of them
+                if visibility == 2:  # its pixel shows the person, so it is inside the box
                     assert x - 0.5 <= px < x + w - 0.5
                     assert y - 0.5 <= py < y + h - 0.5
 
@@ -139,7 +139,7 @@ def test_limbs_have_one_length_and_left_is_where_it_belongs():
     assert views["side"] > 30
 
 
-# Who is seen
+# Visibility
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -148,7 +148,7 @@ def test_visibility_in_front_of_and_behind_another_person(seed):
     alone, near_alone, both = make_canvas(), make_canvas(), make_canvas()
     draw_person(alone, far)
     draw_person(near_alone, near)
-    draw_person(both, near)  # the order of drawing is not that of depth
+    draw_person(both, near)  # first, although it is nearer: depth decides, not the order
     draw_person(both, far)
     before = visible_keypoints(alone, far)
     expected = before.copy()
@@ -217,7 +217,7 @@ def test_anything_just_in_front_hides():
     ],
 )
 def test_bodies_hide_their_far_side(degrees, hidden, shown):
-    """A bald person with the arms out of the way, turned: 90 degrees show the left side."""
+    """A bald person with the arms out of the way, turned by `degrees`; 90 shows the left side."""
     person = make_person(0, 4, 160, 4000)
     upright = np.diag([1.0, -1.0, -1.0])
     straighten = upright @ rotation(1, -degrees) @ np.linalg.inv(person.pose.trunk)
@@ -232,7 +232,7 @@ def test_bodies_hide_their_far_side(degrees, hidden, shown):
     canvas = make_canvas()
     draw_person(canvas, person)
     visibility = dict(zip(COCO_17.names, visible_keypoints(canvas, person)[:, 2], strict=True))
-    for name in hidden:  # what the head itself hides is unlabelled
+    for name in hidden:  # keypoints that the head itself hides are unlabelled
         assert visibility[name] == (0 if name in COCO_17.names[:5] else 1), name
     assert {name: visibility[name] for name in shown} == dict.fromkeys(shown, 2)
 
@@ -281,7 +281,7 @@ def test_two_processes_draw_the_same_set(folder, tmp_path, monkeypatch):
 
 
 def test_unusable_arguments(tmp_path):
-    with pytest.raises(InputError, match="holds no demo set"):
+    with pytest.raises(InputError, match="exists and is not a demo set"):
         write_demo_data(tmp_path, 1, 1)
     with pytest.raises(InputError, match="val_images: -1"):
         write_demo_data(tmp_path / "set", 1, -1)

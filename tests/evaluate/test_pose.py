@@ -26,7 +26,6 @@ SCHEMAS = {
     "pckh": COCO_17,
     "pck_torso": COCO_17,
     "nme_interocular": FACES,
-    "nme_interpupil": FACES,
 }
 NUM_PERSONS = 6
 
@@ -124,7 +123,7 @@ def test_every_protocol_has_its_judge(set_of, protocol):
     assert {r["category_id"] for r in evaluation.results} == {7}
 
 
-@pytest.mark.parametrize("protocol", ["oks", "pckh", "nme_interpupil"])
+@pytest.mark.parametrize("protocol", ["oks", "pckh", "nme_interocular"])
 def test_a_person_on_a_broken_picture_is_not_judged(set_of, protocol, tmp_path):
     samples = set_of(protocol)
     answers = answers_of(samples)

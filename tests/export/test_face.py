@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-from support import tf_serving_double as double
+from support import fake_tf_serving
 from tensorflow_serving.apis import prediction_log_pb2
 
 from kptkit.errors import InputError
@@ -66,7 +66,7 @@ def test_what_is_written_is_compared(exported):
 
 
 def test_warm_up_requests_parse_and_replay(exported):
-    program, answered = double.Program(exported), set()
+    program, answered = fake_tf_serving.ServedModel(exported), set()
     for record in tf.data.TFRecordDataset(str(exported / WARMUP)):
         log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
         request = log.predict_log.request
@@ -79,7 +79,7 @@ def test_warm_up_requests_parse_and_replay(exported):
 
 
 def test_malformed_requests(exported):
-    kinds = double.malformed_kinds(exported)
+    kinds = fake_tf_serving.malformed_kinds(exported)
     assert set(kinds) == {"serving_default", "images"}
     assert min(kinds.values()) >= 20
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow as tf
-from support import tf_serving_double as double
+from support import fake_tf_serving
 from tensorflow_serving.apis import prediction_log_pb2
 
 from kptkit.errors import InputError
@@ -135,7 +135,7 @@ def test_the_model_card_tells_people_the_same(exported):
 def test_warm_up_requests_parse_and_replay(exported):
     """As TF Serving reads them, and as it runs them, before it lets the version answer anyone."""
     records = [record.numpy() for record in tf.data.TFRecordDataset(str(exported / WARMUP))]
-    program, answered = double.Program(exported), []
+    program, answered = fake_tf_serving.ServedModel(exported), []
     for record in records:
         log = prediction_log_pb2.PredictionLog.FromString(record)
         assert log.WhichOneof("log_type") == "predict_log"
@@ -154,7 +154,7 @@ def test_warm_up_requests_parse_and_replay(exported):
 
 
 def test_malformed_requests(exported):
-    kinds = double.malformed_kinds(exported)
+    kinds = fake_tf_serving.malformed_kinds(exported)
     assert set(kinds) == SIGNATURES
     assert min(kinds.values()) >= 20
 

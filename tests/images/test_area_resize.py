@@ -1,4 +1,4 @@
-"""Area resampling in a graph: against OpenCV, against loops over pixels, and outside pictures."""
+"""Area resizing in a graph against OpenCV and loops over pixels, also outside the picture."""
 
 import cv2
 import numpy as np

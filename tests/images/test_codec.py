@@ -1,4 +1,4 @@
-"""Images of every kind, whole, cut, forged and mutated, made here and judged by Pillow."""
+"""Pictures of every kind, whole, truncated, forged and mutated, compared with Pillow's."""
 
 import io
 import os
@@ -17,7 +17,8 @@ from PIL import Image, ImageOps
 
 from kptkit import images
 from kptkit.errors import InputError
-from kptkit.images.codec import ImageError
+from kptkit.images import headers
+from kptkit.images.headers import ImageError
 
 HEIGHT, WIDTH = 80, 120
 
@@ -226,6 +227,18 @@ def test_exif_turns_the_picture_as_pillow_does(form, orientation):
 def test_absent_or_broken_exif_means_upright(data):
     assert images.exif_orientation(data) == 1
     np.testing.assert_array_equal(images.decode_image(data, "exif"), images.decode_image(data))
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_header_gives_size_and_orientation_at_once(orientation, monkeypatch):
+    data = saved(RGB, "JPEG", exif=exif(orientation))
+    header = images.read_header(data)
+    assert header == ((WIDTH, HEIGHT), orientation)
+    assert header.upright_wh == ((HEIGHT, WIDTH) if orientation == 6 else (WIDTH, HEIGHT))
+    parsed, parse = [], headers._jpeg_segments
+    monkeypatch.setattr(headers, "_jpeg_segments", lambda data: parsed.append(1) or parse(data))
+    images.decode_image(data, "exif")
+    assert len(parsed) == 1
 
 
 def test_orientation_is_one_of_two_words():

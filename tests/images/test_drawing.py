@@ -1,4 +1,4 @@
-"""Pictures: exact colours where they carry meaning, inputs left alone, no coordinate too wild."""
+"""Drawing: exact colours where they carry meaning, inputs unchanged, any coordinates."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Average precision and recall of faces, against loops over thresholds and predictions."""
+"""Average precision and recall of face detections, against loops over thresholds."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,9 @@ from kptkit.errors import InputError
 from kptkit.metrics.detection import (
     FoundFaces,
     average_precision,
-    belonging,
-    finders,
+    best_predictions,
     judge,
+    matched_faces,
     recall_at,
 )
 from kptkit.samples import FaceSamples
@@ -39,7 +39,7 @@ def predictions(*rows):
 
 def judged(found, samples, ignored=None, thresholds=None):
     ignored = samples.ignored if ignored is None else np.array(ignored)
-    return judge(found, belonging(found, samples), samples, ignored, thresholds)
+    return judge(found, matched_faces(found, samples), samples, ignored, thresholds)
 
 
 def overlap_loop(a, b):
@@ -147,9 +147,9 @@ def test_cases_worked_by_hand(rows, ignored, ap, recall):
 def test_half_an_overlap_is_enough_and_a_pixel_less_is_not():
     samples = faces([[0, 0, 9, 9]])  # ten by ten pixels, as WIDER FACE counts
     found = predictions((0, 1, [0, 0, 9, 4]), (0, 1, [0, 0, 9, 3]), (0, 1, [0, 0, 4, 9]))
-    assert belonging(found, samples).tolist() == [0, -1, 0]
-    assert finders(found.scores, np.array([0, -1, 0]), 1).tolist() == [0]
-    assert finders(np.array([0.1, 0.5, 0.2]), np.array([0, -1, 0]), 2).tolist() == [2, -1]
+    assert matched_faces(found, samples).tolist() == [0, -1, 0]
+    assert best_predictions(found.scores, np.array([0, -1, 0]), 1).tolist() == [0]
+    assert best_predictions(np.array([0.1, 0.5, 0.2]), np.array([0, -1, 0]), 2).tolist() == [2, -1]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Errors of landmarks, their lengths, failures and areas under curves, against plain loops."""
+"""NME, the lengths it divides by, failure rates and AUCs, against plain loops."""
 
 import math
 
@@ -8,16 +8,15 @@ import pytest
 from kptkit.errors import InputError
 from kptkit.metrics.nme import (
     EYES,
-    OUTER_CORNERS,
     box_area_sizes,
     cumulative_auc,
-    eye_distances,
     failure_rate,
     inter_ocular,
     landmark_box_sizes,
     mean_error,
     nme,
 )
+from kptkit.skeletons.known import COFW_29, FACE_68, WFLW_98
 
 NONE = np.zeros((0, 5, 2))
 
@@ -31,7 +30,6 @@ def test_no_faces():
     assert np.isnan([failure_rate(errors), cumulative_auc(errors)]).all()
     none = np.zeros((0, 68, 3))
     assert nme(none[..., :2], none[..., :2], np.zeros(0), none[..., 2]).shape == (0,)
-    assert eye_distances(none, *EYES[68]).shape == (0,)
     assert landmark_box_sizes(none).shape == (0,)
     assert box_area_sizes(np.zeros((0, 4))).shape == (0,)
 
@@ -118,38 +116,12 @@ def test_predictions_of_unlabelled_points_are_not_looked_at():
         nme(predicted, true[..., :2], np.full(9, 10.0), true[..., 2])
 
 
-@pytest.mark.parametrize(
-    ("groups", "count"),
-    [(OUTER_CORNERS[68], 68), (OUTER_CORNERS[98], 98), *((EYES[count], count) for count in EYES)],
-)
-def test_distances_between_the_eyes_equal_a_loop(groups, count):
-    true, _ = random_faces(count, seed=count)
-    true[2, :, 2] = 1
-    true[2, :, :2] = np.arange(2 * count).reshape(count, 2)
-    true[3] = true[2]
-    true[3, groups[1][-1], 2] = 0
-    expected = []
-    for face in true:
-        middles = []
-        for group in groups:
-            points = [face[k] for k in group if face[k, 2] > 0]
-            whole = len(points) == len(group)
-            middles.append(
-                [sum(p[i] for p in points) / len(points) for i in (0, 1)] if whole else 0
-            )
-        expected.append(math.dist(*middles) if 0 not in middles else math.nan)
-    np.testing.assert_allclose(eye_distances(true, *groups), expected)
-    assert np.isfinite(expected[2])
-    assert np.isnan(expected[3])
-
-
 def test_points_of_the_field():
-    """In the mean 300W face, corners lie outside of middles; each eye has six points."""
-    assert OUTER_CORNERS[68] == ((36,), (45,))
-    assert OUTER_CORNERS[98] == ((60,), (72,))
-    assert [len(group) for group in EYES[68]] == [6, 6]
-    for count in OUTER_CORNERS:
-        assert max(k for group in (*OUTER_CORNERS[count], *EYES[count]) for k in group) < count
+    """The eye corners of 300W, WFLW and COFW, and the eyes of five landmarks."""
+    assert EYES == {5: (0, 1), 29: (8, 9), 68: (36, 45), 98: (60, 72)}
+    for schema in (COFW_29, FACE_68, WFLW_98):
+        names = [schema.names[index] for index in EYES[schema.num_keypoints]]
+        assert names == ["right_eye_outer", "left_eye_outer"]
 
 
 def test_boxes_as_lengths():

@@ -1,4 +1,4 @@
-"""OKS and its AP against plain loops and against pycocotools called as its authors call it."""
+"""OKS against plain loops, AP against pycocotools called as its authors call it."""
 
 import contextlib
 import copy
@@ -20,7 +20,7 @@ CATEGORY = {"id": 1, "name": "person", "keypoints": list(COCO_17.names), "skelet
 
 
 def random_set(seed, num_keypoints=17, num_images=6):
-    """A ground truth and results that hit, miss, repeat and cross it."""
+    """A ground truth, and results that are near, far off, repeated or on somebody else."""
     rng = np.random.default_rng(seed)
     annotations, results = [], []
     for image_id in range(num_images):  # the first image has id 0, the last has nobody
@@ -93,21 +93,6 @@ def loop_nms(keypoints, scores, areas, oks_sigmas, threshold):
     return kept
 
 
-def loop_soft_nms(keypoints, scores, areas, oks_sigmas, threshold):
-    """Keep the best, weaken the others by their likeness to it, repeat."""
-    left, kept = dict(enumerate(scores)), []
-    while left:
-        best = max(left, key=left.get)
-        del left[best]
-        kept.append(best)
-        everything = np.concatenate([keypoints[best][:, :2], np.ones((17, 1))], axis=1)
-        for i in left:
-            area = (areas[best] + areas[i]) / 2
-            overlap = loop_oks(keypoints[i], everything, area, oks_sigmas)
-            left[i] *= math.exp(-(overlap**2) / threshold)
-    return kept
-
-
 def test_oks_equals_the_formula():
     assert judge.oks(np.zeros((0, 17, 3)), np.zeros((0, 17, 3)), np.zeros(0), SIGMAS).shape == (0,)
     rng = np.random.default_rng(0)
@@ -169,23 +154,18 @@ def test_nms_equals_a_plain_loop(seed):
     kept = judge.oks_nms(keypoints, scores, areas, SIGMAS, 0.7)
     assert kept.tolist() == loop_nms(keypoints, scores, areas, SIGMAS, 0.7)
     assert 4 <= len(kept) < 20
-    ranked = judge.soft_oks_nms(keypoints, scores, areas, SIGMAS, 0.7)
-    assert ranked.tolist() == loop_soft_nms(keypoints, scores, areas, SIGMAS, 0.7)
 
 
-@pytest.mark.parametrize("nms", [judge.oks_nms, judge.soft_oks_nms])
-def test_nms_of_nobody_and_of_one(nms):
-    assert nms(np.zeros((0, 17, 3)), np.zeros(0), np.zeros(0), SIGMAS).tolist() == []
-    assert nms(np.zeros((1, 17, 3)), np.ones(1), np.ones(1), SIGMAS).tolist() == [0]
+def test_nms_of_nobody_and_of_one():
+    nobody = judge.oks_nms(np.zeros((0, 17, 3)), np.zeros(0), np.zeros(0), SIGMAS)
+    assert nobody.tolist() == []
+    assert judge.oks_nms(np.zeros((1, 17, 3)), np.ones(1), np.ones(1), SIGMAS).tolist() == [0]
 
 
-def test_soft_nms_ranks_copies_down():
+def test_nms_drops_copies_and_leaves_its_inputs_alone():
     keypoints = np.zeros((3, 17, 3))
     keypoints[2, :, :2] = 1000
     scores, areas = np.array([0.9, 0.8, 0.3]), np.full(3, 100.0)
-    # The copy falls to 0.8 exp(-1 / 0.9) = 0.263, below the other person.
-    assert judge.soft_oks_nms(keypoints, scores, areas, SIGMAS).tolist() == [0, 2, 1]
-    assert judge.soft_oks_nms(keypoints, scores, areas, SIGMAS, max_persons=2).tolist() == [0, 2]
     assert judge.oks_nms(keypoints, scores, areas, SIGMAS).tolist() == [0, 2]
     assert scores.tolist() == [0.9, 0.8, 0.3]
 

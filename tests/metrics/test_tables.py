@@ -1,3 +1,5 @@
+"""Markdown tables: cells aligned, numbers rounded, and text that cannot break a row."""
+
 import numpy as np
 
 from kptkit.metrics import tables
@@ -23,3 +25,12 @@ def test_one_row():
         "| 0.744 | 1.000 |   - |",
     ]
     assert "0.7445 | 1.0000 |   - |" in tables.one_row(metrics, places=4)
+
+
+def test_text_keeps_to_its_cell():
+    assert tables.text_table(["", "unit"], []) == "|  | unit |\n| --- | --- |"
+    rows = [["a|b", "two\nlines"], ["`images`", 7]]
+    assert tables.text_table(["", "unit"], rows).splitlines()[2:] == [
+        "| a\\|b | two lines |",
+        "| `images` | 7 |",
+    ]

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
+from kptkit.models.blocks import dtype_policy_scope
 from kptkit.models.hourglass import VARIANTS, Sizes, hourglass
-from kptkit.models.precision import built_in
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_a_residual_is_its_formula():
 
 
 def test_mixed_precision_answers_in_float32():
-    with built_in("mixed_bfloat16"):
+    with dtype_policy_scope("mixed_bfloat16"):
         model = hourglass(2, "hg2_small", (64, 64))
     assert model.get_layer("pre.1.conv1.conv").compute_dtype == "bfloat16"
     assert model(np.zeros((1, 64, 64, 3), np.uint8)).dtype == "float32"

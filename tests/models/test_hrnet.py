@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from kptkit.models.blocks import dtype_policy_scope
 from kptkit.models.hrnet import VARIANTS, hrnet
-from kptkit.models.precision import built_in
 
 
 def tiny(num_keypoints=3, **options):
@@ -54,7 +54,7 @@ def test_shapes_and_dtypes(batch):
 
 
 def test_mixed_precision_computes_in_bfloat16_and_answers_in_float32():
-    with built_in("mixed_bfloat16"):
+    with dtype_policy_scope("mixed_bfloat16"):
         model = tiny()
     assert model.get_layer("conv2").compute_dtype == "bfloat16"
     assert model.get_layer("normalise").compute_dtype == "float32"

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from kptkit.models.blocks import dtype_policy_scope
 from kptkit.models.mtcnn import STAGES, mtcnn
-from kptkit.models.precision import built_in
 
 
 def pixels(*shape, seed=0):
@@ -147,7 +147,7 @@ def test_convolutions_start_with_the_variance_of_glorot():
 
 
 def test_mixed_precision_computes_in_bfloat16_and_answers_in_float32():
-    with built_in("mixed_bfloat16"):
+    with dtype_policy_scope("mixed_bfloat16"):
         model = mtcnn("rnet")
     assert model.get_layer("conv2").compute_dtype == "bfloat16"
     assert model.get_layer("normalise").compute_dtype == "float32"

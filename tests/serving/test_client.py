@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import cv2
 import numpy as np
 import pytest
-from support import tf_serving_double as double
+from support import fake_tf_serving
 from support.blob_pose import BOXES, blobs, estimator, png, with_orientation
 
 from kptkit.errors import InputError
@@ -40,14 +40,15 @@ def server(local, detector, tmp_path_factory):
     folder = tmp_path_factory.mktemp("programs")
     PoseGraph(local).save(folder / "pose")
     FaceGraph(detector.cascade).save(folder / "face")
-    return double.ModelServer(
-        pose=double.Program(folder / "pose"), face=double.Program(folder / "face")
+    return fake_tf_serving.ModelServer(
+        pose=fake_tf_serving.ServedModel(folder / "pose"),
+        face=fake_tf_serving.ServedModel(folder / "face"),
     )
 
 
 @pytest.fixture(scope="module", params=["grpc", "http"])
 def address(request, server):
-    doors = {"grpc": double.grpc_door, "http": double.rest_door}
+    doors = {"grpc": fake_tf_serving.serve_grpc, "http": fake_tf_serving.serve_rest}
     with doors[request.param](server) as address:
         yield address
 
@@ -223,7 +224,7 @@ def cv2_decode(data):
 def test_a_server_that_is_busy_is_asked_again(local, address, trouble):
     def busy(number):
         if number < 3:
-            raise double.Refusal("UNAVAILABLE", "The batch scheduling queue is full")
+            raise fake_tf_serving.Refusal("UNAVAILABLE", "The batch scheduling queue is full")
 
     server = trouble(busy)
     with Client(address) as client:
@@ -261,7 +262,7 @@ def test_an_answer_that_does_not_come(address, trouble):
 
 def test_errors_of_the_server_itself(address, trouble):
     def fails(number):
-        raise double.Refusal("INTERNAL", "out of luck\nsecond line")
+        raise fake_tf_serving.Refusal("INTERNAL", "out of luck\nsecond line")
 
     server = trouble(fails)
     with (
@@ -294,7 +295,7 @@ def test_a_server_that_starts_meanwhile(local, server):
         thread = threading.Thread(target=lambda: answers.append(client.predict(JPEG)))
         thread.start()
         time.sleep(0.5)
-        with double.grpc_door(server, f"127.0.0.1:{port}"):
+        with fake_tf_serving.serve_grpc(server, f"127.0.0.1:{port}"):
             thread.join()
     assert_persons(answers[0], local.predict(cv2_decode(JPEG)))
 

@@ -6,7 +6,7 @@ import threading
 import cv2
 import numpy as np
 import pytest
-from support import tf_serving_double as double
+from support import fake_tf_serving
 from support.blob_pose import BOXES, blobs, estimator, png
 
 from kptkit.errors import InputError
@@ -14,7 +14,7 @@ from kptkit.export.face_graph import FaceGraph
 from kptkit.export.pose_graph import PoseGraph
 from kptkit.face.detector import FaceDetector
 from kptkit.images.codec import encode_jpeg
-from kptkit.serving.transport import Call, GrpcWire, RestWire
+from kptkit.serving.transport import Call, GrpcTransport, RestTransport
 
 CLIENTS = 32
 
@@ -25,7 +25,7 @@ def programs(cascade_file, tmp_path_factory):
     PoseGraph(estimator()).save(folder / "pose")
     detector = FaceDetector(cascade_file, score_thresholds=(0.6, 0.6, 0.6))
     FaceGraph(detector.cascade).save(folder / "face")
-    return {name: double.Program(folder / name) for name in ("pose", "face")}
+    return {name: fake_tf_serving.ServedModel(folder / name) for name in ("pose", "face")}
 
 
 def pictures():
@@ -84,10 +84,10 @@ def test_merged_requests_are_answered_as_if_each_were_alone(programs, model, sig
     """By TF Serving's rules of merging, which pads with whatever a tensor begins with."""
     requests = FACE_REQUESTS[signature]() if model == "face" else requests_to(signature)
     program = programs[model]
-    merged = double.merge(requests, allowed)
+    merged = fake_tf_serving.merge(requests, allowed)
     assert {len(tensor) for tensor in merged.values()} == {allowed[-1] if allowed == [3] else 4}
     for request, found in zip(
-        requests, double.split(program(signature, merged), requests), strict=True
+        requests, fake_tf_serving.split(program(signature, merged), requests), strict=True
     ):
         for name, expected in program(signature, request).items():
             array, atol = found[name], 1e-5 if "score" in name else 1e-2
@@ -131,21 +131,26 @@ def good_and_bad():
 )
 def test_clients_that_send_nonsense_spoil_nobodys_answer(programs, calls_each):
     """32 clients, three of four by gRPC; one call in ten is malformed."""
-    server = double.ModelServer(pose=programs["pose"])
+    server = fake_tf_serving.ModelServer(pose=programs["pose"])
     good, bad = good_and_bad()
     faults, done = [], []
-    with double.grpc_door(server) as grpc_address, double.rest_door(server) as rest_address:
+    with (
+        fake_tf_serving.serve_grpc(server) as grpc_address,
+        fake_tf_serving.serve_rest(server) as rest_address,
+    ):
 
-        def wire(number):
-            kind, address = (GrpcWire, grpc_address) if number % 4 else (RestWire, rest_address)
+        def transport(number):
+            kind, address = (
+                (GrpcTransport, grpc_address) if number % 4 else (RestTransport, rest_address)
+            )
             return kind(address.split("//")[1])
 
-        first = wire(1)
+        first = transport(1)
         expected = [first.send(call, 60) for call in good]
         assert len({answer["keypoints"].tobytes() for answer in expected}) == len(good)
 
         def client(number):
-            dice, own = random.Random(number), wire(number)
+            dice, own = random.Random(number), transport(number)
             for turn in range(calls_each):
                 malformed = (turn + number) % 10 == 0
                 index = dice.randrange(len(bad if malformed else good))

@@ -2,10 +2,10 @@
 
     python malformed_requests.py VERSION_FOLDER
 
-The program runs as in TF Serving (`tf_serving_double`). Good requests are its own warm-up; of each
-signature the first is spoilt, one input at a time. Printed are what was answered all the same or
-refused for another reason than the request, how many kinds each signature was sent, and at the end
-ALIVE, if the good requests are answered as before.
+The model runs as in TF Serving (`fake_tf_serving`). Its warm-up requests are the good ones; the
+first of each signature is spoilt, one input at a time. Prints the malformed requests that were
+answered, or refused for another reason than their content; the number of kinds sent to each
+signature; and at the end ALIVE, if the good requests are still answered as before.
 """
 
 import sys
@@ -20,7 +20,7 @@ for name in list(sys.modules):
         sys.modules[name] = None
 sys.modules["keras"] = sys.modules["kptkit"] = None
 
-import tf_serving_double as double  # noqa: E402
+import fake_tf_serving  # noqa: E402
 from tensorflow_serving.apis import prediction_log_pb2  # noqa: E402
 
 Inputs = dict[str, np.ndarray]
@@ -102,7 +102,7 @@ def spoilt_values(name: str, good: np.ndarray) -> Iterator[tuple[str, np.ndarray
 
 
 def main(folder: Path) -> None:
-    program, goods = double.Program(folder), {}
+    program, goods = fake_tf_serving.ServedModel(folder), {}
     for record in tf.data.TFRecordDataset(str(folder / "assets.extra/tf_serving_warmup_requests")):
         request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
         inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
@@ -115,7 +115,7 @@ def main(folder: Path) -> None:
             try:
                 program(name, request)
                 print("ANSWERED:", name, kind, flush=True)
-            except double.Refusal as refusal:
+            except fake_tf_serving.Refusal as refusal:
                 code, message = refusal.args
                 if code != "INVALID_ARGUMENT" or len(message) > 2000:
                     print(f"{code}:", name, kind, message[:200], flush=True)

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from kptkit.commands.train import default_face_config
-from kptkit.data.batches.face import CropSet, evaluation_batches, hold_out, training_batches
+from kptkit.data.batches.face import (
+    CropSet,
+    face_evaluation_batches,
+    face_training_batches,
+    hold_out,
+)
 from kptkit.data.records.crops import CropRecords
 from kptkit.errors import InputError
 from kptkit.metrics.crops import crop_metrics
@@ -108,7 +113,7 @@ def test_the_first_loss_is_the_papers(crop_folder, stage, optimizer):
     step = build_stage_step(stage, recipe, FaceOptions(), 10)
     crops = CropSet.whole(CropRecords(crop_folder(stage, parts=1)))
     settings = {"augment_by": recipe.augment, "seed": 0, "start_step": 0, "stop_step": 1}
-    (batch,) = training_batches(crops, batch_size=28, ratio=recipe.class_ratio, **settings)
+    (batch,) = face_training_batches(crops, batch_size=28, ratio=recipe.class_ratio, **settings)
     outputs = {k: v.numpy().astype(float) for k, v in step.model(batch["image"]).items()}
     true = {name: value.numpy() for name, value in batch.items()}
 
@@ -135,7 +140,7 @@ def test_the_first_loss_is_the_papers(crop_folder, stage, optimizer):
 def test_judging_sees_every_crop_once(data):
     model = mtcnn("pnet")
     metrics = evaluate_crops(lambda images: model(images), data.held_out)
-    (batch,) = evaluation_batches(data.held_out, 10_000)
+    (batch,) = face_evaluation_batches(data.held_out, 10_000)
     outputs = model(batch["image"])
     predicted = {name: value.numpy()[:, 0, 0] for name, value in outputs.items()}
     true = {name: value.numpy() for name, value in batch.items()}

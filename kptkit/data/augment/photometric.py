@@ -17,7 +17,7 @@ import albumentations
 _thread = threading.local()
 
 
-def change_colours(image: np.ndarray, seed: int) -> np.ndarray:
+def photometric_distortion(image: np.ndarray, seed: int) -> np.ndarray:
     """A changed copy of a crop (H, W, 3) uint8 RGB; the same seed gives the same change."""
     if not hasattr(_thread, "transform"):
         # Each thread has its own: one shared between threads would mix up their random numbers.

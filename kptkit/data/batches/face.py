@@ -135,7 +135,7 @@ def check_kinds(crops: CropSet, ratio: ClassCounts) -> None:
             )
 
 
-def training_batches(
+def face_training_batches(
     crops: CropSet,
     *,
     batch_size: int,
@@ -180,7 +180,7 @@ def training_batches(
     return loaded.prefetch(tf.data.AUTOTUNE)
 
 
-def evaluation_batches(crops: CropSet, batch_size: int) -> tf.data.Dataset:
+def face_evaluation_batches(crops: CropSet, batch_size: int) -> tf.data.Dataset:
     """Every crop once, kind after kind, as it was mined; the last batch may be smaller."""
     kinds = np.repeat(np.arange(4), [len(crops.indices[kind]) for kind in KINDS])
     places = np.concatenate([crops.indices[kind] for kind in KINDS])

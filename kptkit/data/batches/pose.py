@@ -38,10 +38,10 @@ NO_SAMPLE = -1
 # Persons that one call into Python handles: enough to spread its cost, few enough to stay in cache.
 GROUP = 16
 
-Crops = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # in the order of a batch's fields
+BatchArrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # in the order of a batch's fields
 
 
-def training_batches(
+def pose_training_batches(
     source: SampleSource,
     *,
     size_wh: tuple[int, int],
@@ -71,9 +71,9 @@ def training_batches(
         raise InputError("training data: no samples; expected at least one annotated person")
     weights = np.asarray(keypoint_weights or np.ones(schema.num_keypoints), np.float32)
     if augment.photometric:
-        from kptkit.data.augment.photometric import change_colours
+        from kptkit.data.augment.photometric import photometric_distortion
 
-    def crops(epochs: np.ndarray, indices: np.ndarray) -> Crops:
+    def crops(epochs: np.ndarray, indices: np.ndarray) -> BatchArrays:
         keypoints, sample_ids = samples.keypoints[indices], samples.sample_ids[indices]
         draws = uniform_draws(seed, epochs, sample_ids)
         windows = draw_windows(
@@ -85,7 +85,7 @@ def training_batches(
         )
         if augment.photometric:
             for row in np.flatnonzero(readable):
-                crops[row] = change_colours(crops[row], seed=int(draws[row, -1] * 2**32))
+                crops[row] = photometric_distortion(crops[row], seed=int(draws[row, -1] * 2**32))
         keypoints = crop_keypoints(keypoints, matrices, windows.mirrored, schema)
         labelled = (keypoints[..., 2] > 0) & readable[:, None]
         keypoints[..., 2] = np.where(labelled, weights, 0)
@@ -98,7 +98,7 @@ def training_batches(
     return _batches(steps, places, crops, schema.num_keypoints, size_wh, batch_size)
 
 
-def evaluation_batches(
+def pose_evaluation_batches(
     source: SampleSource,
     *,
     size_wh: tuple[int, int],
@@ -113,7 +113,7 @@ def evaluation_batches(
     """
     samples, schema = source.samples, source.samples.schema
 
-    def crops(indices: np.ndarray) -> Crops:
+    def crops(indices: np.ndarray) -> BatchArrays:
         wanted = indices < len(samples)
         indices = np.minimum(indices, len(samples) - 1)
         windows = person_windows(samples.boxes_xyxy[indices], size_wh)
@@ -222,7 +222,7 @@ def _group_size(batch_size: int) -> int:
 def _batches(
     steps: range,
     places: Callable[[tf.Tensor], tuple[tf.Tensor, ...]],
-    crops: Callable[..., Crops],
+    crops: Callable[..., BatchArrays],
     num_keypoints: int,
     size_wh: tuple[int, int],
     batch_size: int,

@@ -1,1 +1,1 @@
-"""Lists of faces: boxes and five points."""
+"""Face data sets: readers of boxes and of five landmarks."""

@@ -1,4 +1,4 @@
-"""Faces with five points from a COCO keypoints file."""
+"""Faces with five landmarks from a COCO keypoints file."""
 
 import os
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from kptkit.errors import InputError
 from kptkit.geometry import boxes
 from kptkit.samples import FaceSamples
 
-# What the names of eyes, nose and mouth corners hold, in whatever language of labels.
+# Words by which the names of eyes, nose and mouth corners are recognised.
 _PARTS = (("eye",), ("nose",), ("mouth", "lip"))
 
 
@@ -21,12 +21,16 @@ def read_coco_faces(
 ) -> FaceSamples:
     """Reads faces from a COCO file whose category has five keypoints.
 
-    Which keypoint is which follows from their names and, since left may mean the face's or the
-    picture's, from where they lie: image left first, in most faces. Faces of which not all five are
-    labelled have no landmarks; crowds are ignored.
+    The keypoints are identified by their names as eyes, nose and mouth corners. Since left may be
+    the person's or the image's, the order of a pair is taken from their positions in most faces:
+    image left first. Faces without all five labelled have no landmarks; crowds are ignored.
+
+    Args:
+        images_folder: the file names of images are relative to it.
+        report: called with each notice about the file.
 
     Raises:
-        InputError: the file cannot be used, or its keypoints are others.
+        InputError: the file cannot be used, or its keypoints are not these five.
     """
     coco = load_coco(path)
     for notice in coco.notices:
@@ -53,10 +57,10 @@ def read_coco_faces(
 
 
 def _order(names: tuple[str, ...], points: np.ndarray, path: str | os.PathLike) -> list[int]:
-    """Which keypoints are eye, eye, nose, mouth corner, mouth corner, image left first.
+    """The indices of eye, eye, nose, mouth corner, mouth corner, image left first.
 
     Args:
-        points: (N, K, 2) of the faces that have all of them.
+        points: (N, K, 2) keypoints of the faces with all K labelled.
     """
     found = [
         [index for index, name in enumerate(names) if any(word in name.lower() for word in words)]
@@ -72,6 +76,6 @@ def _order(names: tuple[str, ...], points: np.ndarray, path: str | os.PathLike) 
 
 
 def _left_first(indices: list[int], points: np.ndarray) -> list[int]:
-    """Keypoints by where they lie from left to right in most faces."""
+    """Keypoint indices from left to right, by their median position in the faces (N, K, 2)."""
     across = np.median(points[..., 0] - points[..., 0].mean(axis=1, keepdims=True), axis=0)
     return sorted(indices, key=lambda index: across[index])

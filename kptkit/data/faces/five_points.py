@@ -1,15 +1,15 @@
-"""Lists of faces with five points, in the formats in which such data sets come.
+"""Readers of face lists with five landmarks, in the formats of the public data sets.
 
 - CNN_FacePoint: ``path left right top bottom x1 y1 .. x5 y5``;
-- MTFL: ``path x1 .. x5 y1 .. y5``, and perhaps four attributes (gender, smile, glasses, pose):
-  whole numbers from 1 to 5, and that all lines end so tells it from CNN_FacePoint. It has no boxes;
-  they become squares around the points, as large as CNN_FacePoint's;
-- RetinaFace's labels of WIDER FACE: ``# path``, then for each face ``left top width height``, x, y
-  and visibility of each point, and how blurred it is; points of visibility -1 are not annotated;
+- MTFL: ``path x1 .. x5 y1 .. y5``, optionally with four attributes (gender, smile, glasses, pose),
+  whole numbers from 1 to 5; a file is MTFL, not CNN_FacePoint, if all lines end in such numbers. It
+  has no boxes; squares around the points, of the size of CNN_FacePoint's boxes, are used;
+- RetinaFace's labels of WIDER FACE: ``# path``, then per face ``left top width height``, x, y and
+  visibility of each point, and a blur score; points of visibility -1 are not annotated;
 - COCO json with five keypoints (`kptkit.data.faces.coco_faces`).
 
-The points are image left first: eye, eye, nose, mouth corner, mouth corner. None of these formats
-says that every face of a picture is listed, so their pictures do not serve as background.
+The points are eye, eye, nose, mouth corner, mouth corner, image left first. None of these formats
+guarantees that all faces of a picture are listed, so their pictures are not used as background.
 """
 
 import os
@@ -25,16 +25,17 @@ from kptkit.data.formats.text_lists import Line, as_numbers, picture_path, read_
 from kptkit.errors import InputError
 from kptkit.samples import FaceSamples
 
-# The side of CNN_FacePoint's boxes over the root mean square distance of the points from their
-# mean, which is about the box's centre: the median of 2,250 faces, whose spread is 9 %.
+# Side of CNN_FacePoint's boxes relative to the root mean square distance of the points from their
+# mean, which is close to the box's centre: the median of 2,250 faces, with a spread of 9 %.
 _BOX_SIDE = 3.3
 
 _ATTRIBUTES = range(1, 6)
 
-# Faces on their side are rare; of a file with less in order the order is another one.
+# Faces lying on their side are rare: if fewer faces have their points in order, the file's order
+# is a different one.
 _ORDERED_SHARE = 0.7
 
-# Numbers of a line of RetinaFace's labels; of those for validation, which have no points.
+# Numbers per line of RetinaFace's labels for training, and for validation, which has no points.
 _RETINAFACE, _RETINAFACE_BOX = 20, 4
 
 
@@ -53,8 +54,8 @@ def read_face_points(
     """Reads a list of faces with five points in any of the formats above.
 
     Args:
-        images_folder: what the names of pictures are relative to.
-        report: gets a line about faces that were left out.
+        images_folder: the names of pictures are relative to it.
+        report: called with a line about faces that were left out.
 
     Raises:
         InputError: the list cannot be used; the message names the line.
@@ -70,16 +71,16 @@ def read_face_points(
 
 
 def square_boxes(points: np.ndarray) -> np.ndarray:
-    """Squares (N, 4) around five points (N, 5, 2), as large as CNN_FacePoint's boxes."""
+    """Squares (N, 4) x1 y1 x2 y2 around five points (N, 5, 2), sized like CNN_FacePoint's boxes."""
     centre = points.mean(axis=1)
     distance = np.sqrt(np.square(points - centre[:, None]).sum(axis=2).mean(axis=1))
-    # Boxes count from a pixel's edge, points from its centre.
+    # Box coordinates are pixel edges, point coordinates pixel centres.
     reach = _BOX_SIDE / 2 * distance[:, None]
     return np.concatenate([centre + 0.5 - reach, centre + 0.5 + reach], axis=1)
 
 
 def _read_flat(path: str | os.PathLike, lines: Sequence[Line]) -> tuple[list[str], list[_Face]]:
-    """The pictures and faces of a list with a line for each face."""
+    """The picture names and faces of a list with one line per face (CNN_FacePoint or MTFL)."""
     rows = [_split(path, line) for line in lines]
     count = len(rows[0][1])
     for (number, text), (_, row) in zip(lines, rows, strict=True):
@@ -100,7 +101,7 @@ def _read_flat(path: str | os.PathLike, lines: Sequence[Line]) -> tuple[list[str
 
 
 def _split(path: str | os.PathLike, line: Line) -> tuple[str, list[float]]:
-    """The name and the numbers of a line; names may hold spaces."""
+    """The picture's name and the numbers of a line; names may contain spaces."""
     number, text = line
     for count in (14, 10):
         words = text.rsplit(None, count)
@@ -116,7 +117,7 @@ def _split(path: str | os.PathLike, line: Line) -> tuple[str, list[float]]:
 def _read_retinaface(
     path: str | os.PathLike, lines: Sequence[Line]
 ) -> tuple[list[str], list[_Face]]:
-    """The pictures and faces of RetinaFace's labels."""
+    """The picture names and faces of RetinaFace's labels."""
     names, faces = [], []
     for number, text in lines:
         if text.startswith("#"):
@@ -155,30 +156,30 @@ def _samples(
             f"{path}: line {inverted[0].line}: a face from x = {box[0]} to {box[2]} and y = "
             f"{box[1]} to {box[3]}; expected left right top bottom"
         )
-    sound = [face for face in faces if (face.box_xyxy[2:] > face.box_xyxy[:2]).all()]
-    if not sound:
+    valid = [face for face in faces if (face.box_xyxy[2:] > face.box_xyxy[:2]).all()]
+    if not valid:
         raise InputError(f"{path}: no faces; expected some")
-    if len(sound) < len(faces):
-        report(f"{path}: {len(faces) - len(sound)} faces have no area; left out")
+    if len(valid) < len(faces):
+        report(f"{path}: {len(faces) - len(valid)} faces have no area; left out")
     place = {face.name: f"{path}: line {face.line}" for face in faces}
     return FaceSamples(
         image_paths=tuple(
             picture_path(name, images_folder, place.get(name, str(path))) for name in numbers
         ),
-        image_index=np.array([numbers[face.name] for face in sound], np.int64),
-        boxes_xyxy=np.array([face.box_xyxy for face in sound], np.float32),
-        ignored=np.zeros(len(sound), bool),
-        landmarks=np.array([face.points for face in sound], np.float32),
+        image_index=np.array([numbers[face.name] for face in valid], np.int64),
+        boxes_xyxy=np.array([face.box_xyxy for face in valid], np.float32),
+        ignored=np.zeros(len(valid), bool),
+        landmarks=np.array([face.points for face in valid], np.float32),
         complete=False,
     )
 
 
 def _check_order(path: str | os.PathLike, landmarks: np.ndarray) -> None:
-    """Refuses points in another order, or the numbers of another format.
+    """Refuses landmarks (N, 5, 2) in a different order, which may come from a different format.
 
     Raises:
-        InputError: in too many faces what should be the eye at image left is not left of the other,
-            or the eyes are not above the mouth.
+        InputError: in too many faces the first eye or mouth corner is not left of the second, or
+            the eyes are not above the mouth.
     """
     points = landmarks[np.isfinite(landmarks).all(axis=(1, 2))]
     if not len(points):

@@ -1,4 +1,4 @@
-"""From the flags of miners to sets of faces."""
+"""From the command line flags that name face lists to sets of faces."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,25 +21,26 @@ DEMO = Path("data/demo")
 
 @dataclass(frozen=True)
 class FaceLists:
-    """Where faces are listed; none at all: the demo set, which is drawn into data/demo."""
+    """Lists of annotated faces; default: the demo set, which is drawn into data/demo."""
 
     annotations: Paths = ()
-    """List of faces in WIDER FACE's format; may be given several times."""
+    """List of faces in WIDER FACE's format; may be repeated."""
     images: Paths = ()
-    """Folder of the pictures of --annotations: one for each, or one for all."""
+    """Folder of the pictures of --annotations: one per list, or one for all."""
     landmarks: Paths = ()
-    """List of faces with five points (CNN_FacePoint, MTFL, RetinaFace's WIDER labels, COCO json);
-    may be given several times."""
+    """List of faces with five landmarks (CNN_FacePoint, MTFL, RetinaFace's WIDER labels, COCO
+    json); may be repeated."""
     landmark_images: Paths = ()
-    """Folder of the pictures of --landmarks: one for each, or one for all; none: that of
+    """Folder of the pictures of --landmarks: one per list, or one for all; default: that of
     --images."""
 
 
 def demo_lists(folder: Path = DEMO, split: str = "train", **scenes: int) -> FaceLists:
-    """The lists of the demo set, which is drawn if it does not stand there.
+    """The lists of the demo set, which is drawn if it does not exist yet.
 
     Args:
-        scenes: how many, as `write_demo_data` takes them.
+        split: "train" or "val".
+        scenes: `train_images` and `val_images` of `write_demo_data`.
     """
     write_demo_data(folder, **scenes)
     return FaceLists(
@@ -50,10 +51,10 @@ def demo_lists(folder: Path = DEMO, split: str = "train", **scenes: int) -> Face
 
 
 def load_faces(lists: FaceLists) -> tuple[list[FaceSamples], list[dict[str, Any]]]:
-    """The faces of all lists, every picture in one set only, and what they were made from.
+    """The faces of all lists, with each picture in only one set, and the lists' names and hashes.
 
     Raises:
-        InputError: a list cannot be used, or does not fit its pictures.
+        InputError: a list cannot be used, or does not match its pictures.
     """
     if not lists.annotations and not lists.landmarks:
         lists = demo_lists()

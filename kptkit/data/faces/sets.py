@@ -1,4 +1,4 @@
-"""Sets of faces put together, and compared with their pictures before a long work begins."""
+"""Merging sets of faces, and checking them against their pictures before a long run."""
 
 import os
 from dataclasses import replace
@@ -11,24 +11,26 @@ from kptkit.errors import InputError
 from kptkit.geometry import boxes
 from kptkit.samples import FaceSamples
 
-# Faces of two lists are the same from this overlap on.
+# Faces of two lists with at least this IoU are the same face.
 _SAME_FACE_IOU = 0.5
 
-# How many pictures are looked at beforehand; which share of their boxes, and always how many, may
-# leave them by which share of their sides.
-_LOOKED_AT = 200
-_WRONG_SHARE, _FEW = 0.2, 10
-_FAR = 0.2
+# Pictures that are checked; the share and the number of boxes that may be outside their pictures,
+# of which the larger applies; and how far outside, relative to the box's sides, a box must be to
+# count.
+_NUM_CHECKED = 200
+_OUTSIDE_SHARE, _OUTSIDE_COUNT = 0.2, 10
+_OUTSIDE_MARGIN = 0.2
 
 
 def with_landmarks(faces: FaceSamples, points: FaceSamples) -> tuple[FaceSamples, FaceSamples]:
-    """Moves the landmarks of pictures that two sets share into the first.
+    """Moves the landmarks of pictures that are in both sets into the first.
 
-    A face of `faces` gets the landmarks of the face it overlaps most, by half at least. Faces that
-    only `points` lists are added. So every picture is mined once, and stands in one place.
+    Each face of `points` gives its landmarks to the face of `faces` that it overlaps most, with an
+    IoU of at least 0.5; if there is none, it is added. Each picture is then in one set only, so it
+    is mined once.
 
     Returns:
-        `faces` with landmarks, and what `points` has of other pictures.
+        `faces` with landmarks, and the part of `points` on other pictures.
     """
     place = {os.path.normpath(path): index for index, path in enumerate(faces.image_paths)}
     target = np.array([place.get(os.path.normpath(path), -1) for path in points.image_paths], int)
@@ -59,13 +61,13 @@ def with_landmarks(faces: FaceSamples, points: FaceSamples) -> tuple[FaceSamples
 
 
 def check_disjoint(faces: FaceSamples, others: FaceSamples, source: str) -> None:
-    """Refuses sets that share a picture: the faces of one would be background in the other.
+    """Refuses sets that share a picture, since faces of one would be background in the other.
 
     Args:
         source: the two lists, for messages.
 
     Raises:
-        InputError: naming a picture.
+        InputError: both list a picture; the message names it.
     """
     names = {os.path.normpath(path) for path in others.image_paths}
     for path in faces.image_paths:
@@ -77,16 +79,16 @@ def check_disjoint(faces: FaceSamples, others: FaceSamples, source: str) -> None
 
 
 def check_pictures(samples: FaceSamples, source: str | os.PathLike) -> None:
-    """Looks at some pictures, so that a wrong folder or format shows before hours of work.
+    """Checks the boxes on up to 200 pictures, to find a wrong folder or format before a long run.
 
     Args:
         source: the list of faces, for messages.
 
     Raises:
-        InputError: none of them can be opened, or too many boxes reach out of them.
+        InputError: none of them can be opened, or too many boxes extend beyond them.
     """
     count = len(samples.image_paths)
-    chosen = np.unique(np.linspace(0, count - 1, min(count, _LOOKED_AT)).astype(int))
+    chosen = np.unique(np.linspace(0, count - 1, min(count, _NUM_CHECKED)).astype(int))
     samples = samples.select_images(chosen)
     headers = read_headers(samples.image_paths)
     if all(isinstance(header, images.ImageError) for header in headers):
@@ -98,9 +100,9 @@ def check_pictures(samples: FaceSamples, source: str | os.PathLike) -> None:
     size_wh = np.array([h.stored_wh if isinstance(h, Header) else unknown for h in headers])
     size_wh = size_wh[samples.image_index]
     low, high = samples.boxes_xyxy[:, :2], samples.boxes_xyxy[:, 2:]
-    margin = _FAR * (high - low)
+    margin = _OUTSIDE_MARGIN * (high - low)
     outside = ((low < -margin) | (high > size_wh + margin)).any(axis=1)
-    if outside.sum() > max(_FEW, _WRONG_SHARE * len(samples)):
+    if outside.sum() > max(_OUTSIDE_COUNT, _OUTSIDE_SHARE * len(samples)):
         first = int(np.argmax(outside))
         box, (width, height) = samples.boxes_xyxy[first].tolist(), size_wh[first]
         raise InputError(

@@ -1,14 +1,14 @@
-"""WIDER FACE's list of faces, ``wider_face_train_bbx_gt.txt``, read and checked.
+"""Reader of WIDER FACE's list of faces, ``wider_face_train_bbx_gt.txt``.
 
-A picture's record is its name, the number of its faces, and a line for each of them:
+The record of a picture is its name, the number of its faces, and one line per face:
 
     0--Parade/0_Parade_marchingband_1_849.jpg
     1
     449 330 122 149 0 0 0 0 0 0
 
 left, top, width, height, then blur, expression, illumination, invalid, occlusion and pose. Lists
-without these six are read too. Below a picture without faces stands a line of zeros, or none. Faces
-flagged as invalid are ignored: nobody can say whether they are faces.
+without these six flags are read too. A picture without faces may be followed by a line of zeros.
+Faces flagged as invalid are ignored, since it is unclear whether they are faces.
 """
 
 import os
@@ -23,20 +23,20 @@ from kptkit.errors import InputError
 from kptkit.geometry import boxes
 from kptkit.samples import FaceSamples
 
-_INVALID = 7  # the place of this flag among a face's numbers
+_INVALID = 7  # index of this flag among a face's numbers
 
 
 @dataclass
 class _Faces:
-    """What was read so far."""
+    """The faces read so far, as columns."""
 
     named_at: dict[str, int] = field(default_factory=dict)
-    """The pictures' paths, and the numbers of the lines that name them."""
+    """The line number at which each picture's path is named."""
     image_index: list[int] = field(default_factory=list)
     boxes_xywh: list[list[float]] = field(default_factory=list)
     ignored: list[bool] = field(default_factory=list)
     empty: list[int] = field(default_factory=list)
-    """The numbers of the lines of boxes without any area, which are left out."""
+    """The line numbers of boxes without area, which are left out."""
 
 
 def read_wider(
@@ -47,8 +47,8 @@ def read_wider(
     """Reads a list in WIDER FACE's format.
 
     Args:
-        images_folder: what the names of pictures are relative to.
-        report: gets a line about boxes that were left out.
+        images_folder: the names of pictures are relative to it.
+        report: called with a line about boxes that were left out.
 
     Raises:
         InputError: the list cannot be used; the message names the line.
@@ -61,7 +61,7 @@ def read_wider(
         raise InputError(f"{path}: no faces in {len(faces.named_at)} pictures; expected some")
     if faces.empty:
         more = f", and {len(faces.empty) - 1} more" if len(faces.empty) > 1 else ""
-        report(f"{path}: line {faces.empty[0]}{more}: a box without any area; left out")
+        report(f"{path}: line {faces.empty[0]}{more}: a box without area; left out")
     return FaceSamples(
         image_paths=tuple(faces.named_at),
         image_index=np.array(faces.image_index, np.int64),
@@ -79,7 +79,7 @@ def _read_record(
     path: str | os.PathLike,
     images_folder: str | os.PathLike,
 ) -> int:
-    """Reads the record that begins with line number `place`; returns where the next one begins."""
+    """Reads the record that begins at index `place` of `lines`; returns the next one's index."""
     number, name = lines[place]
     if as_numbers(name) is not None and len(name.split()) > 1:
         raise InputError(
@@ -89,7 +89,7 @@ def _read_record(
     picture = picture_path(name, images_folder, f"{path}: line {number}")
     if picture in faces.named_at:
         raise InputError(
-            f"{path}: line {number}: {name} stands in line {faces.named_at[picture]} already; "
+            f"{path}: line {number}: {name} is already listed in line {faces.named_at[picture]}; "
             "expected all faces of a picture together"
         )
     count = _read_count(lines, place + 1, path)
@@ -107,6 +107,7 @@ def _read_record(
 
 
 def _read_count(lines: list[Line], place: int, path: str | os.PathLike) -> int:
+    """The number of faces, at index `place` of `lines`, below the picture's name."""
     number, name = lines[place - 1]
     expected = f"expected the number of faces of {name}"
     if place == len(lines):

@@ -1,46 +1,43 @@
-"""The easy, medium and hard faces of WIDER FACE's validation set, from its evaluation's lists.
+"""The easy, medium and hard subsets of WIDER FACE's validation set, from its evaluation tools.
 
-They are `wider_easy_val.mat`, `wider_medium_val.mat` and `wider_hard_val.mat` of the evaluation
-tools of http://shuoyang1213.me/WIDERFACE. Each holds all faces of all pictures (`face_bbx_list`),
-and for each picture the numbers, from 1, of those that belong to the subset (`gt_list`).
+The files are `wider_easy_val.mat`, `wider_medium_val.mat` and `wider_hard_val.mat` of
+http://shuoyang1213.me/WIDERFACE. Each lists all faces of all pictures (`face_bbx_list`), and for
+each picture the numbers, from 1, of the faces in the subset (`gt_list`).
 """
 
 import os
-import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
+from kptkit.data.formats.mat_file import Array, read_mat
 from kptkit.errors import InputError
 from kptkit.geometry import boxes
 from kptkit.samples import FaceSamples
 
 SUBSETS = ("easy", "medium", "hard")
 
-# What a file that is none of the lists, or a broken one, raises on its way through SciPy.
-_BROKEN = (
-    *(MatReadError, zlib.error, OSError, NotImplementedError),
-    *(ValueError, KeyError, IndexError, TypeError, AttributeError),
-)
+# Cell arrays with an element per event; those of all but the first are cell arrays of pictures.
+_VARIABLES = ("event_list", "file_list", "face_bbx_list", "gt_list")
 
-# A picture as event/name without its suffix, and the boxes x y w h of its faces in the subset.
-_Listed = dict[str, set[tuple[int, ...]]]
+# The boxes x y w h of the faces in the subset, of one picture.
+_Boxes = set[tuple[float, ...]]
 
 
 def read_wider_subsets(folder: str | os.PathLike, samples: FaceSamples) -> dict[str, np.ndarray]:
-    """Which faces each subset leaves out.
+    """Which faces are outside each subset.
 
     Args:
-        folder: of the three lists.
-        samples: the validation set as `kptkit.data.faces.wider` reads it, whole or in part.
+        folder: contains the three files.
+        samples: the N faces of the validation set as `kptkit.data.faces.wider` reads it, whole or
+            in part.
 
     Returns:
         For each of `SUBSETS` (N,) bool, True for the faces outside it.
 
     Raises:
-        InputError: a list is missing or unusable, or a picture stands in none.
+        InputError: a file is missing or unusable, or does not list a picture of `samples`.
     """
     pictures = ["/".join(Path(path).with_suffix("").parts[-2:]) for path in samples.image_paths]
     corners = np.rint(boxes.to_xywh(samples.boxes_xyxy)).astype(int).tolist()
@@ -64,21 +61,38 @@ def read_wider_subsets(folder: str | os.PathLike, samples: FaceSamples) -> dict[
     return ignored
 
 
-def _read_list(path: Path) -> _Listed:
+def _read_list(path: Path) -> dict[str, _Boxes]:
+    """The faces in the subset for each picture, named event/name without suffix."""
+    variables = [read_mat(path, name, "a list of WIDER FACE's tools") for name in _VARIABLES]
     try:
-        with open(path, "rb") as file:
-            content = loadmat(file)
-        cells = [content[name] for name in ("event_list", "file_list", "face_bbx_list", "gt_list")]
-        listed: _Listed = {}
-        for event, names, faces, numbers in zip(*(cell[:, 0] for cell in cells), strict=True):
-            for name, own, kept in zip(names[:, 0], faces[:, 0], numbers[:, 0], strict=True):
-                # MATLAB counts from 1; a picture with nothing in the subset has numbers of uint8.
-                rows = own[kept.ravel().astype(int) - 1].tolist()
-                listed[f"{event[0]}/{name[0]}"] = {tuple(row) for row in rows}
-    except FileNotFoundError:
-        raise InputError(
-            f"{path}: no such file; expected the lists of WIDER FACE's tools"
-        ) from None
-    except _BROKEN as error:
-        raise InputError(f"{path}: not a list of WIDER FACE's tools ({error!r})") from None
-    return listed
+        return {
+            f"{event.text()}/{name.text()}": _subset(faces, numbers)
+            for event, *cells in _parallel(variables)
+            for name, faces, numbers in _parallel(cells)
+        }
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _parallel(arrays: list[Array]) -> Iterator[tuple[Array, ...]]:
+    """The elements of cell arrays of the same length, side by side."""
+    columns = [array.cells() for array in arrays]
+    for array, column in zip(arrays, columns, strict=True):
+        if len(column) != len(columns[0]):
+            raise InputError(
+                f"{array.where}: {len(column)} cells; expected {len(columns[0])}, as in "
+                f"{arrays[0].where}"
+            )
+    return zip(*columns, strict=True)
+
+
+def _subset(faces: Array, numbers: Array) -> _Boxes:
+    """The rows of `faces` (F, 4) with these numbers, which count from 1."""
+    if numbers.is_empty:
+        return set()
+    rows, chosen = faces.numbers(), numbers.numbers().ravel()
+    if rows.ndim != 2 or rows.shape[1] != 4:
+        raise InputError(f"{faces.where}: expected faces of four numbers, x y w h")
+    if not np.isin(chosen, np.arange(1, len(rows) + 1)).all():
+        raise InputError(f"{numbers.where}: expected numbers of faces, from 1 to {len(rows)}")
+    return {tuple(row) for row in rows[chosen.astype(int) - 1].tolist()}

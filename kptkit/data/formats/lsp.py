@@ -137,7 +137,7 @@ def _joints(path: str | Path) -> np.ndarray:
 
 
 def _picture_names(path: str | Path, count: int, pictures: PictureFolder) -> str:
-    """The pattern of the `count` pictures' names, found by looking, as the file does not say it.
+    """The pattern of the `count` pictures' names: that of most files in the folder.
 
     Raises:
         InputError: no picture has a name of any pattern.

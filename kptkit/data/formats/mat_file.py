@@ -1,12 +1,11 @@
-"""MATLAB files of version 5 to 7 from strangers: data only, or refused by one line.
+"""A safe reader of MATLAB files of version 5 to 7 (MathWorks, "MAT-File Format").
 
-SciPy's reader is not used: it executes nothing either, but a few changed bytes can crash the
-process (1.17.1: 22 of 500 files made as in the test of this one), and a false size makes it
-allocate whatever it says. Here every size is checked against the bytes that are there, and only
-what is asked for is parsed.
+SciPy's reader is not used: a few changed bytes can crash the process (SciPy 1.17.1: 22 of 500 files
+made as in this module's test), and it allocates whatever size a file states. Here every size is
+checked against the bytes that are present, and only the requested variable is parsed.
 
-The format is that of MathWorks' "MAT-File Format". Numbers, texts and struct arrays are read;
-cells, sparse and complex arrays, objects and functions are refused where one of those is expected.
+Numbers, texts, struct arrays and cell arrays are read. Sparse and complex arrays, objects and
+functions are refused.
 """
 
 import math
@@ -23,18 +22,17 @@ import numpy as np
 from kptkit.errors import InputError
 from kptkit.reading import read_content
 
-# MPII's annotations, the largest of the public ones, unfold to less than a third of this.
-_MAX_UNFOLDED_BYTES = 1 << 30
-# Enough of a variable to see its name, which has at most 63 letters.
+# MPII's annotations, the largest public ones, decompress to less than a third of this.
+_MAX_DECOMPRESSED_BYTES = 1 << 30
+# Enough of a variable to contain its name, which has at most 63 letters.
 _PEEK_BYTES = 512
 
 _HEADER_BYTES = 128
 _MATRIX, _COMPRESSED = 14, 15
-# How numbers and letters are stored, by the type of their element.
+# NumPy types of stored numbers and letters, by the type of their element.
 _STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8"}
 _STORED |= {12: "i8", 13: "u8", 16: "u1", 17: "u2"}
-_UTF8 = 16
-# What an array is, by its class; 6 to 15 are numbers.
+# Classes of arrays; 6 to 15 are numbers.
 _CELL, _STRUCT, _OBJECT, _CHAR, _SPARSE = 1, 2, 3, 4, 5
 _NUMBERS = range(6, 16)
 _KINDS = {_CELL: "a cell", _STRUCT: "a struct", _CHAR: "a text", _SPARSE: "a sparse array"}
@@ -47,7 +45,7 @@ class _Broken(Exception):
 
 
 class _Element(NamedTuple):
-    """A piece of a file: what it is, where its content starts and stops, where the next begins."""
+    """A data element: its type, where its content starts and stops, where the next one starts."""
 
     kind: int
     start: int
@@ -57,13 +55,13 @@ class _Element(NamedTuple):
 
 @dataclass(frozen=True)
 class Array:
-    """A MATLAB array whose content is parsed when it is asked for.
+    """A MATLAB array whose content is parsed on demand.
 
     Attributes:
-        where: its place, for messages, counted from 1 as MATLAB does: ``RELEASE.annolist(5)``.
-        content: the bytes of the variable in which it stands.
-        order: of bytes, "<" or ">".
-        start, stop: where it stands in `content`.
+        where: its place, for messages, counted from 1 as in MATLAB: ``RELEASE.annolist(5)``.
+        content: the bytes of the variable that contains it.
+        order: byte order, "<" or ">".
+        start, stop: its position in `content`.
     """
 
     where: str
@@ -73,10 +71,10 @@ class Array:
     stop: int
 
     def numbers(self, count: int | None = None) -> np.ndarray:
-        """The real numbers of the array as float64, in its own shape.
+        """The real numbers of the array as float64, in MATLAB's shape.
 
         Raises:
-            InputError: it holds anything else, or not `count` numbers.
+            InputError: it contains anything else, or not `count` numbers.
         """
         wanted = "numbers" if count is None else f"{count} number" + "s" * (count > 1)
         flags, shape, _, position = self._header
@@ -94,7 +92,7 @@ class Array:
         """The text of the array.
 
         Raises:
-            InputError: it is none of one line.
+            InputError: it is not a text of one line.
         """
         flags, shape, _, position = self._header
         if flags & 0xFF != _CHAR or len(shape) != 2 or shape[0] != 1:
@@ -106,10 +104,10 @@ class Array:
             return values.astype("<u2" if wide else "u1").tobytes().decode(encoding)
 
     def structs(self) -> "list[Struct]":
-        """The elements of a struct array, in MATLAB's order.
+        """The elements of a struct array, in MATLAB's (column-major) order.
 
         Raises:
-            InputError: it is none.
+            InputError: it is neither a struct array nor empty.
         """
         if self.is_empty:
             return []
@@ -119,7 +117,7 @@ class Array:
         with self._refusing():
             names, position = self._field_names(position)
             count = math.prod(shape)
-            # Each field of each element takes eight bytes at least.
+            # Each field of each element takes at least eight bytes.
             if not names or 8 * count * len(names) > self.stop - position:
                 raise _Broken
             found = []
@@ -133,9 +131,30 @@ class Array:
                 found.append(Struct(where, self, fields))
             return found
 
+    def cells(self) -> "list[Array]":
+        """The elements of a cell array, in MATLAB's (column-major) order.
+
+        Raises:
+            InputError: it is neither a cell array nor empty.
+        """
+        if self.is_empty:
+            return []
+        flags, shape, _, position = self._header
+        if flags & 0xFF != _CELL:
+            raise InputError(f"{self.where}: {self.kind}; expected a cell")
+        with self._refusing():
+            if 8 * math.prod(shape) > self.stop - position:
+                raise _Broken
+            found = []
+            for number in range(1, math.prod(shape) + 1):
+                start, stop, position = self._element(position, _MATRIX)[1:]
+                where = f"{self.where}{{{number}}}"
+                found.append(Array(where, self.content, self.order, start, stop))
+            return found
+
     @property
     def kind(self) -> str:
-        """What the array is, for messages."""
+        """The array's type, for messages."""
         flags, shape, _, _ = self._header
         if flags & _COMPLEX:
             return "complex numbers"
@@ -145,17 +164,17 @@ class Array:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing in it."""
+        """Whether the array has no elements."""
         return 0 in self._header[1]
 
     @property
     def name(self) -> str:
-        """The name of a variable; fields have none."""
+        """The name of a variable; empty for fields and cells."""
         return self._header[2]
 
     @cached_property
     def _header(self) -> tuple[int, tuple[int, ...], str, int]:
-        """Flags, shape, name, and where the content starts."""
+        """Flags, shape, name, and the position of the content."""
         if self.start == self.stop:
             return _NUMBERS[0], (0, 0), "", self.start
         with self._refusing():
@@ -172,7 +191,7 @@ class Array:
             return word, shape, text, name.next
 
     def _field_names(self, position: int) -> tuple[list[str], int]:
-        """The names of a struct's fields, and where the fields start."""
+        """The names of a struct's fields, and the position of the first field."""
         width = self._element(position, 5)
         names = self._element(width.next, 1)
         lengths = self._numbers_of(width)
@@ -212,7 +231,7 @@ class Struct:
     Attributes:
         where: its place, for messages.
         parent: the array.
-        fields: where each field stands in the content of the array.
+        fields: start and stop of each field in the array's `content`.
     """
 
     where: str
@@ -220,7 +239,7 @@ class Struct:
     fields: dict[str, tuple[int, int]]
 
     def field(self, name: str) -> Array | None:
-        """A field, None where it is missing or empty."""
+        """A field; None if it is missing or empty."""
         if name not in self.fields:
             return None
         start, stop = self.fields[name]
@@ -228,36 +247,36 @@ class Struct:
         array = Array(where, self.parent.content, self.parent.order, start, stop)
         return None if array.is_empty else array
 
-    def _needed(self, name: str, expected: str) -> Array:
+    def _required(self, name: str, expected: str) -> Array:
         array = self.field(name)
         if array is None:
             raise InputError(f"{self.where}.{name}: missing or empty; expected {expected}")
         return array
 
     def number(self, name: str) -> float:
-        """The one number of a field.
+        """The single number of a field.
 
         Raises:
-            InputError: it holds anything else.
+            InputError: it contains anything else.
         """
-        return float(self._needed(name, "a number").numbers(1).flat[0])
+        return float(self._required(name, "a number").numbers(1).flat[0])
 
     def numbers(self, name: str) -> np.ndarray:
         """The numbers of a field; see `Array.numbers`."""
-        return self._needed(name, "numbers").numbers()
+        return self._required(name, "numbers").numbers()
 
     def text(self, name: str) -> str:
         """The text of a field; see `Array.text`."""
-        return self._needed(name, "a text").text()
+        return self._required(name, "a text").text()
 
     def structs(self, name: str) -> "list[Struct]":
-        """The elements of a struct array in a field; none where it is missing or empty."""
+        """The elements of a struct array in a field; [] if it is missing or empty."""
         array = self.field(name)
         return [] if array is None else array.structs()
 
 
 class _Refusing:
-    """Turns what broken bytes lead to into one line that names the place."""
+    """A context that turns errors from broken bytes into an InputError that names the place."""
 
     def __init__(self, where: str):
         self.where = where
@@ -271,7 +290,11 @@ class _Refusing:
 
 
 def read_numbers(path: str | Path, name: str, expected: str) -> np.ndarray:
-    """A variable of real numbers of a MATLAB file; see `read_mat`."""
+    """A variable of real numbers of a MATLAB file as float64; see `read_mat`.
+
+    Raises:
+        InputError: as `read_mat`, or the variable contains anything else.
+    """
     variable = read_mat(path, name, expected)
     try:
         return variable.numbers()
@@ -280,10 +303,10 @@ def read_numbers(path: str | Path, name: str, expected: str) -> np.ndarray:
 
 
 def read_structs(path: str | Path, name: str, expected: str) -> list[Struct]:
-    """A variable that is a struct array of a MATLAB file; see `read_mat`.
+    """The elements of a variable of a MATLAB file that is a struct array; see `read_mat`.
 
     Raises:
-        InputError: as `read_mat`, or it is empty.
+        InputError: as `read_mat`, or the variable is not a struct array or is empty.
     """
     variable = read_mat(path, name, expected)
     try:
@@ -302,8 +325,8 @@ def read_mat(path: str | Path, name: str, expected: str) -> Array:
         expected: what the file should be, for messages.
 
     Raises:
-        InputError: the file is missing or no such file, lacks the variable, or unfolds to more than
-            it may.
+        InputError: the file is missing, not a MATLAB file of these versions or damaged, lacks the
+            variable, or decompresses to more than 1 GiB.
     """
     content = read_content(path, expected)
     if content.startswith((b"\x89HDF", b"MATLAB 7.3")):
@@ -313,7 +336,7 @@ def read_mat(path: str | Path, name: str, expected: str) -> Array:
         )
     order = {b"IM": "<", b"MI": ">"}.get(content[126:128])
     if order is None:
-        raise InputError(f"{path}: no MATLAB file of version 5 to 7; expected {expected}")
+        raise InputError(f"{path}: not a MATLAB file of version 5 to 7; expected {expected}")
     try:
         for array in _variables(content, order, name):
             if array.name == name:
@@ -326,7 +349,7 @@ def read_mat(path: str | Path, name: str, expected: str) -> Array:
 
 
 def _variables(content: bytes, order: str, wanted: str) -> Iterator[Array]:
-    """The variables of a file; of compressed ones only the wanted is unfolded wholly."""
+    """The variables of a file; only the wanted one is decompressed completely."""
     position = _HEADER_BYTES
     while position < len(content):
         element = _element_at(content, order, position, len(content))
@@ -336,29 +359,29 @@ def _variables(content: bytes, order: str, wanted: str) -> Iterator[Array]:
             start = zlib.decompressobj().decompress(packed, _PEEK_BYTES)
             if Array(wanted, start, order, 8, len(start)).name != wanted:
                 continue
-            unfolded = _unfold(packed)
-            element = _element_at(unfolded, order, 0, len(unfolded))
-            yield Array(wanted, unfolded, order, element.start, element.stop)
+            variable = _decompress(packed)
+            element = _element_at(variable, order, 0, len(variable))
+            yield Array(wanted, variable, order, element.start, element.stop)
         elif element.kind == _MATRIX:
             yield Array(wanted, content, order, element.start, element.stop)
 
 
-def _unfold(packed: bytes) -> bytes:
-    unpacker = zlib.decompressobj()
-    unfolded = unpacker.decompress(packed, _MAX_UNFOLDED_BYTES + 1)
-    if len(unfolded) > _MAX_UNFOLDED_BYTES:
-        raise InputError(f"unfolds to more than {_MAX_UNFOLDED_BYTES:,} bytes; refused")
-    if not unpacker.eof:
+def _decompress(packed: bytes) -> bytes:
+    decompressor = zlib.decompressobj()
+    content = decompressor.decompress(packed, _MAX_DECOMPRESSED_BYTES + 1)
+    if len(content) > _MAX_DECOMPRESSED_BYTES:
+        raise InputError(f"decompresses to more than {_MAX_DECOMPRESSED_BYTES:,} bytes; refused")
+    if not decompressor.eof:
         raise _Broken
-    return unfolded
+    return content
 
 
 def _element_at(content: bytes, order: str, position: int, stop: int) -> _Element:
-    """The element that begins at a position and must end before `stop`."""
+    """The data element at a position, which must end at `stop` or before."""
     if position + 8 > stop:
         raise _Broken
     kind, size = struct.unpack_from(f"{order}II", content, position)
-    if kind >> 16:  # a small one: type and size in four bytes, the content in the next four
+    if kind >> 16:  # small element: two bytes type, two bytes size, up to four bytes content
         if kind >> 16 > 4:
             raise _Broken
         start = position + 4

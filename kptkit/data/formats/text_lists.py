@@ -34,8 +34,8 @@ def as_numbers(text: str) -> list[float] | None:
         numbers = [float(word) for word in text.split()]
     except ValueError:
         return None
-    sound = all(math.isfinite(n) and abs(n) <= LARGEST_COORDINATE for n in numbers)
-    return numbers if sound else None
+    valid = all(math.isfinite(n) and abs(n) <= LARGEST_COORDINATE for n in numbers)
+    return numbers if valid else None
 
 
 def picture_path(name: str, images_folder: str | os.PathLike, place: str) -> str:

@@ -1,1 +1,1 @@
-"""Training windows for P-Net, R-Net and O-Net."""
+"""Cuts the training crops of P-Net, R-Net and O-Net out of annotated pictures."""

@@ -1,28 +1,30 @@
-"""Square windows of a picture, resized as the cascade resizes them: each pixel is an area's mean.
+"""Cuts square windows out of a picture and resizes them by area averaging, as the cascade does.
 
-A crop of S pixels divides its window into S x S equal cells; parts of pixels count by the share
-that lies inside, and beyond the picture all is black. OpenCV's INTER_AREA computes this pixel by
-pixel; for windows of many pixels it takes less time to subtract sums out of an integral image
-(Crow 1984), interpolated between pixels. Both round to the same grey levels, or to the next.
+A crop of side S divides its window into S x S equal cells, and each crop pixel is the mean of its
+cell. A picture pixel that lies partly in a cell counts by the share inside; outside the picture all
+is black. OpenCV's INTER_AREA computes this directly. For large windows it is faster to take
+differences of an interpolated integral image (Crow 1984). The two agree to one grey level.
 """
 
 import cv2
 import numpy as np
 
-# From this many pixels per crop pixel and side on, the integral image is faster.
+# The integral image is faster for windows whose side exceeds this many times the crop's side.
 _WIDE = 4
-# Its 32-bit sums hold this many pixels, and the crops of one step stay in the cache.
+# The largest picture whose sums fit the integral image's int32.
 _INTEGRAL_PIXELS = (2**31 - 1) // 255
+# Crop pixels computed at once, so that the intermediate arrays stay in the CPU cache.
 _STEP_PIXELS = 4_000
 
 
-def cut_crops(image: np.ndarray, windows_xyxy: np.ndarray, size: int) -> np.ndarray:
-    """The pixels of windows: (N, size, size, 3) uint8.
+def cut_windows(image: np.ndarray, windows_xyxy: np.ndarray, size: int) -> np.ndarray:
+    """Cuts windows out of a picture and resizes them: (N, size, size, 3) uint8.
 
     Args:
         image: (H, W, 3) uint8.
-        windows_xyxy: (N, 4) whole numbers, at least one pixel each way, squares to within a pixel
-            (`kptkit.geometry.face_windows.square`); they may reach beyond the picture or lie outside.
+        windows_xyxy: (N, 4) whole numbers in image pixels; at least one pixel wide and high, and
+            square to within a pixel (see `kptkit.geometry.face_windows.square`). They may lie
+            partly or wholly outside the picture.
         size: side of the crops in pixels.
     """
     windows = np.asarray(windows_xyxy, np.int64).reshape(-1, 4)
@@ -40,7 +42,7 @@ def cut_crops(image: np.ndarray, windows_xyxy: np.ndarray, size: int) -> np.ndar
 
 
 def _padded(image: np.ndarray, window: list[int]) -> np.ndarray:
-    """The pixels of a window at their own resolution, black where it leaves the picture."""
+    """The pixels of a window before resizing, black where it leaves the picture."""
     left, top, right, bottom = window
     height, width = image.shape[:2]
     if left >= 0 and top >= 0 and right <= width and bottom <= height:
@@ -53,13 +55,14 @@ def _padded(image: np.ndarray, window: list[int]) -> np.ndarray:
 
 
 def _from_integral(integral: np.ndarray, windows: np.ndarray, size: int) -> np.ndarray:
-    """Crops (N, size, size, 3) of windows (N, 4), from sums (H + 1, W + 1, 3) int32."""
+    """Crops (N, size, size, 3) of windows (N, 4), from the integral image (H + 1, W + 1, 3)."""
     step = max(1, _STEP_PIXELS // size**2)
     groups = [windows[first : first + step] for first in range(0, len(windows), step)]
     return np.concatenate([_cell_means(integral, group, size) for group in groups])
 
 
 def _cell_means(integral: np.ndarray, windows: np.ndarray, size: int) -> np.ndarray:
+    """The same, for all windows at once."""
     height, width = integral.shape[0] - 1, integral.shape[1] - 1
     side = (windows[:, 2] - windows[:, 0]) / size
     lines = windows[:, :2, None] + side[:, None, None] * np.arange(size + 1)
@@ -67,8 +70,8 @@ def _cell_means(integral: np.ndarray, windows: np.ndarray, size: int) -> np.ndar
     low = np.minimum(lines.astype(np.int64), [[width - 1], [height - 1]])
     fraction = lines - low
     across, down = np.repeat(fraction[:, :1], 3, axis=2), fraction[:, 1, :, None]
-    # The sums at the crossings of the cells' lines, interpolated between four pixels' corners. Rows
-    # of crossings and their channels are kept flat, (N, S + 1, 3 S + 3), so that loops are long.
+    # The integral at the corners of the cells, interpolated between the four nearest entries.
+    # Columns and channels share one axis, (N, S + 1, 3 S + 3), to make NumPy's inner loops long.
     corner = low[:, 1, :, None] * (width + 1) + low[:, 0, None, :]
     flat = len(windows), size + 1, 3 * (size + 1)
 

@@ -1,4 +1,4 @@
-"""Crops of faces and of what is none: what miners make and P-Net, R-Net and O-Net learn from."""
+"""Training crops of P-Net, R-Net and O-Net, and how pictures are mined for them part by part."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
@@ -10,17 +10,21 @@ from kptkit import images
 from kptkit.errors import InputError
 from kptkit.samples import FaceSamples
 
-# A crop's id is its picture's number times this, plus its place among the picture's crops.
+# A crop's id is its picture's number times this, plus its index among the picture's crops.
 IDS_PER_IMAGE = 2**20
 
-# A folder of crops has as many shards of each kind as it has parts: enough to occupy many
-# processes and to lose little by a kill, few enough not to litter.
+# Each part gives one shard of each kind. Enough parts to occupy many processes and to lose little
+# work when killed, but not hundreds of small files.
 _MOST_PARTS = 32
-_SMALLEST_PART = 16
+_SMALLEST_PART = 16  # pictures
 
 
 class CropKind(IntEnum):
-    """What a crop teaches: whether it is a face, and where its face's box and landmarks are."""
+    """What a crop is used for.
+
+    POSITIVE and NEGATIVE train the classification, POSITIVE and PART the box, LANDMARK the
+    landmarks.
+    """
 
     POSITIVE = 1
     NEGATIVE = 0
@@ -29,21 +33,24 @@ class CropKind(IntEnum):
 
     @property
     def label(self) -> str:
-        """Its name in files."""
+        """The kind's name in file names and manifests."""
         return self.name.lower()
 
 
 @dataclass(frozen=True)
 class Crops:
-    """N crops.
+    """N crops of one size.
 
     Attributes:
         kinds: (N,) int8, `CropKind`.
         images: (N, S, S, 3) uint8 RGB.
-        boxes: (N, 4) float32, `kptkit.geometry.face_windows.box_offsets` of the crop's face; NaN where
-            there is none.
-        landmarks: (N, 10) float32, `kptkit.geometry.face_windows.landmark_offsets`; NaN where there are
-            none.
+        boxes: (N, 4) float32 offsets of the crop's face, see
+            `kptkit.geometry.face_windows.box_offsets`; NaN if the crop has no face.
+        landmarks: (N, 10) float32, see `kptkit.geometry.face_windows.landmark_offsets`; NaN if the
+            crop has no face or the face no landmarks.
+
+    Raises:
+        InputError: more than `IDS_PER_IMAGE` crops.
     """
 
     kinds: np.ndarray
@@ -55,7 +62,7 @@ class Crops:
         if len(self.kinds) > IDS_PER_IMAGE:
             raise InputError(
                 f"{len(self.kinds)} crops of one picture; expected at most {IDS_PER_IMAGE}; ask "
-                "for fewer of each face"
+                "for fewer per face"
             )
 
     def __len__(self) -> int:
@@ -67,7 +74,7 @@ class Crops:
 
 
 def no_crops(size: int) -> Crops:
-    """Crops of `size` pixels, none of them."""
+    """An empty `Crops` of side `size`."""
     return Crops(
         np.zeros(0, np.int8),
         np.zeros((0, size, size, 3), np.uint8),
@@ -77,21 +84,21 @@ def no_crops(size: int) -> Crops:
 
 
 def concatenate(crops: Sequence[Crops]) -> Crops:
-    """All crops in one; at least one group of them, which may be empty."""
+    """Several `Crops` as one. There must be at least one; any may be empty."""
     columns = [column.name for column in fields(Crops)]
     return Crops(*(np.concatenate([getattr(group, name) for group in crops]) for name in columns))
 
 
 @dataclass(frozen=True)
 class ImageCrops:
-    """What was cut out of one picture.
+    """The crops of one picture.
 
     Attributes:
-        path: the picture.
-        number: which picture of the whole set it is.
-        crops: none where the picture cannot be used.
-        skipped: why it cannot be used, a few words; else empty.
-        notes: what happened how often, such as faces too small to learn from.
+        path: of the picture.
+        number: index of the picture in the whole data set.
+        crops: None if the picture cannot be used or is too small.
+        skipped: why it cannot be read, in a few words; otherwise empty.
+        notes: counts by description, such as faces too small to learn from.
     """
 
     path: str
@@ -101,16 +108,18 @@ class ImageCrops:
     notes: dict[str, int] = field(default_factory=dict)
 
 
-# The crops of a picture (H, W, 3), with the samples of that picture alone, and notes.
+# From a picture (H, W, 3) uint8 RGB, its faces and a random generator to its crops and notes (see
+# `ImageCrops`).
 MineImage = Callable[[np.ndarray, FaceSamples, np.random.Generator], tuple[Crops, dict[str, int]]]
 
 
 @dataclass(frozen=True)
 class FacePart:
-    """Pictures that are mined together, into one shard of each kind.
+    """Consecutive pictures that are mined together, into one shard of each kind.
 
     Attributes:
-        first_number: which picture of the whole set the first of `samples` is.
+        first_number: index of the first picture in the whole data set.
+        samples: the pictures and their faces.
     """
 
     first_number: int
@@ -120,8 +129,8 @@ class FacePart:
         return len(self.samples.image_paths)
 
 
-def divide(sets: Sequence[FaceSamples]) -> list[FacePart]:
-    """The parts of all sets together, which depend on the numbers of their pictures alone."""
+def split_into_parts(sets: Sequence[FaceSamples]) -> list[FacePart]:
+    """Splits data sets into parts; the split depends only on how many pictures each set has."""
     total = sum(len(samples.image_paths) for samples in sets)
     size = max(_SMALLEST_PART, -(-total // _MOST_PARTS))
     parts, number = [], 0
@@ -137,10 +146,12 @@ def divide(sets: Sequence[FaceSamples]) -> list[FacePart]:
 def mine_part(
     part: FacePart, mine_image: MineImage, smallest_side: int, seed: int
 ) -> Iterator[ImageCrops]:
-    """The crops of every picture of a part, which depend on the picture, its number and the seed.
+    """Yields the crops of each picture of a part, in order.
+
+    The crops depend only on the picture, its faces, its number and the seed.
 
     Args:
-        smallest_side: pictures that are lower or narrower, in pixels, give no crops.
+        smallest_side: pictures with a side shorter than this, in pixels, give no crops.
     """
     for place, path in enumerate(part.samples.image_paths):
         number = part.first_number + place

@@ -1,8 +1,9 @@
-"""R-Net's and O-Net's crops of one picture: what the cascade so far takes for faces.
+"""R-Net's and O-Net's crops of one picture: the windows that the earlier stages take for faces.
 
-Windows that show none are the hard negatives (Zhang et al. 2016, section II-C). A cascade finds few
-windows around each face of a small set, so random ones around the faces are added, as P-Net gets
-them; landmark crops are P-Net's too, but may leave the picture, as what a cascade finds may.
+Windows without a face are hard negatives (Zhang et al. 2016, section II-C). On a small data set the
+cascade finds few windows around each face, so random windows around the faces are added, as for
+P-Net. Landmark crops are also drawn as for P-Net, except that they may leave the picture, as the
+cascade's windows may.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,30 +33,30 @@ from kptkit.data.mining.windows import (
 )
 from kptkit.samples import FaceSamples
 
-# From a picture (H, W, 3) uint8 RGB to the squares of whole pixels (N, 4) that it takes for faces,
-# the surest first. Called from several threads.
+# From a picture (H, W, 3) uint8 RGB to its candidate windows: squares of whole pixels (N, 4), sorted
+# by score, highest first. Called from several threads.
 Detector = Callable[[np.ndarray], np.ndarray]
 
-# The name under which the windows of all pictures are counted.
+# The note that counts the candidate windows.
 DETECTIONS = "detections"
 
-# No smaller picture has a window that P-Net sees.
+# In pixels: P-Net's window, so a smaller picture has no candidates.
 SMALLEST_SIDE = 12
 
 
 @dataclass(frozen=True)
 class HardMiningConfig:
-    """What is cut out of every picture."""
+    """Which crops each picture gives."""
 
     min_face_size: float = 20.0
-    """The cascade looks for faces from this side on, in pixels; smaller windows are dropped, and
-    smaller faces are neither learned nor background."""
+    """Smallest face that the cascade looks for, in pixels. Smaller windows are dropped; faces
+    smaller than this give no crops, and background crops keep away from them."""
     negatives_per_image: int = 60
-    """Windows without a face of every picture, those that the cascade is surest of."""
+    """Hard negatives per picture: the cascade's highest-scoring windows without a face."""
     positives_per_face: int = 10
-    """Random windows around every face, beside those found; 0: none."""
+    """Random windows on each face, in addition to those the cascade finds; 0 adds none."""
     parts_per_face: int = 10
-    """The same of windows that show a part of it."""
+    """Random windows on part of each face, in addition to those found; 0 adds none."""
     landmarks: LandmarkConfig = LandmarkConfig()
 
 
@@ -67,13 +68,13 @@ def hard_crops(
     config: HardMiningConfig,
     size: int,
 ) -> tuple[Crops, dict[str, int]]:
-    """The crops of a picture, and notes: `kptkit.data.mining.crops.MineImage`.
+    """The crops and notes of one picture; a `kptkit.data.mining.crops.MineImage`.
 
-    Only on a picture whose faces are all listed the cascade is run; every picture gives landmark
-    crops of the faces that have landmarks.
+    Every picture gives landmark crops of the faces that have landmarks. The cascade runs only on
+    pictures whose faces are all annotated, since elsewhere a false alarm may be a face.
 
     Args:
-        image: (H, W, 3) uint8.
+        image: (H, W, 3) uint8 RGB.
         faces: those of this picture.
         size: side of the crops in pixels.
     """
@@ -102,9 +103,9 @@ def hard_crops(
 def mine_in_threads(
     part: FacePart, mine_image: MineImage, seed: int, pool: Executor
 ) -> Iterator[ImageCrops]:
-    """The crops of every picture of a part, in order, several pictures being worked on at once.
+    """Yields what `mine_part` yields, in the same order, working on several pictures at once.
 
-    For detectors that cannot be handed to other processes; the crops are those of `mine_part`.
+    For a detector that cannot be sent to other processes.
     """
     pictures = [
         FacePart(part.first_number + place, part.samples.select_images(np.array([place])))

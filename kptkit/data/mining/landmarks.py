@@ -1,7 +1,8 @@
-"""Crops of faces with their five points: shifted, scaled, turned and mirrored.
+"""Landmark crops: faces with their five landmarks, shifted, scaled, rotated and mirrored.
 
-As in AITTSMD/MTCNN-Tensorflow every crop overlaps its face by at least 0.65 and shows all five
-points; each is turned one way, the other, or not at all, and every second one is mirrored.
+As in AITTSMD/MTCNN-Tensorflow, each window overlaps its face by an IoU of at least 0.65 and shows
+all five landmarks. A third of the crops is rotated one way, a third the other way, and half of all
+are mirrored.
 """
 
 from dataclasses import dataclass
@@ -9,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kptkit.data.mining.crop_pixels import cut_crops
+from kptkit.data.mining.crop_pixels import cut_windows
 from kptkit.data.mining.crops import CropKind, Crops, no_crops
-from kptkit.data.mining.windows import POSITIVE_IOU, first_of_each, is_inside, windows_around
+from kptkit.data.mining.windows import POSITIVE_IOU, first_of_each, windows_around, windows_inside
 from kptkit.errors import InputError
 from kptkit.geometry import affine, boxes
 from kptkit.geometry.face_windows import (
@@ -22,37 +23,36 @@ from kptkit.geometry.face_windows import (
 )
 from kptkit.samples import FaceSamples
 
-# Windows drawn for each one wanted; about every fifth shows enough of the face.
+# Windows drawn for each crop wanted; about one in five shows enough of the face.
 _TRIES = 16
 
 
 @dataclass(frozen=True)
 class LandmarkConfig:
-    """How many crops the faces with landmarks give, and how they vary."""
+    """How many landmark crops there are, and how they vary."""
 
     landmarks_per_face: int = 20
-    """Crops of each face with landmarks."""
+    """Landmark crops of each face that has landmarks."""
     rotation_degrees: float = 5.0
-    """A third of them is turned by it clockwise, a third counter-clockwise."""
+    """A third of the landmark crops is rotated clockwise by this angle, a third
+    counter-clockwise."""
     smallest_landmark_face: float = 16.0
-    """Faces whose box is smaller, in pixels of its longer side, give none."""
+    """Faces whose longer side is shorter, in pixels, give no landmark crops."""
 
     def __post_init__(self) -> None:
         if self.landmarks_per_face < 0:
             raise InputError(f"landmarks_per_face: {self.landmarks_per_face}; expected 0 or more")
         if not abs(self.rotation_degrees) <= 180:
-            raise InputError(
-                f"rotation_degrees: {self.rotation_degrees}; expected at most 180 either way"
-            )
+            raise InputError(f"rotation_degrees: {self.rotation_degrees}; expected -180 to 180")
 
 
 class _Views(NamedTuple):
-    """N windows of pictures that are turned about the centres of the faces they show."""
+    """N windows, each in the picture rotated about the centre of the window's face."""
 
-    windows_xyxy: np.ndarray
-    faces: np.ndarray  # (N,) int64
-    turns: np.ndarray  # (N,) -1, 0 or 1, times the angle
-    landmarks: np.ndarray  # (N, 5, 2) in the turned picture
+    windows_xyxy: np.ndarray  # (N, 4) int64, in pixels of the rotated picture
+    faces: np.ndarray  # (N,) int64, index of the window's face
+    turns: np.ndarray  # (N,) -1, 0 or 1, the factor of the rotation angle
+    landmarks: np.ndarray  # (N, 5, 2) float32, in pixels of the rotated picture
     mirrored: np.ndarray  # (N,) bool
 
 
@@ -64,13 +64,13 @@ def landmark_crops(
     size: int,
     inside: bool,
 ) -> Crops:
-    """The landmark crops of a picture's faces.
+    """The landmark crops of one picture.
 
     Args:
-        image: (H, W, 3) uint8.
-        faces: those of this picture; without all five points, or ignored, they give none.
+        image: (H, W, 3) uint8 RGB.
+        faces: those of this picture; faces that are ignored or lack a landmark give no crops.
         size: side of the crops in pixels.
-        inside: whether windows must lie inside the picture; else it is black around it.
+        inside: whether windows must lie inside the picture; if not, the outside is black.
     """
     sides = (faces.boxes_xyxy[:, 2:] - faces.boxes_xyxy[:, :2]).max(axis=1, initial=0)
     usable = np.isfinite(faces.landmarks).all(axis=(1, 2)) & ~faces.ignored
@@ -79,7 +79,7 @@ def landmark_crops(
         return no_crops(size)
     views = _choose_views(image, faces, rng, config, inside)
     windows = views.windows_xyxy.astype(np.float32)
-    boxes_xyxy = faces.boxes_xyxy[views.faces]  # turning about their centres leaves them
+    boxes_xyxy = faces.boxes_xyxy[views.faces]  # rotation about its centre keeps a box's place
     offsets, landmarks = (
         box_offsets(boxes_xyxy, windows),
         landmark_offsets(views.landmarks, windows),
@@ -100,6 +100,7 @@ def _choose_views(
     config: LandmarkConfig,
     inside: bool,
 ) -> _Views:
+    """Draws windows around each face and keeps the first legal ones."""
     owners = np.repeat(np.arange(len(faces)), _TRIES * config.landmarks_per_face)
     windows = windows_around(rng, faces.boxes_xyxy[owners])
     turns = rng.integers(-1, 2, len(owners))
@@ -111,20 +112,20 @@ def _choose_views(
     legal = boxes.iou_of_pairs(windows, faces.boxes_xyxy[owners]) >= POSITIVE_IOU
     legal &= ((offsets > 0) & (offsets < 1)).all(axis=1)
     if inside:
-        legal &= is_inside(windows, (image.shape[1], image.shape[0]))
+        legal &= windows_inside(windows, (image.shape[1], image.shape[0]))
     kept = first_of_each(np.where(legal, owners, -1), config.landmarks_per_face)
     mirrored = rng.random(len(owners)) < 0.5
     return _Views(windows[kept], owners[kept], turns[kept], landmarks[kept], mirrored[kept])
 
 
 def _turned(faces: FaceSamples, degrees: float) -> np.ndarray:
-    """The landmarks (M, 5, 2) of each face after its picture is turned about its centre."""
+    """The landmarks (M, 5, 2) of each face in the picture rotated about that face's centre."""
     return affine.transform_points(_turn_matrix(faces.boxes_xyxy, degrees), faces.landmarks)
 
 
 def _turn_matrix(box_xyxy: np.ndarray, degrees: float) -> np.ndarray:
-    """(..., 2, 3): turns a picture counter-clockwise about the centre of boxes (..., 4)."""
-    # Boxes count from a pixel's edge, pixels from its centre.
+    """Counter-clockwise rotations (..., 2, 3) of a picture about the centres of boxes (..., 4)."""
+    # Box coordinates start at the edge of a pixel, point coordinates at its centre.
     centre = (box_xyxy[..., :2] + box_xyxy[..., 2:]) / 2 - 0.5
     matrix = affine.crop_matrix(centre, np.ones_like(centre), (1, 1), degrees)
     matrix[..., 2] += centre - 0.5
@@ -134,19 +135,19 @@ def _turn_matrix(box_xyxy: np.ndarray, degrees: float) -> np.ndarray:
 def _cut(
     image: np.ndarray, boxes_xyxy: np.ndarray, views: _Views, degrees: float, size: int
 ) -> np.ndarray:
-    """The pixels (N, size, size, 3) of views, not mirrored yet."""
+    """The pixels (N, size, size, 3) of views, not yet mirrored."""
     pixels = np.empty((len(views.faces), size, size, 3), np.uint8)
     upright = views.turns == 0
-    pixels[upright] = cut_crops(image, views.windows_xyxy[upright], size)
+    pixels[upright] = cut_windows(image, views.windows_xyxy[upright], size)
     for face in np.unique(views.faces):
         for turn in (-1, 1):
             own = (views.faces == face) & (views.turns == turn)
             if own.any():
-                # Only what the windows show is turned.
+                # Rotate only the part of the picture that these windows show.
                 windows = views.windows_xyxy[own]
                 corner, end = windows[:, :2].min(axis=0), windows[:, 2:].max(axis=0)
                 matrix = _turn_matrix(boxes_xyxy[face], turn * degrees)
                 matrix[:, 2] -= corner
                 patch = affine.warp(image, matrix, tuple((end - corner).tolist()))
-                pixels[own] = cut_crops(patch, windows - np.tile(corner, 2), size)
+                pixels[own] = cut_windows(patch, windows - np.tile(corner, 2), size)
     return pixels

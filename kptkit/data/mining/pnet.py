@@ -1,4 +1,4 @@
-"""P-Net's crops of one picture: random windows, since there is no cascade yet to find hard ones."""
+"""P-Net's crops of one picture: random windows, as no earlier stage exists to find hard ones."""
 
 from dataclasses import dataclass
 
@@ -15,15 +15,17 @@ from kptkit.data.mining.windows import (
 )
 from kptkit.samples import FaceSamples
 
+# Side of P-Net's window, in pixels.
 SIZE = 12
 
 
 @dataclass(frozen=True)
 class PnetMiningConfig:
-    """What is cut out of every picture."""
+    """Which crops each picture gives."""
 
     min_face_size: float = 12.0
-    """Faces whose longer side is shorter, in pixels, are neither learned nor background."""
+    """Faces whose longer side is shorter than this, in pixels, give no crops, and background crops
+    keep away from them."""
     windows: WindowCounts = WindowCounts()
     landmarks: LandmarkConfig = LandmarkConfig()
 
@@ -31,13 +33,13 @@ class PnetMiningConfig:
 def pnet_crops(
     image: np.ndarray, faces: FaceSamples, rng: np.random.Generator, config: PnetMiningConfig
 ) -> tuple[Crops, dict[str, int]]:
-    """The crops of a picture, and notes: `kptkit.data.mining.crops.MineImage`.
+    """The crops and notes of one picture; a `kptkit.data.mining.crops.MineImage`.
 
-    Only a picture whose faces are all listed gives positives, parts and negatives; every picture
-    gives landmark crops of the faces that have landmarks.
+    Every picture gives landmark crops of the faces that have landmarks. Only a picture whose faces
+    are all annotated gives positives, parts and negatives.
 
     Args:
-        image: (H, W, 3) uint8, no side shorter than 12 pixels.
+        image: (H, W, 3) uint8 RGB, no side shorter than 12 pixels.
         faces: those of this picture.
     """
     size_wh = (image.shape[1], image.shape[0])
@@ -51,11 +53,11 @@ def pnet_crops(
     kinds = np.append(np.full(len(background), CropKind.NEGATIVE, np.int8), kinds)
     owners = np.append(np.full(len(background), -1), owners)
     crops = crops_of_windows(image, windows, kinds, owners, faces, SIZE)
-    return concatenate([crops, with_points]), notes | missing(crops, faces, config.windows)
+    return concatenate([crops, with_points]), notes | crops_not_found(crops, faces, config.windows)
 
 
-def missing(crops: Crops, faces: FaceSamples, counts: WindowCounts) -> dict[str, int]:
-    """How many crops of each kind a picture does not give, because no place was found for them."""
+def crops_not_found(crops: Crops, faces: FaceSamples, counts: WindowCounts) -> dict[str, int]:
+    """How many of the wanted crops of each kind were not found in the picture."""
     learned = int((~faces.ignored).sum())
     wanted = {
         CropKind.NEGATIVE: counts.negatives_per_image + counts.negatives_per_face * learned,

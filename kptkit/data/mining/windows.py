@@ -1,12 +1,12 @@
-"""Which windows of a picture become crops, and what they teach: MTCNN's rules (Zhang et al. 2016).
+"""Draws windows in a picture and labels them by MTCNN's rules (Zhang et al. 2016).
 
-A window's overlap (IoU) with the faces of its picture decides: below 0.3 with every one it shows no
-face, from 0.65 on it shows one, from 0.4 on a part of one. The face it overlaps most is its face.
-Faces that are to be ignored are neither taught nor background: no crop is assigned to them, and
-none is background that they cover by 0.3 or whose centre lies in them.
+A window belongs to the face that it overlaps most. With an IoU of at least 0.65 it is positive,
+from 0.4 it is a part, and below 0.3 with every face it is negative; between 0.3 and 0.4 it is
+unused. Ignored faces get no crops, and no negative may lie on them: a window is unused if an
+ignored face covers at least 0.3 of it or contains its centre.
 
-Windows are squares of whole pixels, (N, 4) int64 x1 y1 x2 y2. Every search has a bound, so no
-picture can hang it: where it does not find as many windows as were wanted, there are fewer.
+Windows are squares of whole pixels, (N, 4) int64 x1 y1 x2 y2. Every search is bounded, so that no
+picture can make it run forever; it returns fewer windows where it does not find enough.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from kptkit.data.mining.crop_pixels import cut_crops
+from kptkit.data.mining.crop_pixels import cut_windows
 from kptkit.data.mining.crops import CropKind, Crops
 from kptkit.errors import InputError
 from kptkit.geometry import boxes
@@ -23,22 +23,23 @@ from kptkit.samples import FaceSamples
 
 NEGATIVE_IOU, PART_IOU, POSITIVE_IOU = 0.3, 0.4, 0.65
 
-# The kind of a window that teaches nothing.
+# The kind of a window that must not become a crop.
 UNUSED = -128
 
-# What windows are between these overlaps.
+# The kind of a window by its largest IoU: one kind per interval between these steps.
 _IOU_STEPS = (NEGATIVE_IOU, PART_IOU, POSITIVE_IOU)
 _KINDS = np.array([CropKind.NEGATIVE, UNUSED, CropKind.PART, CropKind.POSITIVE], np.int8)
 
-# Windows times faces that are compared at once: what stays in a processor's cache.
+# Pairs of windows and faces compared at once, so that intermediate arrays stay in the CPU cache.
 _MOST_PAIRS = 100_000
 
-# How often windows are drawn for those that are still wanted; around faces, where one in five shows
-# enough of its face, several for each one at once.
+# How often windows are drawn until there are enough. Around faces only one window in five shows
+# enough of its face, so several are drawn for each window wanted.
 _ROUNDS = 5
 _FACE_ROUNDS, _FACE_TRIES = 2, 4
 
-# How far a window around a face strays: its side over the face's, its centre in faces' sides.
+# How windows around a face vary: their side relative to the face's sides, and the shift of their
+# centre in units of the face's sides.
 _SIDE_FACTORS = (0.8, 1.25)
 _SHIFT = 0.2
 
@@ -48,11 +49,13 @@ class WindowCounts:
     """How many windows a picture gives at most."""
 
     negatives_per_image: int = 50
-    """Background of every picture, half of it near faces where there are any."""
+    """Windows without a face per picture; half of them near faces, if there are any."""
     negatives_per_face: int = 10
-    """More of it for every face that is learned, half of it near faces."""
+    """Additional windows without a face for each usable face; half of them near faces."""
     positives_per_face: int = 10
+    """Windows that show each usable face."""
     parts_per_face: int = 10
+    """Windows that show part of each usable face."""
 
     def __post_init__(self) -> None:
         for name, count in asdict(self).items():
@@ -63,10 +66,10 @@ class WindowCounts:
 def usable_faces(
     faces: FaceSamples, size_wh: tuple[int, int], min_face_size: float
 ) -> tuple[FaceSamples, dict[str, int]]:
-    """The faces of one picture as they can be mined, and notes of what was changed.
+    """Prepares the faces of one picture for mining; also returns counts of what was changed.
 
-    Boxes are cut to the picture; those that lie outside are left out; faces whose longer side is
-    below `min_face_size` pixels are ignored.
+    Boxes are clipped to the picture and dropped if they lie outside. Faces whose longer side is
+    shorter than `min_face_size` pixels become ignored.
     """
     clipped = boxes.clip(faces.boxes_xyxy, size_wh).astype(np.float32)
     kept = boxes.area(clipped) > 0
@@ -87,17 +90,22 @@ def usable_faces(
 def label_windows(
     windows_xyxy: np.ndarray, boxes_xyxy: np.ndarray, ignored: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What windows teach, by their overlap with all faces (M, 4) of their picture.
+    """Labels windows by their overlap with the faces of their picture.
+
+    Args:
+        windows_xyxy: (N, 4).
+        boxes_xyxy: (M, 4), all faces of the picture.
+        ignored: (M,) bool.
 
     Returns:
-        kinds (N,) int8: `CropKind`, or `UNUSED`; faces (N,) int64: the face that each overlaps
-        most, -1 for negatives and unused ones.
+        kinds (N,) int8: `CropKind`, or `UNUSED`; faces (N,) int64: index of the face that each
+        window overlaps most, -1 for negative and unused windows.
     """
     kinds = np.full(len(windows_xyxy), CropKind.NEGATIVE, np.int8)
     faces = np.full(len(windows_xyxy), -1)
     if not len(boxes_xyxy):
         return kinds, faces
-    unsure = boxes_xyxy[ignored]
+    avoided = boxes_xyxy[ignored]
     for own in _blocks(len(windows_xyxy), len(boxes_xyxy)):
         windows = windows_xyxy[own].astype(np.float32)
         overlap = boxes.iou(windows, boxes_xyxy)
@@ -105,21 +113,21 @@ def label_windows(
         largest = overlap[np.arange(len(overlap)), nearest]
         found = _KINDS[np.digitize(largest, _IOU_STEPS)]
         found[ignored[nearest] & (largest >= PART_IOU)] = UNUSED
-        if len(unsure):
-            found[(largest < NEGATIVE_IOU) & _is_unsure(windows, unsure)] = UNUSED
+        if len(avoided):
+            found[(largest < NEGATIVE_IOU) & _lies_on_ignored(windows, avoided)] = UNUSED
         kinds[own] = found
         faces[own] = np.where((found != UNUSED) & (largest >= PART_IOU), nearest, -1)
     return kinds, faces
 
 
 def _blocks(num_windows: int, num_faces: int) -> list[slice]:
-    """Windows in groups small enough to be compared with all faces at once."""
+    """Slices of the windows, each small enough to be compared with all faces at once."""
     step = max(1, _MOST_PAIRS // num_faces)
     return [slice(first, first + step) for first in range(0, num_windows, step)]
 
 
-def _is_unsure(windows: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
-    """Which windows (N,) ignored faces (M, 4) cover too far to be background."""
+def _lies_on_ignored(windows: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
+    """Which windows (N,) cannot be negatives because of ignored faces (M, 4)."""
     shared = boxes.intersection(windows[:, None], boxes_xyxy)
     covered = shared >= NEGATIVE_IOU * boxes.area(windows)[:, None]
     centre = (windows[:, :2] + windows[:, 2:]) / 2
@@ -137,7 +145,13 @@ def background_windows(
     smallest: int,
     counts: WindowCounts,
 ) -> np.ndarray:
-    """Windows (N, 4) of a picture that show no face: half of them near faces, half anywhere."""
+    """Negative windows (N, 4) of a picture: half of them near faces, half anywhere.
+
+    Args:
+        faces: those of this picture.
+        size_wh: of the picture.
+        smallest: shortest side of a window, in pixels.
+    """
     learned = faces.boxes_xyxy[~faces.ignored]
     wanted = counts.negatives_per_image + counts.negatives_per_face * len(learned)
     near = wanted // 2 if len(learned) else 0
@@ -151,17 +165,18 @@ def background_windows(
     def draw_anywhere(count: int) -> np.ndarray:
         return windows_anywhere(rng, count, size_wh, smallest)
 
-    found = [find(near, draw_near, legal), find(wanted - near, draw_anywhere, legal)]
-    return np.concatenate(found)
+    near_faces = draw_legal_windows(near, draw_near, legal)
+    anywhere = draw_legal_windows(wanted - near, draw_anywhere, legal)
+    return np.concatenate([near_faces, anywhere])
 
 
 def face_windows(
     rng: np.random.Generator, faces: FaceSamples, size_wh: tuple[int, int], counts: WindowCounts
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Windows inside a picture that show faces or parts of them, some for each face to learn.
+    """Positive and part windows inside a picture, some of each for every face not ignored.
 
     Returns:
-        windows (N, 4), kinds (N,) and faces (N,), as `label_windows` gives them.
+        windows (N, 4) int64, with kinds (N,) and faces (N,) as in `label_windows`.
     """
     learned = np.flatnonzero(~faces.ignored)
     limits = {
@@ -175,7 +190,7 @@ def face_windows(
             break
         around = np.repeat(lacking, _FACE_TRIES * sum(limits.values()))
         drawn = windows_around(rng, faces.boxes_xyxy[around])
-        drawn = drawn[is_inside(drawn, size_wh)]
+        drawn = drawn[windows_inside(drawn, size_wh)]
         labels = label_windows(drawn, faces.boxes_xyxy, faces.ignored)
         windows = np.concatenate([windows, drawn])
         kinds, owners = np.append(kinds, labels[0]), np.append(owners, labels[1])
@@ -191,7 +206,7 @@ def face_windows(
 def windows_anywhere(
     rng: np.random.Generator, count: int, size_wh: tuple[int, int], smallest: int
 ) -> np.ndarray:
-    """Windows (count, 4) inside a picture, of any size from `smallest` to its shorter side."""
+    """Windows (count, 4) anywhere in a picture; sides from `smallest` to its shorter side."""
     side = _random_sides(rng, count, smallest, min(size_wh))
     corner = rng.integers(0, np.array(size_wh) - side[:, None] + 1)
     return _squares(corner, side)
@@ -200,7 +215,7 @@ def windows_anywhere(
 def windows_near(
     rng: np.random.Generator, boxes_xyxy: np.ndarray, size_wh: tuple[int, int], smallest: int
 ) -> np.ndarray:
-    """One window for each box (N, 4), inside the picture, of any size, touching the box."""
+    """One window for each box (N, 4): it touches the box, lies in the picture, has any size."""
     side = _random_sides(rng, len(boxes_xyxy), smallest, min(size_wh))[:, None]
     low, high = np.floor(boxes_xyxy[:, :2]) - side + 1, np.ceil(boxes_xyxy[:, 2:])
     corner = rng.integers(low.astype(np.int64), np.maximum(high, low + 1).astype(np.int64))
@@ -208,7 +223,7 @@ def windows_near(
 
 
 def windows_around(rng: np.random.Generator, boxes_xyxy: np.ndarray) -> np.ndarray:
-    """One window for each box (N, 4), of about its size and place; it may leave the picture."""
+    """One window for each box (N, 4), of similar size and place; it may leave the picture."""
     sides = np.asarray(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], np.float64)
     low = np.maximum(np.floor(_SIDE_FACTORS[0] * sides.min(axis=1)), 1)
     high = np.maximum(np.ceil(_SIDE_FACTORS[1] * sides.max(axis=1)), low)
@@ -219,24 +234,30 @@ def windows_around(rng: np.random.Generator, boxes_xyxy: np.ndarray) -> np.ndarr
 
 
 def _random_sides(rng: np.random.Generator, count: int, smallest: int, largest: int) -> np.ndarray:
-    """Whole sides (count,) from `smallest` to `largest`, spread evenly over the scales."""
+    """Whole numbers (count,) from `smallest` to `largest`, log-uniformly distributed."""
     ratio = (largest + 1) / smallest
     return np.minimum(smallest * ratio ** rng.random(count), largest).astype(np.int64)
 
 
 def _squares(corner: np.ndarray, side: np.ndarray) -> np.ndarray:
+    """Windows (N, 4) from their top-left corners (N, 2) and sides (N,)."""
     return np.concatenate([corner, corner + side[:, None]], axis=1)
 
 
-def is_inside(windows_xyxy: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
-    """Which windows (N,) lie wholly in a picture."""
+def windows_inside(windows_xyxy: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+    """Which windows (N,) bool lie completely in a picture."""
     return ((windows_xyxy[:, :2] >= 0) & (windows_xyxy[:, 2:] <= size_wh)).all(axis=1)
 
 
-def find(
+def draw_legal_windows(
     wanted: int, draw: Callable[[int], np.ndarray], legal: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
-    """The first `wanted` legal windows (N, 4) out of what `draw` gives, or as many as there are."""
+    """The first `wanted` legal windows (N, 4), or fewer if `_ROUNDS` draws do not give enough.
+
+    Args:
+        draw: draws a given number of windows.
+        legal: says which windows (N,) bool may be used.
+    """
     found = np.zeros((0, 4), np.int64)
     for _ in range(_ROUNDS):
         missing = wanted - len(found)
@@ -248,7 +269,11 @@ def find(
 
 
 def first_of_each(groups: np.ndarray, limit: int) -> np.ndarray:
-    """A mask (N,) of the first `limit` members of each group; -1 stands for no group."""
+    """A mask (N,) bool of the first `limit` members of each group.
+
+    Args:
+        groups: (N,) the group of each member; -1 for no group.
+    """
     order = np.argsort(groups, kind="stable")
     ordered = groups[order]
     rank = np.arange(len(groups)) - np.searchsorted(ordered, ordered)
@@ -268,8 +293,10 @@ def crops_of_windows(
     """Cuts labelled windows (N, 4) out of a picture.
 
     Args:
-        kinds: (N,), of `CropKind`, none `UNUSED`.
-        owners: (N,) the face of each among `faces`, -1 where it shows none.
+        image: (H, W, 3) uint8 RGB.
+        kinds: (N,) `CropKind`, without `UNUSED`.
+        owners: (N,) index into `faces` of each window's face, -1 for negatives.
+        faces: those of this picture.
         size: side of the crops in pixels.
     """
     shows = owners >= 0
@@ -278,5 +305,5 @@ def crops_of_windows(
     offsets[shows] = box_offsets(faces.boxes_xyxy[owners[shows]], windows[shows])
     landmarks = np.full((len(windows), 10), np.nan, np.float32)
     landmarks[shows] = landmark_offsets(faces.landmarks[owners[shows]], windows[shows])
-    pixels = cut_crops(image, windows_xyxy, size)
+    pixels = cut_windows(image, windows_xyxy, size)
     return Crops(kinds.astype(np.int8), pixels, offsets, landmarks)

@@ -1,6 +1,10 @@
-"""Parts of a work shared out among processes; results come as they are ready.
+"""A pool of worker processes that fails cleanly when a worker is killed.
 
-It imports nothing heavy, since every process imports it anew.
+`work_on` gives numbered parts to worker processes and yields their results as they are ready.
+Unlike a `multiprocessing.Pool`, it raises an error if a worker is killed at any moment, even while
+it sends a result, and no worker outlives the parent.
+
+Every worker process imports this module, so it imports nothing heavy.
 """
 
 import multiprocessing
@@ -25,18 +29,20 @@ Result = TypeVar("Result")
 def work_on(
     parts: dict[int, Part], make: Callable[[Part], Iterable[Result]], workers: int
 ) -> Iterator[tuple[int, Iterable[Result]]]:
-    """Makes the results of numbered parts; yields each part's number with its results.
+    """Computes the results of numbered parts; yields each part's number with its results.
 
-    Close it when leaving it early: that ends the workers.
+    If you stop iterating early, close the generator: that ends the workers.
 
     Args:
-        make: with workers, a function of a module, or a partial of one, that leaves them nothing
-            heavy to import.
-        workers: processes. Without any, the parts are worked on here, in order, and each part's
-            results may be consumed while they are made.
+        parts: by number.
+        make: computes the results of a part. With workers it must be picklable: a module-level
+            function or a partial of one; its module should import quickly.
+        workers: number of processes. With 0, the parts are computed in this process, in order, and
+            the results of a part can be consumed while they are computed.
 
     Raises:
         InputError: a worker was killed.
+        Exception: what `make` raised in a worker, with the worker's traceback as a note.
     """
     if workers == 0:
         for number, part in parts.items():
@@ -48,11 +54,11 @@ def work_on(
         for _ in range(min(workers, len(parts))):
             connection, process = _start_worker(make)
             crew[connection] = process
-            with _deaths_told():
+            with _killed_worker_error():
                 connection.send(next(waiting))
         while crew:
             for connection in wait(list(crew)):
-                yield _result(connection, waiting, crew)
+                yield _receive_result(connection, waiting, crew)
     finally:
         for process in crew.values():
             process.kill()
@@ -61,24 +67,25 @@ def work_on(
 
 
 def _start_worker(make: Callable[[Part], Iterable[Result]]) -> tuple[Connection, BaseProcess]:
-    # Not forked: a copy of a process that runs threads, as TensorFlow does, may hang.
+    # Not forked: a fork of a process with threads, such as TensorFlow's, may hang.
     context = multiprocessing.get_context("spawn")
-    # A pipe for each, whose other end nobody else holds: of a worker that dies while it sends, the
-    # end of the pipe is seen. A pool's one queue would be waited on for ever.
+    # Each worker has a pipe of its own, and no other process holds the worker's end. So if a worker
+    # dies while it sends, the parent sees the end of the pipe. With the one queue of a pool the
+    # parent would wait forever.
     connection, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, make), daemon=True)
+    process = context.Process(target=_run_worker, args=(theirs, make), daemon=True)
     process.start()
     theirs.close()
     return connection, process
 
 
-def _result(
+def _receive_result(
     connection: Connection,
     waiting: Iterator[tuple[int, Part]],
     crew: dict[Connection, BaseProcess],
 ) -> tuple[int, list[Result]]:
-    """A worker's result, after it was given the next part or, without one, was let go."""
-    with _deaths_told():
+    """Receives a worker's result and sends it the next part; without one, ends the worker."""
+    with _killed_worker_error():
         outcome = connection.recv()
         part = next(waiting, None)
         if part is not None:
@@ -92,21 +99,21 @@ def _result(
 
 
 @contextmanager
-def _deaths_told() -> Iterator[None]:
-    """Turns what a pipe says whose other end is gone into what happened."""
+def _killed_worker_error() -> Iterator[None]:
+    """Raises an InputError that says what happened if the worker's end of a pipe is gone."""
     try:
         yield
     except (EOFError, OSError):
         raise InputError(
-            "a worker process was killed, perhaps for want of memory; run the command again, it "
-            "goes on where it stopped; fewer --workers need less memory"
+            "a worker process was killed, possibly because memory ran out; run the command again, "
+            "it goes on where it stopped; fewer --workers need less memory"
         ) from None
 
 
-def _work(connection: Connection, make: Callable[[Part], Iterable[Result]]) -> None:
-    """What a worker does: parts in, results or the error out, until there are no more."""
+def _run_worker(connection: Connection, make: Callable[[Part], Iterable[Result]]) -> None:
+    """The worker's loop: receives parts, sends results or the error, until the pipe is closed."""
     cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted and ends its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl+C the parent ends its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
@@ -119,10 +126,10 @@ def _work(connection: Connection, make: Callable[[Part], Iterable[Result]]) -> N
             error.add_note(f"In a worker process:\n{traceback.format_exc()}")
             outcome = error
         connection.send(outcome)
-        del outcome, part  # which may be large, while the next part is waited for
+        del outcome, part  # free the memory while waiting for the next part
 
 
 def _end_with_parent() -> None:
-    """Ends this process when its parent dies, even of a kill."""
+    """Ends this process when its parent dies, even by SIGKILL."""
     wait([multiprocessing.parent_process().sentinel])
     os._exit(1)

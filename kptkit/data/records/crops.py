@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from kptkit.data.mining.crops import CropKind
-from kptkit.data.records.folder import MAKE_ANEW, check_files, read_manifest
+from kptkit.data.records.folder import MAKE_AGAIN, check_files, read_manifest
 from kptkit.errors import InputError
 
 FORMAT = "kptkit crop records"
@@ -62,7 +62,7 @@ class CropRecords:
                 if entry["bytes"] % entry["records"]:
                     raise InputError(
                         f"{self.folder / entry['file']}: {entry['bytes']} bytes for "
-                        f"{entry['records']} records; expected records of one length; {MAKE_ANEW}"
+                        f"{entry['records']} records; expected records of one length; {MAKE_AGAIN}"
                     )
                 shape = entry["records"], entry["bytes"] // entry["records"]
                 shards.append(np.memmap(self.folder / entry["file"], np.uint8, "r", shape=shape))

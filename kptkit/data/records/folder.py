@@ -15,7 +15,7 @@ from kptkit.reading import differences, read_json
 MANIFEST = "manifest.json"
 PLAN = "plan.json"
 
-MAKE_ANEW = "make the records anew in another folder"
+MAKE_AGAIN = "make the records anew in another folder"
 
 
 def read_manifest(folder: Path, kind: str, version: int) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def read_manifest(folder: Path, kind: str, version: int) -> dict[str, Any]:
     manifest = read_json(path)
     plan = manifest.get("plan", {}) if isinstance(manifest, dict) else {}
     if (plan.get("format"), plan.get("version")) != (kind, version):
-        raise InputError(f"{path}: not the manifest of {kind!r}, version {version}; {MAKE_ANEW}")
+        raise InputError(f"{path}: not the manifest of {kind!r}, version {version}; {MAKE_AGAIN}")
     return manifest
 
 
@@ -87,14 +87,14 @@ def check_files(folder: Path, manifest: dict[str, Any], verify: bool) -> None:
     for entry in (*index, *manifest["shards"]):
         path = folder / entry["file"]
         if not path.exists():
-            raise InputError(f"{path}: missing; {MAKE_ANEW}")
+            raise InputError(f"{path}: missing; {MAKE_AGAIN}")
         found = path.stat().st_size
         if found != entry["bytes"]:
             raise InputError(
-                f"{path}: {found} bytes, expected {entry['bytes']}; cut or altered, {MAKE_ANEW}"
+                f"{path}: {found} bytes, expected {entry['bytes']}; cut or altered, {MAKE_AGAIN}"
             )
         if (verify or entry in index) and files.sha256(path) != entry["sha256"]:
-            raise InputError(f"{path}: altered since it was written; {MAKE_ANEW}")
+            raise InputError(f"{path}: altered since it was written; {MAKE_AGAIN}")
 
 
 def _check_plan(path: Path, found: Any, wanted: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from kptkit import images
-from kptkit.data.records.folder import MAKE_ANEW, check_files, read_manifest
+from kptkit.data.records.folder import MAKE_AGAIN, check_files, read_manifest
 from kptkit.data.records.sources import PixelBox
 from kptkit.errors import InputError
 from kptkit.samples import KeypointSamples
@@ -73,7 +73,7 @@ class RecordSource:
         if left < w_left or top < w_top or right > w_right or bottom > w_bottom:
             raise InputError(
                 f"{self.folder}: the augmentation or the aspect ratio of this run reaches beyond "
-                f"what was cut out (sample {self.samples.sample_ids[index]}); {MAKE_ANEW} with "
+                f"what was cut out (sample {self.samples.sample_ids[index]}); {MAKE_AGAIN} with "
                 "the flags of this run"
             )
         window = images.decode_image(jpeg)
@@ -91,7 +91,7 @@ class RecordSource:
         if zlib.crc32(jpeg) != places["jpeg_crc32"][index]:
             raise InputError(
                 f"{self._paths[shard]}: record {places['record'][index]} (sample "
-                f"{self.samples.sample_ids[index]}): altered since it was written; {MAKE_ANEW}"
+                f"{self.samples.sample_ids[index]}): altered since it was written; {MAKE_AGAIN}"
             )
         return jpeg
 

@@ -139,7 +139,7 @@ def _write_shards(
     workers: int,
 ) -> list[list[Row]]:
     """Writes the shards that are not there yet; returns what all of them hold."""
-    windows_xyxy = cut_windows(samples, cut)
+    windows_xyxy = windows_to_keep(samples, cut)
     skipped = SkippedPictures(len(samples))
 
     def make(path: Path, indices: np.ndarray) -> list[Row]:
@@ -162,7 +162,7 @@ def _write_shards(
     return rows
 
 
-def cut_windows(samples: KeypointSamples, cut: CutConfig) -> np.ndarray:
+def windows_to_keep(samples: KeypointSamples, cut: CutConfig) -> np.ndarray:
     """What is kept of each person's picture: (N, 4) int64 x1 y1 x2 y2, x2 and y2 excluded."""
     reach = reachable_boxes(
         cut.augment, samples.boxes_xyxy, samples.keypoints, samples.schema, cut.size_wh

@@ -10,9 +10,9 @@ from kptkit.data.batches.face import (
     KINDS,
     CropSet,
     batch_counts,
-    evaluation_batches,
+    face_evaluation_batches,
+    face_training_batches,
     hold_out,
-    training_batches,
 )
 from kptkit.data.mining.crops import IDS_PER_IMAGE, CropKind
 from kptkit.data.records.crops import CropRecords
@@ -28,7 +28,7 @@ def records(crop_folder):
 
 
 def batches(crops, start, stop, **changes):
-    data = training_batches(crops, start_step=start, stop_step=stop, **(SETTINGS | changes))
+    data = face_training_batches(crops, start_step=start, stop_step=stop, **(SETTINGS | changes))
     return list(data.as_numpy_iterator())
 
 
@@ -72,7 +72,7 @@ def test_every_batch_holds_the_same_number_of_each_kind_in_the_same_rows(records
 
 
 def test_types_shapes_and_masks(records):
-    data = training_batches(CropSet.whole(records), start_step=0, stop_step=1, **SETTINGS)
+    data = face_training_batches(CropSet.whole(records), start_step=0, stop_step=1, **SETTINGS)
     (batch,) = data.as_numpy_iterator()
     assert {
         name: (spec.shape.as_list(), spec.dtype) for name, spec in data.element_spec.items()
@@ -92,7 +92,7 @@ def test_types_shapes_and_masks(records):
 
 def test_rows_are_the_records_as_they_were_mined(records):
     by_id = {}
-    for batch in evaluation_batches(CropSet.whole(records), 16).as_numpy_iterator():
+    for batch in face_evaluation_batches(CropSet.whole(records), 16).as_numpy_iterator():
         for row, sample_id in enumerate(batch["sample_id"].tolist()):
             assert sample_id not in by_id
             by_id[sample_id] = {name: value[row] for name, value in batch.items()}
@@ -166,7 +166,7 @@ def test_held_out_crops_come_from_other_pictures(records):
     learned, judged = hold_out(records, 0.1)
     pictures = []
     for crops in (learned, judged):
-        ids = [b["sample_id"] for b in evaluation_batches(crops, 16).as_numpy_iterator()]
+        ids = [b["sample_id"] for b in face_evaluation_batches(crops, 16).as_numpy_iterator()]
         pictures.append(set((np.concatenate(ids) // IDS_PER_IMAGE).tolist()))
     assert pictures == [set(range(9)), {9, 10, 11}]
 

@@ -9,7 +9,7 @@ import pytest
 
 from kptkit import images
 from kptkit.data.augment.pose import AugmentConfig
-from kptkit.data.batches.pose import clear_errors, evaluation_batches, training_batches
+from kptkit.data.batches.pose import clear_errors, pose_evaluation_batches, pose_training_batches
 from kptkit.data.records.sources import ImageSource
 from kptkit.data.skipped import SkippedPictures
 from kptkit.errors import InputError
@@ -25,12 +25,12 @@ def train(samples, start, stop, skipped=None, **changes):
     settings = {"size_wh": SIZE_WH, "batch_size": 4, "augment": AugmentConfig(), "seed": 5}
     settings |= {"skipped": SkippedPictures(len(samples)) if skipped is None else skipped} | changes
     source = ImageSource(samples)
-    return training_batches(source, start_step=start, stop_step=stop, **settings)
+    return pose_training_batches(source, start_step=start, stop_step=stop, **settings)
 
 
 def evaluate(samples, skipped=None, batch_size=4):
     skipped = SkippedPictures(len(samples)) if skipped is None else skipped
-    batches = evaluation_batches(
+    batches = pose_evaluation_batches(
         ImageSource(samples), size_wh=SIZE_WH, batch_size=batch_size, skipped=skipped
     )
     return list(batches.as_numpy_iterator())

@@ -86,7 +86,7 @@ def test_boxes_without_area_are_left_out(tmp_path):
         ("a.jpg\n1\n1 2 -3 4\n", "line 3: width -3 and height 4; expected none below 0"),
         ("a.jpg\n2\n1 2 3 4\nb.jpg\n1\n1 2 3 4\n", "line 4: 'b.jpg'; .*number of faces above"),
         ("a.jpg\n1\n1 2 3 4\n1 2 3 4\n", "line 4: '1 2 3 4'; .*name of a picture.*right"),
-        (RECORD + RECORD, "line 5: 0--Parade/a.jpg stands in line 1 already"),
+        (RECORD + RECORD, "line 5: 0--Parade/a.jpg is already listed in line 1"),
         ("../a.jpg\n1\n1 2 3 4\n", "line 1: '../a.jpg'; .*inside its folder"),
         ("/a.jpg\n1\n1 2 3 4\n", "line 1: '/a.jpg'"),
     ],

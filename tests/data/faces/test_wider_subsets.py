@@ -1,4 +1,6 @@
-"""WIDER FACE's lists of easy, medium and hard faces, from small ones in the same form."""
+"""WIDER FACE's lists of easy, medium and hard faces: small lists of the same structure."""
+
+import random
 
 import numpy as np
 import pytest
@@ -24,7 +26,7 @@ def cells(values):
     return column
 
 
-def write_lists(folder, subsets):
+def write_lists(folder, subsets, **options):
     for name, numbers in subsets.items():
         content = {
             "event_list": cells(list(BOXES)),
@@ -39,7 +41,7 @@ def write_lists(folder, subsets):
                 ]
             ),
         }
-        savemat(folder / f"wider_{name}_val.mat", content)
+        savemat(folder / f"wider_{name}_val.mat", content, **options)
 
 
 def samples(paths, image_index, boxes_xywh):
@@ -68,7 +70,7 @@ def test_no_pictures(lists):
 
 
 def test_faces_are_found_by_their_boxes(lists):
-    """In any order, with others between; the same name in another event is another picture."""
+    """In any order, among other faces; the same name in another event is a different picture."""
     paths = ["/d/1--Riot/a_1.jpg", "/d/0--Parade/b.jpg", "/d/0--Parade/a_1.jpg"]
     parade = [[50, 60, 8, 9], [7, 7, 7, 7], [5, 6, 10, 12]]
     faces = samples(paths, [0, 2, 2, 2, 1], [[5, 6, 10, 12], *parade, [1, 1, 30, 30]])
@@ -82,8 +84,17 @@ def test_a_picture_without_a_place_is_named(lists):
         read_wider_subsets(lists, samples(["/d/0--Parade/c.jpg"], [], []))
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "text", "cut", "other"])
-def test_what_is_no_list_is_refused(lists, damage):
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ("missing", "No such file or directory; expected a list of WIDER FACE's tools"),
+        ("empty", "empty; expected a list of WIDER FACE's tools"),
+        ("text", "not a MATLAB file of version 5 to 7; expected a list of WIDER FACE's tools"),
+        ("cut", "broken; expected a list of WIDER FACE's tools; is the file cut off"),
+        ("other", "no variable 'file_list'; expected a list of WIDER FACE's tools"),
+    ],
+)
+def test_what_is_no_list_is_refused(lists, damage, message):
     path = lists / "wider_medium_val.mat"
     whole = path.read_bytes()
     path.unlink()
@@ -93,6 +104,36 @@ def test_what_is_no_list_is_refused(lists, damage):
         path.write_bytes(
             {"empty": b"", "text": b"a" * 999, "cut": whole[: len(whole) // 2]}[damage]
         )
-    expected = "no such file" if damage == "missing" else "not a list"
-    with pytest.raises(InputError, match=f"wider_medium_val.mat: {expected}"):
+    with pytest.raises(InputError, match=f"wider_medium_val.mat: {message}"):
         read_wider_subsets(lists, samples([], [], []))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ({"a_1": [1, 3], "b": []}, r"gt_list\{1\}\{1\}: expected numbers of faces, from 1 to 2"),
+        ({"a_1": [0], "b": []}, r"gt_list\{1\}\{1\}: expected numbers of faces, from 1 to 2"),
+        ({"a_1": [1]}, r"gt_list\{1\}: 1 cells; expected 2, as in file_list\{1\}"),
+    ],
+)
+def test_lists_that_contradict_themselves_are_refused(lists, numbers, message):
+    write_lists(lists, {"hard": HARD | {"0--Parade": numbers}})
+    with pytest.raises(InputError, match=f"wider_hard_val.mat: {message}"):
+        read_wider_subsets(lists, samples([], [], []))
+
+
+def test_broken_bytes_give_one_line(lists):
+    """Files with a few changed bytes, some of which crash SciPy's reader, are read or refused."""
+    path = lists / "wider_easy_val.mat"
+    write_lists(lists, {"easy": EASY}, do_compression=False)
+    whole, rng, refused = path.read_bytes(), random.Random(0), 0
+    for _ in range(300):
+        content = bytearray(whole)
+        for _ in range(rng.randint(1, 4)):
+            content[rng.randrange(124, len(content))] = rng.randrange(256)
+        path.write_bytes(content)
+        try:
+            read_wider_subsets(lists, samples([], [], []))
+        except InputError as error:
+            refused += "\n" not in str(error)
+    assert refused > 100

@@ -83,7 +83,7 @@ def test_of_two_keypoint_categories_one_is_chosen(tmp_path):
         load_coco(path, category="dog")
 
 
-# What is wrong with annotations[0] (id 3): its changes, and how the message goes on.
+# Changes that make annotations[0] (id 3) invalid, and the rest of the message.
 ANNOTATION_ERRORS = [
     ({"id": "3"}, r"annotations\[0\].id: '3'; expected a whole number"),
     ({"id": True}, r"annotations\[0\].id: True"),
@@ -246,7 +246,7 @@ def test_a_split_without_images_on_both_sides_is_refused(tmp_path, fraction):
 
 
 def pycocotools_ap(content, results, oks_sigmas):
-    """AP by pycocotools alone, on a document that it can digest."""
+    """AP by pycocotools alone, on a document that it accepts."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 

@@ -1,4 +1,4 @@
-"""300W's .pts files and WFLW's lists are made here as their formats are; none was at hand."""
+"""300W's .pts files and WFLW's lists here follow their formats; the real ones were not at hand."""
 
 import json
 import os
@@ -66,12 +66,12 @@ def test_pts_files(folder):
     assert samples.protocol == "nme_interocular"
     assert [Path(p).name for p in samples.image_paths] == ["a.jpg", "b.png", "c d.jpg"]
     np.testing.assert_allclose(samples.keypoints[0, :, :2], landmarks(68) - 1, rtol=1e-6)
-    # The extent, from 0, out to whole pixels.
+    # The extent from 0, rounded out to whole pixels.
     assert samples.boxes_xyxy.tolist() == [[9, 4, 89, 69]] * 3
 
 
 def test_the_crop_is_that_of_the_published_code(folder):
-    """1.25 times the longer side of the whole-pixel extent, about its middle."""
+    """1.25 times the longer side of the whole-pixel extent, about its centre."""
     file = load_annotations(write_300w(folder, "a.pts"), "300w", folder)
     centre, size = affine.crop_window(samples_of(file, folder).boxes_xyxy, (256, 256))
     assert centre.tolist() == [[49, 36.5]]
@@ -215,7 +215,10 @@ def test_lists_of_wflw(folder, rect):
     [
         ("", "empty; expected a list of faces of 98 points"),
         ("a.jpg", "line 2: 'a.jpg' begins with 0 numbers; expected 206 or 196, followed by a"),
-        (" ".join(wflw_line().split()[:-1]), "begins with 206 numbers; expected 206 or 196, followed"),
+        (
+            " ".join(wflw_line().split()[:-1]),
+            "begins with 206 numbers; expected 206 or 196, fol",
+        ),
         (" ".join(wflw_line().split()[5:]), "line 2: .* begins with 201 numbers"),
         (wflw_line().replace(" 5.25", " nan", 1), "line 2: .* begins with 1 numbers"),
         (wflw_line("../a.jpg"), r"line 2 .*picture '\.\./a\.jpg'; expected the path"),

@@ -1,5 +1,7 @@
-"""FLIC's examples.mat is made here by the fields that TensorFlow Datasets reads; see also
-test_extract_tfds_flic.py, where its own reader reads the same file."""
+"""FLIC's examples.mat here has the fields that TensorFlow Datasets reads.
+
+In test_extract_tfds_flic.py its own reader reads the same file.
+"""
 
 import json
 
@@ -17,7 +19,7 @@ from kptkit.skeletons.known import FLIC_11
 
 
 def coords(seed=0, missing=(), from_behind=False):
-    """2 x 29: of the places that are annotated each point is another one; the others are NaN."""
+    """2 x 29 coordinates: distinct values for the annotated points, NaN for the others."""
     array = np.full((2, 29), np.nan)
     array[:, PLACES] = np.random.default_rng(seed).uniform(100, 400, (2, 11))
     left, right = (300, 200) if not from_behind else (200, 300)
@@ -83,7 +85,7 @@ def test_persons_and_parts(folder, kind):
     np.testing.assert_allclose(train.keypoints[0, :, :2], coords()[:, PLACES].T - 1, rtol=1e-6)
     assert (train.keypoints[..., 2] == 2).all()
     assert test.keypoints[0, :, 2].tolist() == [2] * 6 + [0] + [2] * 4
-    # 440 pixels at the torso's x, from 0, and half the picture's height.
+    # A square of 440 pixels at the torso's x, from 0, and half the picture's height.
     np.testing.assert_allclose(test.boxes_xyxy, [[250 - 220, 240 - 220, 250 + 220, 240 + 220]])
     np.testing.assert_array_equal(test.image_wh, [[720, 480]])
 
@@ -106,7 +108,7 @@ def test_observer_centric_labels(folder, from_behind):
     order = FLIC_11.flip_permutation if from_behind else range(11)
     np.testing.assert_array_equal(seen.keypoints[0], own.keypoints[0][list(order)])
     np.testing.assert_array_equal(seen.boxes_xyxy, own.boxes_xyxy)
-    # What is at image right of the two shoulders is now the left one, always.
+    # The shoulder at image right is now always the left one.
     assert (seen.keypoints[:, 0, 0] > seen.keypoints[:, 3, 0]).all()
 
 

@@ -53,7 +53,7 @@ def test_both_layouts_and_both_flags(folder, layout, meaning):
     people[:, 3, 2] = 1
     expected = people.copy()
     expected[..., 2] = np.where(people[..., 2] == 1, 1, 2)
-    if meaning == "visible":  # the others are junk
+    if meaning == "visible":  # the others have arbitrary coordinates
         people[..., 2] = 1 - people[..., 2]
         people[:, 3, :2] = -300
         expected[:, 3] = 0
@@ -108,7 +108,9 @@ def test_other_arrays_are_refused(folder, array, message):
 def test_numbers_that_are_no_pixels_name_the_person(folder):
     people = joints()
     people[1, 0, 0] = np.nan
-    with pytest.raises(InputError, match=r"joints.mat: joints of person 2: a labelled keypoint without finite"):
+    with pytest.raises(
+        InputError, match=r"joints.mat: joints of person 2: a labelled keypoint without"
+    ):
         load(folder, people.transpose(2, 1, 0))
 
 

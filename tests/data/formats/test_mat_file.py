@@ -20,7 +20,7 @@ def path(tmp_path):
     [
         (b"", "x.mat: empty; expected numbers"),
         (b"   ", "x.mat: empty; expected numbers"),
-        (b"<html></html>" * 30, "x.mat: no MATLAB file of version 5 to 7; expected numbers"),
+        (b"<html></html>" * 30, "x.mat: not a MATLAB file of version 5 to 7; expected numbers"),
         (b"\x89HDF\r\n\x1a\n" + bytes(600), "version 7.3; expected numbers of version 7"),
         (b"MATLAB 7.3 MAT-file" + bytes(600), "version 7.3"),
         (mat_bytes()[:128], "x.mat: no variable 'a'; expected numbers"),
@@ -78,34 +78,34 @@ def test_numbers_of_the_other_byte_order(path):
     assert read_numbers(path, "a", "numbers").tolist() == loadmat(path)["a"].tolist() == [[1.5, -2]]
 
 
-def test_a_small_file_that_unfolds_to_a_large_one_is_refused(path, monkeypatch):
+def test_a_small_file_that_decompresses_to_a_large_one_is_refused(path, monkeypatch):
     path.write_bytes(mat_bytes(large=np.zeros(900_000), a=np.zeros(100_000)))
     assert path.stat().st_size < 10_000
-    monkeypatch.setattr(mat_file, "_MAX_UNFOLDED_BYTES", 700_000)
-    with pytest.raises(InputError, match=r"x.mat: unfolds to more than 700,000 bytes"):
+    monkeypatch.setattr(mat_file, "_MAX_DECOMPRESSED_BYTES", 700_000)
+    with pytest.raises(InputError, match=r"x.mat: decompresses to more than 700,000 bytes"):
         read_mat(path, "a", "numbers")
-    # What is not asked for is not unfolded.
-    monkeypatch.setattr(mat_file, "_MAX_UNFOLDED_BYTES", 900_000)
+    # Variables that are not requested are not decompressed.
+    monkeypatch.setattr(mat_file, "_MAX_DECOMPRESSED_BYTES", 900_000)
     assert read_numbers(path, "a", "numbers").size == 100_000
 
 
 def test_false_sizes_take_no_memory(path):
-    sound = mat_bytes(False, a=struct_array({"x": 1.0}, {"x": 2.0}))
-    place = sound.index((2).to_bytes(4, "little"), 128 + 32)
-    assert sound[place - 4 : place] == (1).to_bytes(4, "little")  # 1 x 2 structs
-    path.write_bytes(sound[:place] + (2**31 - 1).to_bytes(4, "little") + sound[place + 4 :])
+    valid = mat_bytes(False, a=struct_array({"x": 1.0}, {"x": 2.0}))
+    place = valid.index((2).to_bytes(4, "little"), 128 + 32)
+    assert valid[place - 4 : place] == (1).to_bytes(4, "little")  # 1 x 2 structs
+    path.write_bytes(valid[:place] + (2**31 - 1).to_bytes(4, "little") + valid[place + 4 :])
     with pytest.raises(InputError, match=r"x.mat: a: broken"):
         read_structs(path, "a", "structs")
 
 
 @pytest.mark.parametrize("compress", [False, True])
 def test_broken_bytes_give_one_line(path, compress):
-    """Whatever 600 files with a few changed or missing bytes do, it is no other exception."""
-    sound = mat_bytes(compress, a=struct_array({"x": 1.0, "name": "b.jpg"}, {"x": 2.0}))
+    """600 files with a few changed or missing bytes raise no other exception than InputError."""
+    valid = mat_bytes(compress, a=struct_array({"x": 1.0, "name": "b.jpg"}, {"x": 2.0}))
     rng = random.Random(0)
     refused = 0
     for _ in range(600):
-        content = bytearray(sound)
+        content = bytearray(valid)
         for _ in range(rng.randint(1, 4)):
             content[rng.randrange(124, len(content))] = rng.randrange(256)
         path.write_bytes(content[: rng.choice([len(content), rng.randint(100, len(content))])])
@@ -154,13 +154,28 @@ def test_fields_of_structs(path):
 
 @pytest.mark.parametrize("kind", [3, 16, 17])
 def test_objects_and_functions_are_not_read(path, kind):
-    sound = mat_bytes(False, a=struct_array({"x": 1.0}))
+    valid = mat_bytes(False, a=struct_array({"x": 1.0}))
     place = 128 + 8 + 8
-    assert sound[place] == 2  # a struct's class
-    path.write_bytes(sound[:place] + bytes([kind]) + sound[place + 1 :])
+    assert valid[place] == 2  # a struct's class
+    path.write_bytes(valid[:place] + bytes([kind]) + valid[place + 1 :])
     for read in (read_numbers, read_structs):
         with pytest.raises(InputError, match=r"x.mat: a: a MATLAB object, which is not read"):
             read(path, "a", "numbers")
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_cells(path, compress):
+    value = np.empty((2, 2), object)
+    value[:] = [["a", np.arange(3)], [np.zeros((0, 4)), np.empty((0, 1), object)]]
+    path.write_bytes(mat_bytes(compress, a=value, b=np.zeros((0, 0)), c=1.0))
+    text, empty, numbers, inner = read_mat(path, "a", "cells").cells()
+    assert (text.where, inner.where) == ("a{1}", "a{4}")
+    assert text.text() == "a"
+    assert empty.is_empty
+    assert numbers.numbers().tolist() == [[0, 1, 2]]
+    assert inner.cells() == read_mat(path, "b", "cells").cells() == []
+    with pytest.raises(InputError, match=r"^c: numbers; expected a cell$"):
+        read_mat(path, "c", "cells").cells()
 
 
 def test_no_structs(path):

@@ -1,4 +1,4 @@
-"""MPII's official file is made here as its README says; the real one was never read."""
+"""MPII's official file here follows its README; the real one was not available."""
 
 import json
 import os
@@ -87,13 +87,13 @@ def test_the_official_file(folder):
     assert [Path(path).name for path in samples.image_paths] == ["a.jpg", "b.jpg"]
     assert samples.image_index.tolist() == [0, 0, 1]
     np.testing.assert_array_equal(samples.reference_lengths, np.float32([30, np.nan, 30]))
-    # Pixels count from 0; joint 6 is visible, 0 hidden, of 9 nothing is said.
+    # Pixels count from 0; joint 6 is visible, 0 is hidden, 9 has no flag.
     expected = np.zeros((16, 3))
     expected[[0, 6, 9, 10, 11]] = [
         *([60.5, 70, 1], [50, 40, 2], [30, 20, 2], [1, 2, 1], [3, 4, 2]),
     ]
     np.testing.assert_array_equal(samples.keypoints, np.stack([expected] * 3))
-    # 200 * 0.5 pixels around (49, 39) moved down by 15 * 0.5.
+    # 200 * 0.5 pixels around (49, 39), moved down by 15 * 0.5.
     assert samples.boxes_xyxy.tolist() == [[-1, -3.5, 99, 96.5]] * 3
     assert any("has no joints" in line and "(2 times)" in line for line in file.notices)
     assert any("no position or no scale" in line for line in file.notices)
@@ -163,7 +163,7 @@ def test_the_json_of_hrnet(folder):
 
 
 def test_crops_are_the_official_ones(folder):
-    """A crop shows 250 * scale pixels about the moved centre, in pixels from 0."""
+    """A crop shows 250 * scale pixels about the shifted centre, in pixels from 0."""
     file = load_annotations(write_json(folder, person(scale=2.0)), "mpii", folder)
     samples = keypoint_samples(file, folder, report=lambda _: None)
     centre, size = affine.crop_window(samples.boxes_xyxy, (256, 256))
@@ -256,7 +256,7 @@ def test_real_persons():
     assert (samples.keypoints[..., 2] == 2).all()
     stated = json.loads((folder / "annot.json").read_text())
     assert samples.keypoints[0, 0, :2].tolist() == [n - 1 for n in stated[0]["joints"][0]]
-    # The pelvis lies between the hips, and every joint in its window.
+    # The pelvis is between the hips, and every joint in its box.
     for person, box in zip(samples.keypoints, samples.boxes_xyxy, strict=True):
         low, high = np.sort(person[[2, 3], 0])
         assert low <= person[6, 0] <= high

@@ -1,4 +1,4 @@
-"""In which lengths FLIC's and MPII's persons are judged."""
+"""The reference lengths by which FLIC's and MPII's persons are evaluated."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from kptkit.images.codec import write_image
 
 @pytest.mark.parametrize("format", ["flic", "flic-observer"])
 def test_torsos_of_flic_go_from_right_shoulder_to_left_hip(tmp_path, format):
-    """Of the person, in observer-centric labels too; unknown where one is not annotated."""
+    """The person's own, in observer-centric labels too; unknown if one of them is unlabelled."""
     rng = np.random.default_rng(0)
     people, expected = [], []
     for number in range(4):
@@ -40,7 +40,7 @@ def test_torsos_of_flic_go_from_right_shoulder_to_left_hip(tmp_path, format):
 
 
 def test_mpii_without_head_boxes_is_judged_in_torsos(tmp_path):
-    """Rather than not at all."""
+    """PCK in torso sizes instead of PCKh."""
     write_image(tmp_path / "a.png", np.zeros((90, 80, 3), np.uint8))
     joints = np.random.default_rng(0).uniform(10, 70, (16, 2)).tolist()
     person = {"image": "a.png", "center": [40.0, 40.0], "scale": 0.3}

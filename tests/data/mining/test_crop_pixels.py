@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from kptkit.data.mining import crop_pixels
-from kptkit.data.mining.crop_pixels import cut_crops
+from kptkit.data.mining.crop_pixels import cut_windows
 
 
 def area_means(image, window, size):
@@ -46,7 +46,7 @@ WINDOWS = {
 def test_crops_are_means_of_areas(image, name, way, monkeypatch):
     monkeypatch.setattr(crop_pixels, "_WIDE", 1e9 if way == "pixels" else 0)
     windows = np.array(WINDOWS[name])
-    crops = cut_crops(image, windows, 6)
+    crops = cut_windows(image, windows, 6)
     assert crops.shape == (len(windows), 6, 6, 3)
     assert crops.dtype == np.uint8
     for window, crop in zip(windows, crops, strict=True):
@@ -58,13 +58,13 @@ def test_crops_of_many_windows_keep_their_order(image):
     side = rng.integers(1, 60, 300)
     corner = rng.integers(-20, 40, (300, 2))
     windows = np.concatenate([corner, corner + side[:, None]], axis=1)
-    crops = cut_crops(image, windows, 4)
+    crops = cut_windows(image, windows, 4)
     for window, crop in zip(windows[::17], crops[::17], strict=True):
         np.testing.assert_allclose(crop, area_means(image, window, 4), atol=0.8)
 
 
 def test_a_picture_too_large_for_32_bit_sums_is_cut_pixel_by_pixel(image, monkeypatch):
-    expected = cut_crops(image, [[0, 0, 40, 40]], 6)
+    expected = cut_windows(image, [[0, 0, 40, 40]], 6)
     monkeypatch.setattr(crop_pixels, "_INTEGRAL_PIXELS", 100)
     monkeypatch.setattr(crop_pixels.cv2, "integral", None)
-    assert np.abs(cut_crops(image, [[0, 0, 40, 40]], 6).astype(int) - expected).max() <= 1
+    assert np.abs(cut_windows(image, [[0, 0, 40, 40]], 6).astype(int) - expected).max() <= 1

@@ -5,7 +5,7 @@ import pytest
 
 from kptkit import images
 from kptkit.data.mining import crops as crops_module
-from kptkit.data.mining.crops import Crops, concatenate, divide, mine_part, no_crops
+from kptkit.data.mining.crops import Crops, concatenate, mine_part, no_crops, split_into_parts
 from kptkit.errors import InputError
 from kptkit.samples import FaceSamples
 
@@ -67,7 +67,7 @@ def test_more_crops_than_ids_are_refused(monkeypatch):
     ],
 )
 def test_divide(counts, sizes):
-    parts = divide([empty_set(count) for count in counts])
+    parts = split_into_parts([empty_set(count) for count in counts])
     assert [len(part) for part in parts] == sizes
     assert [part.first_number for part in parts] == np.cumsum([0, *sizes])[:-1].tolist()
     names = [path for part in parts for path in part.samples.image_paths]
@@ -83,7 +83,11 @@ def pixel_and_number(image, faces, rng):
 
 
 def test_pictures_are_mined_by_their_numbers(faces):
-    whole = [m for part in divide([faces]) for m in mine_part(part, pixel_and_number, 12, seed=3)]
+    whole = [
+        m
+        for part in split_into_parts([faces])
+        for m in mine_part(part, pixel_and_number, 12, seed=3)
+    ]
     assert [m.number for m in whole] == list(range(40))
     for mined in whole:
         assert len(mined.crops) == len(faces.of_image(mined.number))
@@ -99,7 +103,7 @@ def test_unusable_pictures_say_why(faces):
     Path(faces.image_paths[1]).unlink()
     images.write_image(faces.image_paths[2], np.zeros((40, 11, 3), np.uint8))
     images.write_image(faces.image_paths[3], np.zeros((12, 12, 3), np.uint8))
-    (part, *_) = divide([faces])
+    (part, *_) = split_into_parts([faces])
     mined = list(mine_part(part, pixel_and_number, 12, seed=0))
     assert [m.skipped for m in mined[:5]] == ["not an image", "missing", "", "", ""]
     assert [m.crops is None for m in mined[:5]] == [True, True, True, False, False]

@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 
-from kptkit.data.mining.crop_pixels import cut_crops
+from kptkit.data.mining.crop_pixels import cut_windows
 from kptkit.data.mining.crops import CropKind
 from kptkit.data.mining.windows import (
     UNUSED,
     WindowCounts,
     background_windows,
     crops_of_windows,
+    draw_legal_windows,
     face_windows,
-    find,
     first_of_each,
     label_windows,
     usable_faces,
@@ -230,11 +230,11 @@ def test_find_stops():
         draws.append(count)
         return np.zeros((count, 4), np.int64)
 
-    assert len(find(0, draw, lambda w: np.ones(len(w), bool))) == 0
+    assert len(draw_legal_windows(0, draw, lambda w: np.ones(len(w), bool))) == 0
     assert draws == []
-    assert len(find(9, draw, lambda w: np.ones(len(w), bool))) == 9
+    assert len(draw_legal_windows(9, draw, lambda w: np.ones(len(w), bool))) == 9
     assert len(draws) == 1
-    assert len(find(9, draw, lambda w: np.zeros(len(w), bool))) == 0
+    assert len(draw_legal_windows(9, draw, lambda w: np.zeros(len(w), bool))) == 0
     assert len(draws) < 20
 
 
@@ -262,7 +262,7 @@ def test_crops_of_windows():
     kinds, owners = np.array([1, -1, 0]), np.array([0, 1, -1])
     crops = crops_of_windows(image, windows, kinds, owners, faces, 12)
     assert crops.kinds.tolist() == [1, -1, 0]
-    np.testing.assert_array_equal(crops.images, cut_crops(image, windows, 12))
+    np.testing.assert_array_equal(crops.images, cut_windows(image, windows, 12))
     np.testing.assert_allclose(crops.boxes[0], [5 / 40, 0, -5 / 40, 0])
     np.testing.assert_allclose(crops.boxes[1], [-2 / 26, -1 / 26, -3 / 26, 3 / 26], rtol=1e-6)
     assert np.isnan(crops.boxes[2]).all()

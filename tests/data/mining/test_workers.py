@@ -115,7 +115,8 @@ def test_workers_end_with_their_parent(tmp_path, how):
 
 def test_workers_load_nothing_heavy():
     code = (
-        "import sys, kptkit.data.mining.workers, kptkit.data.mining.crops, kptkit.data.mining.pnet; "
+        "import sys\n"
+        "from kptkit.data.mining import crops, pnet, workers\n"
         "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -11,7 +11,7 @@ import tensorflow as tf
 from support.worker_tasks import die
 
 from kptkit import files
-from kptkit.data.mining.crops import CropKind, concatenate, divide, mine_part
+from kptkit.data.mining.crops import CropKind, concatenate, split_into_parts, mine_part
 from kptkit.data.mining.landmarks import LandmarkConfig
 from kptkit.data.mining.pnet import PnetMiningConfig, pnet_crops
 from kptkit.data.mining.windows import WindowCounts
@@ -28,7 +28,7 @@ mine = partial(mine_part, mine_image=mine_image, smallest_side=12, seed=3)
 
 
 def write(faces, folder, workers=0, plan=PLAN, make=mine):
-    return write_crops(folder, plan, divide([faces]), make, workers)
+    return write_crops(folder, plan, split_into_parts([faces]), make, workers)
 
 
 def content(folder):
@@ -49,7 +49,7 @@ def folder(mined, tmp_path):
 
 
 def test_crops_come_back_as_they_were(shared_faces, folder):
-    mined = [m for part in divide([shared_faces]) for m in mine(part)]
+    mined = [m for part in split_into_parts([shared_faces]) for m in mine(part)]
     crops = concatenate([m.crops for m in mined])
     numbers = np.concatenate([[m.number] * len(m.crops) for m in mined])
     places = np.concatenate([np.arange(len(m.crops)) for m in mined])

@@ -18,9 +18,9 @@ import tensorflow as tf
 
 from kptkit import files, images
 from kptkit.data.augment.pose import MMPOSE, AugmentConfig
-from kptkit.data.batches.pose import clear_errors, evaluation_batches, training_batches
+from kptkit.data.batches.pose import clear_errors, pose_evaluation_batches, pose_training_batches
 from kptkit.data.records.pose import RecordSource
-from kptkit.data.records.pose_writer import CutConfig, cut_windows, write_records
+from kptkit.data.records.pose_writer import CutConfig, windows_to_keep, write_records
 from kptkit.data.records.sources import ImageSource
 from kptkit.data.skipped import SkippedPictures
 from kptkit.errors import InputError
@@ -37,7 +37,7 @@ def write(samples, folder, cut=CUT, workers=1, made_from=MADE_FROM):
 
 def train(source, augment=None, steps=8):
     skipped = SkippedPictures(len(source.samples))
-    batches = training_batches(
+    batches = pose_training_batches(
         source,
         size_wh=SIZE_WH,
         batch_size=4,
@@ -111,7 +111,7 @@ def test_shards_are_standard_tfrecords_of_examples(persons, records):
 
 
 def test_windows_are_clipped_and_hold_the_reach(persons):
-    windows = cut_windows(persons, CUT)
+    windows = windows_to_keep(persons, CUT)
     assert (windows[:, :2] >= 0).all()
     assert (windows[:, 2:] <= [200, 150]).all()
     for box, window in zip(persons.boxes_xyxy.astype(float), windows, strict=True):
@@ -268,7 +268,7 @@ def test_stronger_augmentation_than_cut_for_is_refused(persons, tmp_path):
 def test_a_box_beyond_the_window_is_refused_on_each_side(persons, tmp_path, side):
     inner = replace(CUT, augment=AugmentConfig(scale=0.0, half_body_probability=0.0))
     write(persons, tmp_path / "records", inner)
-    windows = cut_windows(persons, inner)
+    windows = windows_to_keep(persons, inner)
     outer = [0, 0, *persons.image_wh[0]]
     index = int(np.flatnonzero(windows[:, side] != outer[side])[0])
     box, source = windows[index].copy(), RecordSource(tmp_path / "records")
@@ -321,7 +321,7 @@ def test_a_full_disk_leaves_nothing_half_written(persons, tmp_path, monkeypatch)
 
 def test_records_can_be_evaluated(records):
     source, skipped = RecordSource(records), SkippedPictures(11)
-    batches = evaluation_batches(source, size_wh=SIZE_WH, batch_size=4, skipped=skipped)
+    batches = pose_evaluation_batches(source, size_wh=SIZE_WH, batch_size=4, skipped=skipped)
     ids = np.concatenate([batch["sample_id"] for batch in batches])
     assert ids.tolist() == [*source.samples.sample_ids.tolist(), -1]
 
@@ -350,7 +350,7 @@ def coco_file(samples, path):
     path.write_text(json.dumps(document))
 
 
-SCRIPT = Path(__file__).parents[2] / "data_prep" / "make_pose_records.py"
+SCRIPT = Path(__file__).parents[3] / "data_prep" / "make_pose_records.py"
 
 
 def command(tmp_path, out):

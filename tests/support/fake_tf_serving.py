@@ -1,8 +1,8 @@
-"""TF Serving's contract over real sockets, for tests: its binary is not where these run.
+"""A fake TF Serving over real sockets, for tests that run where its binary is not installed.
 
-Programs are loaded and run as TF Serving does, as a graph in a session whose inputs are fed
-unchecked. Requests come in through tensorflow-serving-api's own stubs, or as the JSON that
-g3doc/api_rest.md describes. `merge` and `split` are its batching, by batching_session.cc.
+SavedModels are run as TF Serving runs them: as a graph in a session, whose inputs are fed unchecked.
+Requests arrive through tensorflow-serving-api's own stubs, or as the JSON of g3doc/api_rest.md.
+`merge` and `split` batch requests as batching_session.cc does.
 """
 
 import base64
@@ -28,10 +28,10 @@ HTTP = {"INVALID_ARGUMENT": 400, "FAILED_PRECONDITION": 400, "NOT_FOUND": 404, "
 
 
 class Refusal(Exception):
-    """A status that is not OK: its name and what TF Serving would say."""
+    """A status other than OK: its name and TF Serving's message."""
 
 
-class Program:
+class ServedModel:
     """A SavedModel in a session."""
 
     def __init__(self, folder: Path):
@@ -47,7 +47,7 @@ class Program:
         self._calls = {}
 
     def signature(self, name: str):
-        """What is fed and fetched under that name."""
+        """The signature of that name, with the tensors to feed and to fetch."""
         if name not in self.signatures:
             raise Refusal("INVALID_ARGUMENT", f'Serving signature name: "{name}" not found')
         return self.signatures[name]
@@ -71,12 +71,12 @@ class Program:
 
 
 class ModelServer:
-    """Programs by the names of their models, and what else a server does.
+    """Served models by name.
 
-    `trouble` is called with the number of the request and may raise or wait.
+    `trouble` is called with the number of each request and may raise or wait.
     """
 
-    def __init__(self, **models: Program):
+    def __init__(self, **models: ServedModel):
         self.models, self.requests, self.trouble = models, 0, lambda number: None
         self._lock = threading.Lock()
 
@@ -98,8 +98,8 @@ class ModelServer:
 
 
 @contextmanager
-def grpc_door(server: ModelServer, address: str = "127.0.0.1:0") -> Iterator[str]:
-    """A PredictionService on loopback; yields its address for a client."""
+def serve_grpc(server: ModelServer, address: str = "127.0.0.1:0") -> Iterator[str]:
+    """Runs a PredictionService on loopback; yields the address for a client."""
 
     class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
         def Predict(self, request, context):
@@ -119,19 +119,19 @@ def grpc_door(server: ModelServer, address: str = "127.0.0.1:0") -> Iterator[str
                 response.outputs[name].CopyFrom(tf.make_tensor_proto(array))
             return response
 
-    door = grpc.server(futures.ThreadPoolExecutor(32), options=[("grpc.so_reuseport", 0)])
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Service(), door)
-    port = door.add_insecure_port(address)
-    door.start()
+    service = grpc.server(futures.ThreadPoolExecutor(32), options=[("grpc.so_reuseport", 0)])
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Service(), service)
+    port = service.add_insecure_port(address)
+    service.start()
     try:
         yield f"grpc://127.0.0.1:{port}"
     finally:
-        door.stop(None).wait()
+        service.stop(None).wait()
 
 
 @contextmanager
-def rest_door(server: ModelServer) -> Iterator[str]:
-    """TF Serving's Predict API over HTTP on loopback; yields its address for a client."""
+def serve_rest(server: ModelServer) -> Iterator[str]:
+    """Runs TF Serving's Predict API over HTTP on loopback; yields the address for a client."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
@@ -163,8 +163,8 @@ def rest_door(server: ModelServer) -> Iterator[str]:
                 raise Refusal("INVALID_ARGUMENT", "JSON Parse error") from None
             name = request.get("signature_name", "serving_default")
 
-            def inputs(program):
-                specs = program.signature(name).inputs
+            def inputs(model):
+                specs = model.signature(name).inputs
                 if set(values) - set(specs):
                     raise Refusal("INVALID_ARGUMENT", f"unexpected inputs: {sorted(values)}")
                 return {key: tensor_of(value, specs[key].dtype) for key, value in values.items()}
@@ -175,20 +175,20 @@ def rest_door(server: ModelServer) -> Iterator[str]:
         def log_message(self, *_):
             pass
 
-    door = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    door.daemon_threads = True
-    thread = threading.Thread(target=door.serve_forever, kwargs={"poll_interval": 0.01})
+    http_server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http_server.daemon_threads = True
+    thread = threading.Thread(target=http_server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{door.server_address[1]}"
+        yield f"http://127.0.0.1:{http_server.server_address[1]}"
     finally:
-        door.shutdown()
-        door.server_close()
+        http_server.shutdown()
+        http_server.server_close()
         thread.join()
 
 
 def tensor_of(value, dtype) -> np.ndarray:
-    """A tensor of JSON; whatever its name, an object with `b64` is bytes in standard Base64."""
+    """A tensor from JSON; an object with `b64`, whatever the input's name, is bytes in Base64."""
     if dtype == tf.string.as_datatype_enum:
 
         def plain(value):
@@ -206,10 +206,10 @@ def tensor_of(value, dtype) -> np.ndarray:
 def merge(
     requests: list[dict[str, np.ndarray]], allowed_batch_sizes: list[int]
 ) -> dict[str, np.ndarray]:
-    """One request of several, where variable lengths are padded.
+    """Several requests as one, padded to equal shapes and to an allowed batch size.
 
-    Sides behind the first grow to the longest; each tensor is filled up with its own first value.
-    Then the first row of the last request is repeated up to an allowed batch size.
+    Every side but the first is padded to the longest, with the first value of the request's own
+    tensor. The batch is filled up with copies of the last request's first row.
     """
     merged = {}
     for name in requests[0]:
@@ -218,7 +218,7 @@ def merge(
         rows = []
         for tensor in tensors:
             padding = [(0, 0), *((0, side) for side in (longest - tensor.shape)[1:])]
-            if tensor.ndim > 1:  # of strings there is nothing to pad
+            if tensor.ndim > 1:  # strings have no other sides
                 tensor = np.pad(tensor, padding, constant_values=tensor.flat[0])
             rows.append(tensor)
         count = sum(map(len, rows))
@@ -240,9 +240,9 @@ def split(
 
 
 def malformed_kinds(folder: Path) -> dict[str, int]:
-    """Of how many kinds the malformed requests to each signature of an export were.
+    """Sends an export all kinds of malformed requests; returns their number for each signature.
 
-    All were refused, and the process that did so lived on.
+    Asserts that all were refused and that the process survived them.
     """
     command = [sys.executable, Path(__file__).with_name("malformed_requests.py"), folder]
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
