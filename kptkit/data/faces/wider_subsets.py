@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kptkit.data.formats.mat_file import Array, read_mat
+from kptkit.data.formats.mat_array import Array
+from kptkit.data.formats.mat_file import read_mat
 from kptkit.errors import InputError
 from kptkit.geometry import boxes
 from kptkit.samples import FaceSamples

@@ -32,7 +32,8 @@ from kptkit.data.formats.build_document import (
     build_annotation_file,
 )
 from kptkit.data.formats.faults import is_numbers
-from kptkit.data.formats.mat_file import Struct, read_numbers, read_structs
+from kptkit.data.formats.mat_array import Struct
+from kptkit.data.formats.mat_file import read_numbers, read_structs
 from kptkit.errors import InputError
 from kptkit.reading import read_json, shown
 from kptkit.skeletons.known import MPII_16
