@@ -31,7 +31,7 @@ from levelwise_detector import LevelwiseDetector
 from kptkit import images
 from kptkit.errors import InputError
 from kptkit.face.detector import FaceDetector
-from kptkit.face.fast_network import FrozenNetwork
+from kptkit.face.fast_network import FastNetwork
 from kptkit.geometry import boxes
 from kptkit.images.area_resize import area_crops, area_resize
 from kptkit.models.mtcnn import STAGES
@@ -175,7 +175,7 @@ def stages(
     return parts, (len(windows["rnet"]), len(windows["onet"]))
 
 
-def judged_by(network: FrozenNetwork) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+def judged_by(network: FastNetwork) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
     """Scores and offsets of windows, as one call."""
 
     def judged(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -31,7 +31,7 @@ from usual_miner import SMALLEST_FACE, UsualMiner
 from kptkit import images
 from kptkit.data.faces.wider import read_wider
 from kptkit.data.mining.crop_pixels import cut_windows
-from kptkit.data.mining.crops import split_into_parts, mine_part
+from kptkit.data.mining.crops import mine_part, split_into_parts
 from kptkit.data.mining.pnet import SIZE, PnetMiningConfig, pnet_crops
 from kptkit.data.mining.windows import background_windows, face_windows, usable_faces
 from kptkit.data.records.crop_writer import write_crops

@@ -1,8 +1,8 @@
 """Heatmaps to keypoints: one decoder for body joints and face landmarks.
 
-Everything is written for compilation: static shapes, and no convolution, because a one-channel blur
-is slow under XLA on a CPU. The maps are read once for their peaks; after that only a small window
-around each peak is looked at. Heatmap px: the centre of the top-left pixel is (0, 0).
+Everything compiles under XLA: shapes are static, and there is no convolution, because a one-channel
+blur is slow under XLA on a CPU. The maps are read once to find their peaks; after that only a small
+window around each peak is read. Heatmap px: the centre of the top-left pixel is (0, 0).
 """
 
 import math
@@ -20,21 +20,24 @@ Tensor = Any
 
 
 def decode(heatmaps: Tensor, method: Method = "dark", heatmap_sigma: float = 2.0) -> Tensor:
-    """The highest point of every heatmap.
+    """The peak of every heatmap.
 
-    ``argmax`` takes the highest pixel, the first one of equals in reading order. ``quarter`` moves
-    a quarter of a pixel towards the higher neighbour on each axis (Newell et al. 2016), only where
-    1 < x < W - 1 and 1 < y < H - 1, as in the official code. ``dark`` goes to the top of a Gaussian
-    around the highest pixel (Zhang et al. 2020); it pays with the ``unbiased`` target only, since
-    an ``msra`` target does not hold the fraction.
+    ``argmax`` takes the highest pixel; of equal pixels, the first in reading order. ``quarter``
+    moves from there a quarter of a pixel towards the higher neighbour on each axis (Newell et al.
+    2016), only where 1 < x < W - 1 and 1 < y < H - 1, as in the official code. ``dark`` moves to
+    the top of a Gaussian around the highest pixel (DARK, Zhang et al. 2020). It helps only with the
+    ``unbiased`` target, since an ``msra`` target does not encode the fraction of a pixel.
 
     Args:
         heatmaps: (B, H, W, K), any float type.
-        heatmap_sigma: that of the targets; only ``dark`` needs it.
+        heatmap_sigma: standard deviation of the targets in heatmap px; only ``dark`` uses it.
 
     Returns:
-        (B, K, 3) float32: x, y in heatmap px and the score, the value of the highest pixel. A map
-        that shows nothing (constant, nowhere above 0, or with a NaN or infinity in it) gives zeros.
+        (B, K, 3) float32: x, y in heatmap px and the score, which is the value of the highest
+        pixel. All zero for a map without a peak: constant, nowhere above 0, or not finite.
+
+    Raises:
+        InputError: the method is unknown.
     """
     heatmaps = ops.cast(heatmaps, "float32")
     x, y, score, found = _peaks(heatmaps)
@@ -51,10 +54,10 @@ def decode(heatmaps: Tensor, method: Method = "dark", heatmap_sigma: float = 2.0
 
 
 def _peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Column, row and value of the highest pixel, and whether the map shows anything: (B, K)."""
+    """Column, row and value of the highest pixel, and whether the map has a peak: each (B, K)."""
     width = heatmaps.shape[2]
-    # A pool over whole rows is their maximum, at twice the speed of a reduction in a TF graph. The
-    # strides are its own anyway, but left out they break Keras's JAX backend.
+    # Pooling over whole rows takes their maximum, twice as fast as a reduction in a TF graph. The
+    # strides are the default ones, but without them Keras's JAX backend fails.
     row_peaks = ops.max_pool(heatmaps, (1, width), (1, width), data_format="channels_last")
     row_peaks = ops.swapaxes(row_peaks[:, :, 0], 1, 2)
     y = ops.top_k(row_peaks, 1)[1]
@@ -65,7 +68,7 @@ def _peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     lowest = ops.minimum(
         ops.min(row_peaks, axis=-1, initial=np.inf), ops.min(row, axis=-1, initial=np.inf)
     )
-    # A sum keeps every NaN and infinity, which maxima and top_k treat differently per backend.
+    # A sum propagates every NaN and infinity; maxima and top_k treat them differently per backend.
     finite = ops.isfinite(ops.sum(ops.sum(heatmaps, axis=1), axis=1))
     return x, y, peak, finite & (peak > 0) & (peak > lowest)
 
@@ -85,6 +88,7 @@ def _gather(heatmaps: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def _quarter_step(heatmaps: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """From the highest pixel a quarter of a pixel towards its higher neighbours: each (B, K)."""
     height, width = heatmaps.shape[1:3]
     around = np.arange(-1, 2, dtype="int32")
     near = _gather(heatmaps, y[..., None] + around, x[..., None] + around)
@@ -95,10 +99,11 @@ def _quarter_step(heatmaps: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tenso
 
 
 def blur_radius(heatmap_sigma: float) -> int:
-    """Reach of DARK's blur: 2, 5 and 8 px for sigma 1, 2 and 3.
+    """Radius of DARK's blur kernel in heatmap px: 2, 5 and 8 for sigma 1, 2 and 3.
 
-    That is the odd kernel (5, 11, 17) whose sigma in OpenCV's rule, 0.3 ((size - 1) / 2 - 1) + 0.8,
-    is nearest the target's. A blur as wide as the target is its matched filter.
+    The kernel size (5, 11, 17) is the odd one whose sigma by OpenCV's rule,
+    0.3 ((size - 1) / 2 - 1) + 0.8, is nearest to that of the target. A blur as wide as the target
+    is its matched filter.
     """
     return max(1, round((heatmap_sigma - 0.5) / 0.3))
 
@@ -106,11 +111,12 @@ def blur_radius(heatmap_sigma: float) -> int:
 def _dark_step(
     heatmaps: Tensor, x: Tensor, y: Tensor, heatmap_sigma: float
 ) -> tuple[Tensor, Tensor]:
-    """From the highest pixel to the top of the Gaussian, by a Newton step on the blurred logarithm.
+    """From the highest pixel to the top of the Gaussian: each (B, K) in heatmap px.
 
-    Where the logarithm is not curved downwards there is no step, and on each axis none is longer
-    than sigma: on a map without a peak the published step may leave the map. A limit of 1 px would
-    be too short for wide blobs, whose highest pixel is moved further than that by noise.
+    It is a Newton step on the logarithm of the blurred map. There is no step where the logarithm is
+    not curved downwards, and on each axis the step is clipped to sigma, since without a clear peak
+    the published step may leave the map. A limit of 1 px would be too small for wide blobs, where
+    noise can move the highest pixel further than that.
     """
     height, width = heatmaps.shape[1:3]
     centre_x, spacing_x, along_x = _stencil(x, width, heatmap_sigma)
@@ -118,7 +124,7 @@ def _dark_step(
     reach = along_x.shape[-1] // 2
     around = np.arange(-reach, reach + 1, dtype="int32")
     window = _gather(heatmaps, centre_y[..., None] + around, centre_x[..., None] + around)
-    # Not by matmul, whose factors a GPU rounds to 10 bits (TF32): that costs 1e-3 px.
+    # Not matmul: a GPU rounds its factors to 10 bits (TF32), which costs 1e-3 px.
     rows = ops.sum(along_y[..., :, :, None] * window[..., None, :, :], axis=-2)
     blurred = ops.sum(rows[..., :, None, :] * along_x[..., None, :, :], axis=-1)
     log = ops.log(ops.maximum(blurred, 1e-10))
@@ -140,20 +146,23 @@ def _dark_step(
 
 
 def _stencil(peak: Tensor, size: int, heatmap_sigma: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Where along one axis the blurred map is read, and the blur that reads it there.
+    """Where along one axis the blurred map is sampled, and the kernels that sample it there.
 
-    Inside the map this is DARK: the map blurred over `blur_radius`, and second differences over
-    2 px. Where that would reach over the border, differences are over 1 px and the blur is cut to
-    what the map holds on both sides; at the border itself the centre moves one pixel inwards. A
-    Gaussian stays (nearly) one under a symmetric blur, so all of these find its top.
+    Away from the border this is DARK: the map is blurred over `blur_radius`, and second differences
+    span 2 px. Where that would cross the border, differences span 1 px and the blur is shortened,
+    equally on both sides, to stay in the map; on the border itself the centre moves one pixel
+    inwards. A Gaussian under a symmetric blur stays (nearly) a Gaussian, so each variant finds its
+    top.
 
     Args:
-        peak: (B, K) the highest pixel's coordinate on this axis.
+        peak: (B, K) coordinate of the highest pixel on this axis.
+        size: of the map on this axis, in heatmap px.
 
     Returns:
-        centre (B, K), spacing (B, K) float32 of the second difference, and kernels (B, K, 5, P)
-        that read the map at centre + (-spacing, -1, 0, 1, spacing) from the P pixels around the
-        centre. Kernels are not normalised, as a factor drops out of the differences.
+        centre (B, K); spacing (B, K) float32 of the second difference; and kernels (B, K, 5, P)
+        that compute the blurred map at centre + (-spacing, -1, 0, 1, spacing) from the P pixels
+        around the centre. Kernels are not normalised, as a common factor drops out of the
+        differences of logarithms.
     """
     radius = blur_radius(heatmap_sigma)
     pixels = np.arange(-radius - 2, radius + 3)
@@ -180,18 +189,21 @@ def flip_back(
     alignment: Alignment = "fractional",
     stride: int = 4,
 ) -> Tensor:
-    """Heatmaps of the mirrored crop, as they would be of the crop itself; average the two.
+    """Mirrors the heatmaps of a mirrored crop back, to be averaged with those of the crop.
 
-    Crop px are stride times heatmap px, so a mirrored crop's map, mirrored back, lies
-    (stride - 1) / stride px too far left. ``fractional`` moves it right by that, ``whole_pixel`` by
-    1 as the official code does, and ``none`` leaves it, which is right for the UDP convention.
-    Between pixels the map is a cubic through four of them: a line through two would leave 0.01 px
-    of error at sigma 1. Columns left of the map are taken to equal its first.
+    Crop px are stride times heatmap px, so after mirroring back the map lies (stride - 1) / stride
+    heatmap px too far left. ``fractional`` moves it right by that amount, ``whole_pixel`` by 1 as
+    the official code does, and ``none`` does not move it, which is right for the UDP convention.
+    A fractional move interpolates cubically between four pixels; linear interpolation would leave
+    an error of 0.01 px at sigma 1. Columns left of the map repeat its first column.
 
     Args:
         heatmaps: (B, H, W, K) of the mirrored crop.
-        flip_permutation: where each keypoint comes from after a mirror.
+        flip_permutation: K indices; entry k is the keypoint that k becomes in a mirrored picture.
         stride: crop px per heatmap px.
+
+    Returns:
+        (B, H, W, K), of the same dtype.
     """
     heatmaps = ops.take(heatmaps, np.array(flip_permutation), axis=-1)
     shift = {"fractional": (stride - 1) / stride, "whole_pixel": 1.0, "none": 0.0}[alignment]
@@ -206,15 +218,15 @@ def flip_back(
 
 
 def heatmaps_from_logits(logits: Tensor, heatmap_sigma: float) -> Tensor:
-    """Heatmaps of a network trained by spatial cross-entropy, ready for `flip_back` and `decode`.
+    """Turns the logits of a network trained by spatial cross-entropy into heatmaps.
 
-    The softmax over each map estimates the target divided by its sum, so times that sum,
-    2 pi sigma^2, it has the scale of a target. Where its peak would exceed 1 (near the border,
-    where the target's sum is smaller) the whole map is scaled to 1, so that its shape stays.
+    The softmax over each map estimates the target divided by its sum. Multiplied by that sum,
+    2 pi sigma^2, it has the scale of a target. If its peak would exceed 1 (near the border the sum
+    of the target is smaller), the whole map is scaled to peak 1, which keeps its shape.
 
     Args:
         logits: (B, H, W, K).
-        heatmap_sigma: that of the targets.
+        heatmap_sigma: standard deviation of the targets in heatmap px.
 
     Returns:
         (B, H, W, K) float32 in 0..1.

@@ -1,8 +1,8 @@
-"""Keypoints to target heatmaps: what a network is trained to draw, decoded by `kptkit.decode`.
+"""Keypoints to target heatmaps; `kptkit.decode` is the inverse.
 
 A heatmap is one Gaussian with peak 1: the outer product of a profile along x and one along y. A
-sample costs K * (W + H) exponentials and one multiplication per pixel, cheap enough to be made on
-the device, inside the compiled loss.
+sample costs K * (W + H) exponentials and one multiplication per pixel, cheap enough to be computed
+on the device, inside the compiled loss.
 """
 
 from typing import Any, Literal, get_args
@@ -16,9 +16,9 @@ Tensor = Any
 
 
 def heatmap_sigma(heatmap_wh: tuple[int, int]) -> float:
-    """The target's standard deviation in heatmap px: a 32nd of the longer side, at least 1.
+    """The default standard deviation of targets in heatmap px: longer side / 32, at least 1.
 
-    The published values are among them: 2 for 48x64 and 64x64, 3 for 72x96.
+    It gives the published values: 2 for 48x64 and 64x64, 3 for 72x96.
     """
     return max(1.0, max(heatmap_wh) / 32)
 
@@ -31,24 +31,29 @@ def encode(
 ) -> tuple[Tensor, Tensor]:
     """Target heatmaps of keypoints.
 
-    ``msra`` (Xiao et al. 2018, and HRNet) draws the Gaussian around the nearest pixel, on a square
-    of 3 sigma to each side; ``unbiased`` (DARK, Zhang et al. 2020) around the keypoint itself, on
-    the whole map. The nearest pixel is that of the official code, int(x + 0.5), which truncates
-    towards zero. Where 3 sigma is not whole it is rounded down; there the official code draws the
-    peak a pixel off.
+    ``msra`` (Xiao et al. 2018, also HRNet) centres the Gaussian on the nearest pixel and cuts it to
+    a square that reaches 3 sigma to each side. ``unbiased`` (DARK, Zhang et al. 2020) centres it on
+    the keypoint itself and fills the whole map. As in the official code, the nearest pixel is
+    int(x + 0.5), which truncates towards zero. If 3 sigma is not a whole number it is rounded down;
+    the official code then draws the peak one pixel off.
 
-    For both, a keypoint outside the map keeps its weight as long as the square touches the map.
-    The official code also keeps those whose square ends just left of or above the map, with a
-    target that is all zero; here they get weight 0, as on the other two sides.
+    With both, a keypoint outside the map keeps its weight as long as the square touches the map.
+    The official code also keeps a keypoint whose square ends just left of or above the map, with an
+    all-zero target; here it gets weight 0, as on the other two sides.
 
     Args:
-        keypoints: (B, K, 3): x, y in heatmap px, and a weight. Weight 0 means not labelled; its
-            coordinates are ignored, and so are keypoints that are not finite.
+        keypoints: (B, K, 3): x, y in heatmap px and a weight. Weight 0 means not labelled. The
+            coordinates of unlabelled keypoints are ignored; keypoints that are not finite count as
+            unlabelled.
         heatmap_wh: width W and height H of the heatmaps.
-        heatmap_sigma: in heatmap px.
+        heatmap_sigma: standard deviation of the Gaussians in heatmap px.
+        target: ``msra`` or ``unbiased``.
 
     Returns:
         heatmaps (B, H, W, K) float32, all zero where the weight is 0, and weights (B, K) float32.
+
+    Raises:
+        InputError: the target is unknown.
     """
     if target not in get_args(Target):
         raise InputError(f"encode: target: found {target!r}, expected msra or unbiased")

@@ -1,7 +1,7 @@
-"""Files that are whole or absent: atomic publication, locks and checksums.
+"""The project's own files: written atomically, with locks and checksums.
 
-Every finished file or folder appears under its final name by one rename, after its bytes have
-reached the disk, so that a process killed at any moment leaves the old version or the new one.
+A file or folder gets its final name by one rename, after its bytes have reached the disk. So a
+process that is killed at any moment leaves either the old version or the new one.
 """
 
 import errno
@@ -18,13 +18,16 @@ from typing import Any
 
 from kptkit.errors import InputError
 
-# Names under which unfinished work stands; readers skip them, a rerun removes them.
+# Prefix of unfinished files and folders; readers skip them, and a rerun removes them.
 UNFINISHED_PREFIX = ".unfinished-"
 
 
 @contextmanager
 def publish_file(path: str | os.PathLike) -> Iterator[Path]:
-    """Yields a path to write to; on success its content appears at `path` by one rename."""
+    """Yields a temporary path to write to; on success it is renamed to `path`.
+
+    Missing parent folders are made. On an error nothing is left.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=UNFINISHED_PREFIX, suffix=path.suffix, dir=path.parent)
@@ -42,10 +45,12 @@ def publish_file(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextmanager
 def publish_folder(path: str | os.PathLike) -> Iterator[Path]:
-    """Yields an empty folder to fill; on success it appears at `path` by one rename.
+    """Yields a temporary empty folder to fill; on success it is renamed to `path`.
+
+    Missing parent folders are made. On an error nothing is left.
 
     Raises:
-        InputError: `path` exists already (a finished folder is never overwritten).
+        InputError: `path` exists already; a finished folder is never overwritten.
     """
     path = Path(path)
     if path.exists():
@@ -76,10 +81,12 @@ def remove_unfinished(folder: str | os.PathLike) -> None:
 
 @contextmanager
 def locked(folder: str | os.PathLike) -> Iterator[Path]:
-    """Holds `folder` (made if need be) for this process; the system lets go when the process dies.
+    """Locks `folder` for this process; makes the folder if it is missing.
+
+    The operating system releases the lock when the process ends, even if it is killed.
 
     Raises:
-        InputError: another process holds it; the message names its pid.
+        InputError: another process holds the lock; the message gives its process id.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -101,19 +108,23 @@ def locked(folder: str | os.PathLike) -> Iterator[Path]:
 
 
 def sha256(path: str | os.PathLike) -> str:
-    """The hexadecimal SHA-256 of a file's bytes."""
+    """The SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_json(path: str | os.PathLike, content: Any) -> None:
-    """Publishes `content` as JSON at `path`; NaN and infinity are refused."""
+    """Writes `content` as JSON, see `publish_file`.
+
+    Raises:
+        ValueError: it contains NaN or infinity.
+    """
     with publish_file(path) as unfinished:
         unfinished.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def _sync(path: Path) -> None:
-    """Asks the disk to hold what was written to a file, or a folder's names."""
+    """Waits until a file's content, or a folder's list of names, is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,11 +1,11 @@
-"""Losses: pure functions of tensors and weights with one result per sample.
+"""Losses: pure functions of tensors and weights, with one result per sample.
 
-Weights are arguments, and what has weight 0 is replaced before the arithmetic, so that neither its
-value nor its gradient can be NaN; a sample without any weight gives 0. Everything is computed in
-float32 whatever the policy.
+Entries with weight 0 are replaced before the arithmetic, so that neither their value nor their
+gradient can become NaN; a sample whose weights are all 0 has loss 0. Everything is computed in
+float32, under any dtype policy.
 
-Heatmap losses weigh keypoints. The losses of MTCNN's multi-task batches choose samples: each scales
-what it chose, so that the mean over the batch is the mean over the chosen.
+The heatmap losses weight keypoints. The losses of MTCNN's multi-task batches select samples, and
+scale the losses so that the mean over the batch is the mean over the selected samples.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,11 +34,13 @@ def _keypoint_mse(true: Tensor, predicted: Tensor, weights: Tensor) -> Tensor:
 def heatmap_mse(true: Tensor, predicted: Tensor, weights: Tensor) -> Tensor:
     """Half the mean squared error of heatmaps, weighted per keypoint (the HRNet paper's loss).
 
-    The mean is over all K keypoints, so a sample with few labels counts less. Equals the official
-    JointsMSELoss for weights 0 and 1; that one weights before it squares: its 1.2 acts as 1.44.
+    The mean is over all K keypoints, so a sample with few labels counts less. For weights 0 and 1
+    it equals the official JointsMSELoss; that loss applies weights before squaring, so its weight
+    1.2 acts as 1.44.
 
     Args:
-        true, predicted: (B, H, W, K).
+        true: (B, H, W, K) target heatmaps.
+        predicted: (B, H, W, K).
         weights: (B, K).
 
     Returns:
@@ -48,9 +50,10 @@ def heatmap_mse(true: Tensor, predicted: Tensor, weights: Tensor) -> Tensor:
 
 
 def heatmap_ohkm(true: Tensor, predicted: Tensor, weights: Tensor, top: int = 8) -> Tensor:
-    """`heatmap_mse` over the `top` worst keypoints of each sample (Chen et al. 2018, CPN).
+    """Online hard keypoint mining: `heatmap_mse` over the `top` worst keypoints of each sample.
 
-    Args and returns as in `heatmap_mse`; with fewer than `top` keypoints it is `heatmap_mse`.
+    Chen et al. 2018 (CPN). Arguments and result are as in `heatmap_mse`; with at most `top`
+    keypoints it equals `heatmap_mse`.
     """
     losses = _keypoint_mse(true, predicted, weights)
     worst, _ = ops.top_k(losses, min(top, losses.shape[-1]))
@@ -58,13 +61,14 @@ def heatmap_ohkm(true: Tensor, predicted: Tensor, weights: Tensor, top: int = 8)
 
 
 def spatial_cross_entropy(true: Tensor, logits: Tensor, weights: Tensor) -> Tensor:
-    """Cross-entropy of the softmax over each map against its target scaled to sum 1.
+    """Cross-entropy between the softmax over each map and its target scaled to sum 1.
 
-    The mean is over all K keypoints, as in `heatmap_mse`. Trains small data sets from any
-    initialisation; `kptkit.decode.heatmaps_from_logits` turns such an output into heatmaps.
+    The mean is over all K keypoints, as in `heatmap_mse`. It trains on small data sets from any
+    initialisation. `kptkit.decode.heatmaps_from_logits` turns the trained network's logits into
+    heatmaps.
 
     Args:
-        true: (B, H, W, K), not negative.
+        true: (B, H, W, K) target heatmaps, not negative.
         logits: (B, H, W, K).
         weights: (B, K).
 
@@ -91,20 +95,21 @@ _FUNCTIONS: dict[str, Callable] = {
 
 @keras.saving.register_keras_serializable(package="kptkit")
 class HeatmapLoss(keras.losses.Loss):
-    """A heatmap loss from keypoints: the targets are encoded here, on the device.
+    """A heatmap loss between keypoints and predicted heatmaps; it encodes the targets itself.
 
     `y_true` is (B, K, 3): x, y in crop px and a weight. `y_pred` is (B, H, W, K): heatmaps, or
-    logits for ``cross_entropy``; or those of S stacks (B, S, H, W, K), each compared with the same
-    truth (intermediate supervision, Newell et al. 2016). `call` gives float32 losses (B,), those of
-    the stacks added up; under `compile` and `fit` it gives their mean.
+    logits for ``cross_entropy``. For S stacks it is (B, S, H, W, K), and every stack is compared
+    with the same targets (intermediate supervision, Newell et al. 2016). `call` returns float32
+    losses (B,), summed over the stacks; under `compile` and `fit` their mean is taken.
 
     Args:
-        size_wh: the crop's width and height in pixels.
+        size_wh: width and height of the crop in pixels.
         function: which of the functions above.
         target: see `kptkit.encode.encode`.
         convention: how crop px become heatmap px, see `kptkit.geometry.affine`.
-        sigma: standard deviation of the Gaussians in heatmap px; none: by the heatmaps' size.
-        stack_weights: what each stack's loss counts; none: 1 each.
+        sigma: standard deviation of the Gaussians in heatmap px; by default it follows from the
+            size of the heatmaps, see `kptkit.encode.heatmap_sigma`.
+        stack_weights: weight of each stack's loss; by default 1 each.
     """
 
     def __init__(
@@ -130,10 +135,10 @@ class HeatmapLoss(keras.losses.Loss):
         return _FUNCTIONS[self.function](*self._encoded(y_true, y_pred))
 
     def per_stack(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """The weighted losses (B, S) of the stacks' heatmaps (B, S, H, W, K).
+        """The weighted losses (B, S) float32 of the heatmaps (B, S, H, W, K) of S stacks.
 
         Raises:
-            InputError: there are not as many weights as stacks.
+            InputError: the number of weights is not the number of stacks.
         """
         stacks = y_pred.shape[1]
         weights = self.stack_weights or (1.0,) * stacks
@@ -147,7 +152,7 @@ class HeatmapLoss(keras.losses.Loss):
         return ops.stack(losses, axis=1)
 
     def _encoded(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The arguments of a loss function: true maps, the predicted ones, weights."""
+        """The arguments of a loss function: target heatmaps, predicted heatmaps, weights."""
         heatmap_wh = (y_pred.shape[2], y_pred.shape[1])
         scale = affine.crop_to_heatmap_scale(self.size_wh, heatmap_wh, self.convention)
         keypoints = ops.cast(y_true, "float32") * ops.convert_to_tensor([*scale, 1.0], "float32")
@@ -169,17 +174,18 @@ class HeatmapLoss(keras.losses.Loss):
 def classification_ohem(
     is_face: Tensor, logits: Tensor, valid: Tensor, keep: float = 0.7
 ) -> Tensor:
-    """Cross-entropy over the hardest `keep` of the valid samples (Zhang et al. 2016, MTCNN).
+    """Cross-entropy over the hardest valid samples (online hard example mining).
 
-    Of n valid samples max(1, floor(keep n + 1e-4)) are kept, of none none; of equally hard ones the
-    first. Computed from logits: -log(softmax + epsilon) has no gradient for the hardest samples,
-    whose softmax is 0. The samples compete within the batch at hand, so that under several replicas
-    each selects from its own share, and no replica waits for another.
+    Zhang et al. 2016 (MTCNN). Of n valid samples, the max(1, floor(keep n + 1e-4)) with the largest
+    loss are kept (none if n is 0); on a tie the first. The loss is computed from logits because
+    -log(softmax + epsilon) has no gradient for the hardest samples, whose softmax is 0. Each
+    replica selects from its own share of the batch, so no replica waits for another.
 
     Args:
         is_face: (B,) 1 or 0.
-        logits: (B, 2) no face, face.
-        valid: (B,) bool; the others may hold anything.
+        logits: (B, 2): no face, face.
+        valid: (B,) bool; the values of invalid samples are ignored.
+        keep: share of the valid samples to keep.
 
     Returns:
         (B,) float32, whose mean is the mean over the samples kept.
@@ -193,10 +199,10 @@ def classification_ohem(
 
 
 def _rank(losses: Tensor, valid: Tensor) -> Tensor:
-    """How many valid samples are harder than each, or as hard and earlier: (B,) float32.
+    """The rank (B,) float32 of each loss among the valid ones: 0 is the largest, ties by order.
 
-    Counted in a table of all pairs, which has a fixed shape and leaves ties to no sort's taste. NaN
-    ranks first, so that a network that broke is not overlooked.
+    Counted over all pairs: that has a static shape, and ties do not depend on a sort algorithm. NaN
+    gets rank 0, so that a diverged network shows in the loss.
     """
     index = ops.arange(ops.shape(losses)[0])
     earlier = index[None, :] < index[:, None]
@@ -210,8 +216,9 @@ def masked_regression(true: Tensor, predicted: Tensor, valid: Tensor) -> Tensor:
     """Sum of squared errors of the valid samples.
 
     Args:
-        true, predicted: (B, D).
-        valid: (B,) bool; the others may hold anything.
+        true: (B, D).
+        predicted: (B, D).
+        valid: (B,) bool; the values of invalid samples are ignored.
 
     Returns:
         (B,) float32, whose mean is the mean over the valid samples.
@@ -222,7 +229,7 @@ def masked_regression(true: Tensor, predicted: Tensor, valid: Tensor) -> Tensor:
 
 
 def _spread_mean(losses: Tensor, chosen: Tensor) -> Tensor:
-    """Losses (B,) scaled so that their mean is the mean over the chosen; 0 for all others."""
+    """Losses (B,) scaled so that their mean is the mean over the chosen ones; the others are 0."""
     chosen = ops.cast(chosen, "float32")
     samples = ops.cast(ops.shape(losses)[0], "float32")
     return losses * chosen * (samples / ops.maximum(1.0, ops.sum(chosen)))
@@ -234,19 +241,19 @@ def mtcnn_loss(
     weights: tuple[float, float, float] = (1.0, 0.5, 0.5),
     keep: float = 0.7,
 ) -> Tensor:
-    """The multi-task loss of one network of MTCNN.
+    """The multi-task loss of one MTCNN network (Zhang et al. 2016).
 
-    Every sample takes part in the tasks that it has labels for: faces and negatives in the
-    classification, faces and parts of faces in the box, landmark crops in the landmarks.
+    Each sample counts in the tasks that it has labels for: positives and negatives in the
+    classification, positives and parts in the box, landmark crops in the landmarks.
 
     Args:
-        batch: `is_face` (B,), `box` (B, 4), `landmark` (B, 10), and who has labels: `class_valid`,
-            `box_valid` and `landmark_valid` (B,) bool.
-        outputs: of `kptkit.models.mtcnn`, for windows of the network's own size. Without `landmark`
+        batch: `is_face` (B,), `box` (B, 4), `landmark` (B, 10), and `class_valid`, `box_valid` and
+            `landmark_valid` (B,) bool, which say what is labelled.
+        outputs: of a `kptkit.models.mtcnn` network for windows of its own size. Without `landmark`,
             that term is left out.
-        weights: of classification, box and landmarks; the paper has 1, 0.5, 0.5 for P-Net and R-Net
+        weights: of classification, box and landmarks; in the paper 1, 0.5, 0.5 for P-Net and R-Net,
             and 1, 0.5, 1 for O-Net.
-        keep: the share of samples that `classification_ohem` learns from.
+        keep: see `classification_ohem`.
 
     Returns:
         (B,) float32, whose mean is the loss.

@@ -72,7 +72,7 @@ def published_dark(heatmap, kernel_size, sigma):
 
 
 def dark_by_loop(heatmap, sigma):
-    """The whole rule with the border, read off the docstring pixel by pixel."""
+    """The rule of the docstring, border included, in plain loops over pixels."""
     radius = blur_radius(sigma)
     peak = np.unravel_index(np.argmax(heatmap), heatmap.shape)
     centre, spacing, reach = [], [], []
@@ -110,7 +110,7 @@ def test_unknown_method():
 @pytest.mark.parametrize("method", METHODS)
 def test_first_of_equal_pixels_in_reading_order(compiled, method):
     heatmaps = np.zeros((1, 64, 48, 2), np.float32)
-    heatmaps[0, [20, 20, 40], [30, 10, 5], :] = 1  # the first row has two, the lower one is left
+    heatmaps[0, [20, 20, 40], [30, 10, 5], :] = 1  # two in row 20, one further left in row 40
     keypoints = np.asarray(compiled(lambda maps: decode(maps, method))(heatmaps))
     np.testing.assert_array_equal(np.round(keypoints), [[[10, 20, 1]] * 2])
 
@@ -176,7 +176,7 @@ def test_dark_stays_within_sigma_of_the_peak(sigma):
     noise = np.random.default_rng(0).normal(0, 1, (8, 64, 48, 17)).astype(np.float32)
     step = np.asarray(decode(noise, "dark", sigma)) - np.asarray(decode(noise, "argmax"))
     assert np.abs(step).max() == sigma
-    assert (step == 0).all(axis=-1).any()  # where the map is not curved downwards
+    assert (step == 0).all(axis=-1).any()  # no step where the map is not curved downwards
 
 
 def test_dark_corrects_a_peak_that_noise_moved():
@@ -209,7 +209,7 @@ def test_any_map_gives_a_finite_point(heatmaps, method):
     keypoints = np.asarray(decode(heatmaps, method, 1.0))
     assert np.isfinite(keypoints).all()
     assert (keypoints[..., 2] >= 0).all()
-    assert (np.abs(keypoints[..., :2] - [3.5, 4]) <= [4.5, 5]).all()  # at most sigma outside
+    assert (np.abs(keypoints[..., :2] - [3.5, 4]) <= [4.5, 5]).all()  # at most sigma away
 
 
 @pytest.mark.parametrize("heatmap_wh", [(1, 1), (2, 1), (2, 3), (3, 3)])
@@ -251,7 +251,7 @@ def test_flip_back_equals_the_loop(compiled, alignment):
 def test_error_of_flip_averaging(heatmap_wh, alignment, low, high):
     stride = 4
     points = random_points(heatmap_wh, 2, samples=16)
-    # What a perfect network draws of the mirrored crop: in crop px, x becomes W - 1 - x.
+    # A perfect network's map of the mirrored crop: in crop px, x becomes W - 1 - x.
     mirrored_x = (stride * heatmap_wh[0] - 1 - stride * points[..., 0]) / stride
     mirrored = np.stack([mirrored_x, points[..., 1]], axis=-1)[:, list(PERMUTATION)]
     back = flip_back(heatmaps_of(mirrored, heatmap_wh), PERMUTATION, alignment, stride)

@@ -8,7 +8,7 @@ SIZES = [((48, 64), 2.0), ((72, 96), 3.0), ((32, 32), 1.0), ((40, 24), 1.5)]
 
 
 def targets_by_loop(keypoints, heatmap_wh, sigma, target):
-    """One sample by plain loops over keypoints and pixels, after the published description."""
+    """One sample by plain loops over keypoints and pixels, from the published description."""
     width, height = heatmap_wh
     radius = int(3 * sigma)
     heatmaps = np.zeros((height, width, len(keypoints)))

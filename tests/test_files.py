@@ -1,4 +1,4 @@
-"""Whole files or none: kills, locks and leftovers."""
+"""Atomic writes, kills, locks and leftovers."""
 
 import hashlib
 import json

@@ -14,7 +14,7 @@ NAMES = ["mse", "ohkm", "cross_entropy"]
 
 
 def random_maps(samples=3, num_keypoints=11, seed=0):
-    """True heatmaps of one shape, predictions of another, and weights with zeros among them."""
+    """Target heatmaps, predictions, and weights of which some are 0."""
     rng = np.random.default_rng(seed)
     shape = (samples, 8, 6, num_keypoints)
     true, predicted = rng.random(shape), rng.normal(0, 1, shape)
@@ -42,7 +42,7 @@ def by_loop(loss, true, predicted, weights):
 
 
 def with_gradient(loss):
-    """The loss and its gradient to the predictions."""
+    """The loss and its gradient with respect to the predictions."""
 
     def value_and_gradient(true, predicted, weights):
         predicted = tf.convert_to_tensor(predicted)

@@ -8,7 +8,7 @@ from kptkit.losses import classification_ohem, masked_regression, mtcnn_loss
 
 POSITIVE, NEGATIVE, PART, LANDMARK = 1, 0, -1, -2
 WIDTHS = {"logits": 2, "box": 4, "landmark": 10}
-# No labels of a kind, one sample of it, and enough of all.
+# Numbers of samples of each kind: none of a kind, one of a kind, and many of each.
 MIXES = [
     [LANDMARK] * 12,
     [PART] * 12,
@@ -21,7 +21,7 @@ MIXES = [
 
 
 def random_batch(kinds, seed=0):
-    """A batch as the pipeline makes it, NaN where a sample has no label, and outputs."""
+    """A batch as the pipeline makes it, but NaN where a sample has no label, and outputs."""
     rng = np.random.default_rng(seed)
     kinds = np.asarray(kinds)
     batch = {
@@ -43,7 +43,7 @@ def random_batch(kinds, seed=0):
 
 
 def ohem_by_loop(is_face, logits, valid, keep=0.7):
-    """The mean over the hardest, and its gradient to the logits."""
+    """The mean over the hardest samples, and its gradient with respect to the logits."""
     losses, gradients = [], []
     for label, pair in zip(is_face, logits.astype(np.float64), strict=True):
         softmax = np.exp(pair - pair.max()) / np.exp(pair - pair.max()).sum()
@@ -71,7 +71,7 @@ def regression_by_loop(true, predicted, valid):
 
 
 def mtcnn_by_loop(batch, outputs, weights):
-    """The loss and its gradient to each output."""
+    """The loss and its gradient with respect to each output."""
     terms = {
         "logits": ohem_by_loop(batch["is_face"], outputs["logits"], batch["class_valid"]),
         "box": regression_by_loop(batch["box"], outputs["box"], batch["box_valid"]),
@@ -164,7 +164,7 @@ def test_of_equally_hard_samples_the_first_are_kept(compiled):
 
 
 def test_the_hardest_samples_keep_their_gradient(compiled):
-    """Where the softmax is 0 in float32, as far beyond what -log(p + 1e-10) can see."""
+    """The softmax is 0 in float32, where -log(p + 1e-10) has no gradient."""
 
     def gradient(logits):
         with tf.GradientTape() as tape:

@@ -1,4 +1,4 @@
-"""Faces in pictures, and crops of them."""
+"""Face detection, and crops of faces."""
 
 from kptkit.face.detector import FaceDetector, FacePrediction
 

@@ -1,13 +1,13 @@
 """MTCNN's cascade as one TensorFlow graph: a picture in, faces out (Zhang et al. 2016).
 
-P-Net scans a pyramid of the picture for windows that may hold a face, R-Net sorts most of them out,
-O-Net decides and finds five landmarks. Every stage sees as many windows as there are, in chunks of
+P-Net scans an image pyramid for windows that may show a face, R-Net rejects most of them, O-Net
+decides and finds five landmarks. A stage gets all windows that passed the one before, in chunks of
 bounded size, and one trace serves pictures of all sizes. Evaluation, prediction, mining and export
 all run this graph.
 
-The arithmetic is that of the widely used published detectors (davidsandberg/facenet's), with one
-difference that moves windows: P-Net's are the whole pixels inside the cells it sees, while those
-lose 1 / scale - 1 pixels at the left and the top.
+The arithmetic is that of the widely used implementations (davidsandberg/facenet's), except that
+P-Net's windows are the whole pixels inside the area that it sees; theirs lack 1 / scale - 1 pixels
+at the left and the top.
 """
 
 from dataclasses import dataclass
@@ -18,24 +18,24 @@ import tensorflow as tf
 from keras import ops
 
 from kptkit.errors import InputError
-from kptkit.face.fast_network import FrozenNetwork
-from kptkit.face.nms import best_first, suppress_by_smaller, suppress_by_union
+from kptkit.face.fast_network import FastNetwork
+from kptkit.face.nms import best_first, iou_nms, min_area_nms
 from kptkit.geometry.face_windows import apply_box_offsets, apply_landmark_offsets, square
 from kptkit.images.area_resize import area_crops, area_resize
 from kptkit.models.mtcnn import STAGES, Stage
 
 CELL, STRIDE = STAGES["pnet"].size, 2
 
-# The shares of overlap from which the weaker box goes: within a level of the pyramid, over all
-# levels, after R-Net (all of the union), and after O-Net (of the smaller box).
+# Thresholds of non-maximum suppression: within a level of the pyramid, over all levels and after
+# R-Net (`iou_nms`), and after O-Net (`min_area_nms`).
 NMS_THRESHOLDS = {"level": 0.5, "pyramid": 0.7, "rnet": 0.7, "onet": 0.7}
 
-# At most so many candidates, the best ones, go on from a level, from the pyramid and from R-Net.
-# A picture of a crowd has some thousands, some thousands and some hundreds.
-MOST_CANDIDATES = {"level": 20_000, "pyramid": 20_000, "rnet": 4_000}
+# The most candidates, by score, that are kept from a level, from the pyramid and from R-Net. A
+# picture of a crowd has some thousands, some thousands and some hundreds.
+MAX_CANDIDATES = {"level": 20_000, "pyramid": 20_000, "rnet": 4_000}
 
-# P-Net scans a level in tiles of so many windows a side, and R and O look at so many windows at a
-# time: their feature maps stay below 100 MB.
+# Windows along a side of the tiles in which P-Net scans a level, and windows in a batch of R-Net
+# and O-Net: the feature maps stay below 100 MB.
 _TILE = 512
 _CHUNKS: dict[Stage, int] = {"rnet": 128, "onet": 64}
 
@@ -45,13 +45,13 @@ _HEADS: dict[Stage, tuple[str, ...]] = {
     "onet": ("box", "landmark"),
 }
 
-# Chunks are filled up to a multiple of this: oneDNN compiles a kernel for every size of a batch.
-_GRANULE = 4
+# Chunks are padded to a multiple of this: oneDNN compiles a kernel for every batch size.
+_BATCH_MULTIPLE = 4
 
-# Loops run two iterations side by side: small operations leave a core idle.
-_AT_ONCE = 2
+# Loops run two iterations in parallel: small operations leave a core idle.
+_PARALLEL_ITERATIONS = 2
 
-# Levels whose sides are whole numbers but for rounding keep them.
+# Tolerance of rounding up or down, so that sides that are whole but for float errors are kept.
 _ROUNDING = 1e-3
 
 _IMAGE = tf.TensorSpec((None, None, 3), tf.uint8, "image")
@@ -59,19 +59,19 @@ _IMAGE = tf.TensorSpec((None, None, 3), tf.uint8, "image")
 
 @dataclass(frozen=True)
 class CascadeConfig:
-    """What a cascade looks for.
+    """Settings of a cascade.
 
     Raises:
-        InputError: a value makes no sense; the message names it.
+        InputError: a value is out of range; the message names it.
     """
 
     min_face_size: float = 20.0
-    """Side in pixels of the smallest faces looked for, at least 10; twice as large, four times
-    as fast."""
+    """Side in pixels of the smallest faces to find, at least 10; twice the side is four times as
+    fast."""
     scale_factor: float = 0.709
-    """How much smaller each level of the pyramid is than the one before, between 0 and 1."""
+    """Scale of each level of the image pyramid relative to the one before, between 0 and 1."""
     score_thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
-    """The scores, 0 to 1, with which a window passes P-Net (from), R-Net and O-Net (above)."""
+    """Scores, 0 to 1, that a window must reach in P-Net and exceed in R-Net and O-Net."""
 
     def __post_init__(self) -> None:
         if not 10 <= self.min_face_size < float("inf"):
@@ -90,20 +90,20 @@ class CascadeConfig:
 
 
 class Cascade:
-    """The networks of a cascade, as functions of one picture (H, W, 3) uint8 RGB.
+    """The cascade as functions of one picture (H, W, 3) uint8 RGB.
 
-    It keeps the weights that the networks have when it is made.
+    The weights are copied: training a model later does not change its cascade.
 
     Args:
-        models: by stage; the later ones may be missing where only `proposals` are asked for.
-        config: pyramid and thresholds.
+        models: by stage; `proposals` needs only those up to its stage.
+        config: pyramid and thresholds; default: those of `CascadeConfig`.
     """
 
     def __init__(self, models: dict[Stage, keras.Model], config: CascadeConfig | None = None):
         self.models, self.config = models, config or CascadeConfig()
         self._thresholds = dict(zip(STAGES, self.config.score_thresholds, strict=True))
         self.networks = {
-            stage: FrozenNetwork(model, _HEADS[stage]) for stage, model in models.items()
+            stage: FastNetwork(model, _HEADS[stage]) for stage, model in models.items()
         }
         self._detect, self._propose_p, self._propose_r = (
             tf.function(function, input_signature=[_IMAGE], autograph=False)
@@ -119,31 +119,35 @@ class Cascade:
         return self._detect(image)
 
     def proposals(self, image: tf.Tensor, stage: Literal["pnet", "rnet"]) -> tf.Tensor:
-        """The squares (N, 4) of whole pixels that pass `stage`: what the next network looks at."""
+        """The windows that pass `stage`, which are the input of the next network.
+
+        Returns:
+            (N, 4) float32 squares x1 y1 x2 y2 in whole image pixels.
+        """
         return self._propose_p(image) if stage == "pnet" else self._propose_r(image)
 
     def _windows_for_r(self, image: tf.Tensor) -> tf.Tensor:
         windows, scores, offsets = tf.split(self._scan_pyramid(image), [4, 1, 4], axis=1)
-        most = MOST_CANDIDATES["pyramid"]
+        most = MAX_CANDIDATES["pyramid"]
         if _levels_compete(self.config):
-            kept = suppress_by_union(windows, scores[:, 0], NMS_THRESHOLDS["pyramid"], most)
+            kept = iou_nms(windows, scores[:, 0], NMS_THRESHOLDS["pyramid"], most)
         else:
             kept = best_first(scores[:, 0], most)
         boxes = apply_box_offsets(tf.gather(offsets, kept), tf.gather(windows, kept), ops)
         return _squares(boxes, image)
 
     def _windows_for_o(self, image: tf.Tensor) -> tf.Tensor:
-        windows, scores, offsets = self._judged("rnet", image, self._windows_for_r(image))
-        kept = suppress_by_union(windows, scores, NMS_THRESHOLDS["rnet"], MOST_CANDIDATES["rnet"])
+        windows, scores, offsets = self._filter_windows("rnet", image, self._windows_for_r(image))
+        kept = iou_nms(windows, scores, NMS_THRESHOLDS["rnet"], MAX_CANDIDATES["rnet"])
         boxes = apply_box_offsets(tf.gather(offsets, kept), tf.gather(windows, kept), ops)
         return _squares(boxes, image)
 
     def _faces(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        windows, scores, offsets = self._judged("onet", image, self._windows_for_o(image))
+        windows, scores, offsets = self._filter_windows("onet", image, self._windows_for_o(image))
         box_offsets, landmark_offsets = tf.split(offsets, [4, 10], axis=1)
         boxes = apply_box_offsets(box_offsets, windows, ops)
         landmarks = apply_landmark_offsets(landmark_offsets, windows, ops)
-        kept = suppress_by_smaller(boxes, scores, NMS_THRESHOLDS["onet"], MOST_CANDIDATES["rnet"])
+        kept = min_area_nms(boxes, scores, NMS_THRESHOLDS["onet"], MAX_CANDIDATES["rnet"])
         return {
             "boxes": tf.gather(boxes, kept),
             "scores": tf.gather(scores, kept),
@@ -151,9 +155,9 @@ class Cascade:
         }
 
     def _scan_pyramid(self, image: tf.Tensor) -> tf.Tensor:
-        """What P-Net finds on all levels: rows (N, 9) as `_scan` gives, in image pixels."""
+        """P-Net's windows on all levels: rows (N, 9) as of `_scan`, but in image pixels."""
         sides_hw = tf.cast(tf.shape(image)[:2], tf.float64)
-        pixels = tf.cast(image, tf.float32)  # resampled in half the time of uint8
+        pixels = tf.cast(image, tf.float32)  # resized in half the time of uint8
 
         def fits(_: tf.Tensor, scale: tf.Tensor, __: tf.TensorArray) -> tf.Tensor:
             return tf.reduce_min(sides_hw) * scale >= CELL - _ROUNDING
@@ -162,15 +166,15 @@ class Cascade:
             level: tf.Tensor, scale: tf.Tensor, found: tf.TensorArray
         ) -> tuple[tf.Tensor, tf.Tensor, tf.TensorArray]:
             size_hw = tf.math.ceil(sides_hw * scale - _ROUNDING)
-            # Whole grey levels, as in the pictures and in the crops of training.
+            # Rounded to whole grey levels, as in the crops of training.
             rows = self._scan(tf.round(area_resize(pixels, tf.cast(size_hw, tf.int32))))
             to_image = tf.cast(1 / scale, tf.float32)
-            # The whole pixels of the picture inside a window.
+            # The whole image pixels inside a window.
             low = tf.math.ceil(rows[:, :2] * to_image - _ROUNDING)
             high = tf.math.floor(rows[:, 2:4] * to_image + _ROUNDING)
             rows = tf.concat([low, high, rows[:, 4:]], axis=1)
-            kept = suppress_by_union(
-                rows[:, :4], rows[:, 4], NMS_THRESHOLDS["level"], MOST_CANDIDATES["level"]
+            kept = iou_nms(
+                rows[:, :4], rows[:, 4], NMS_THRESHOLDS["level"], MAX_CANDIDATES["level"]
             )
             return (
                 level + 1,
@@ -180,11 +184,11 @@ class Cascade:
 
         first = tf.constant(CELL / self.config.min_face_size, tf.float64)
         start = (tf.constant(0), first, _rows(9))
-        _, _, found = tf.while_loop(fits, scan, start, parallel_iterations=_AT_ONCE)
+        _, _, found = tf.while_loop(fits, scan, start, parallel_iterations=_PARALLEL_ITERATIONS)
         return found.concat()
 
     def _scan(self, level: tf.Tensor) -> tf.Tensor:
-        """What P-Net finds on a picture (h, w, 3) float32.
+        """The windows of a level (h, w, 3) float32 that pass P-Net.
 
         Returns:
             Rows (N, 9): window x1 y1 x2 y2 in level pixels, score, four box offsets.
@@ -211,10 +215,10 @@ class Cascade:
         _, found = tf.while_loop(lambda index, _: index < count, scan, start, parallel_iterations=1)
         return found.concat()
 
-    def _judged(
+    def _filter_windows(
         self, stage: Stage, image: tf.Tensor, windows: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """The windows (N, 4) that R-Net or O-Net takes for faces, with scores and offsets.
+        """The windows (N, 4) that pass R-Net or O-Net.
 
         Returns:
             Windows (M, 4), scores (M,) and offsets: of the box (M, 4) from R-Net, of the box and
@@ -222,53 +226,57 @@ class Cascade:
         """
         network, size, chunk = self.networks[stage], STAGES[stage].size, _CHUNKS[stage]
         count = tf.shape(windows)[0]
-        filled = tf.concat([windows, tf.tile([[0.0, 0, 1, 1]], [-count % _GRANULE, 1])], axis=0)
+        filled = tf.concat(
+            [windows, tf.tile([[0.0, 0, 1, 1]], [-count % _BATCH_MULTIPLE, 1])], axis=0
+        )
         filled = tf.cast(filled, tf.int32)
 
-        def judge(index: tf.Tensor, judged: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+        def score(index: tf.Tensor, scored: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             crops = area_crops(image, filled[index * chunk : (index + 1) * chunk], size)
             features = network.features(crops)
             columns = [network.scores(features), network.offsets(features)]
-            return index + 1, judged.write(index, tf.concat(columns, axis=1))
+            return index + 1, scored.write(index, tf.concat(columns, axis=1))
 
         start = (tf.constant(0), _rows(5 if stage == "rnet" else 15))
-        _, judged = tf.while_loop(
-            lambda index, _: index * chunk < count, judge, start, parallel_iterations=_AT_ONCE
+        _, scored = tf.while_loop(
+            lambda index, _: index * chunk < count,
+            score,
+            start,
+            parallel_iterations=_PARALLEL_ITERATIONS,
         )
-        rows = judged.concat()[:count]
-        passed = tf.where(rows[:, 0] > self.config.score_thresholds[list(STAGES).index(stage)])[
-            :, 0
-        ]
+        rows = scored.concat()[:count]
+        passed = tf.where(rows[:, 0] > self._thresholds[stage])[:, 0]
         rows = tf.gather(rows, passed)
         return tf.gather(windows, passed), rows[:, 0], rows[:, 1:]
 
 
 def _rows(columns: int) -> tf.TensorArray:
-    """Room for tables (any number, columns), one for each iteration of a loop."""
+    """An array for the results (any number, columns) of a loop's iterations."""
     return tf.TensorArray(tf.float32, 0, dynamic_size=True, element_shape=(None, columns))
 
 
 def _count_windows(side: tf.Tensor) -> tf.Tensor:
-    """How many windows P-Net sees along `side` pixels; the last may hang over by one."""
+    """The number of P-Net's windows along `side` pixels; the last may exceed the side by one."""
     return (side - 1) // STRIDE - (CELL // STRIDE - 2)
 
 
 def _levels_compete(config: CascadeConfig) -> bool:
-    """Whether windows of two levels can overlap by so much that one of them goes.
+    """Whether two windows of different levels can overlap enough for one to be suppressed.
 
-    Whole pixels take up to two from a window's side, which counts most on the first levels.
+    Rounding to whole pixels shortens a side by up to two, which matters most on the first levels.
     """
     first, second = config.min_face_size, config.min_face_size / config.scale_factor - 2
     return (first / second) ** 2 > NMS_THRESHOLDS["pyramid"]
 
 
 def _squares(boxes: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
-    """The squares around boxes (N, 4), but for those that show the picture on less than an eighth.
+    """The squares (M, 4) around boxes (N, 4), without those that are mostly outside the picture.
 
-    No face is found in these, and a network's wild guess could ask for gigabytes of black.
+    At least an eighth of a square must be inside. No face is found in the others, and a far-off
+    offset of a network could require gigabytes of padding.
     """
     windows = square(boxes, ops)
-    # Not [1::-1], at which TensorFlow's layout optimizer gives up the whole graph.
+    # Not [1::-1], which makes TensorFlow's layout optimizer skip the whole graph.
     size_wh = tf.cast(tf.reverse(tf.shape(image)[:2], [0]), tf.float32)
     low, high = tf.maximum(windows[:, :2], 0.0), tf.minimum(windows[:, 2:], size_wh)
     inside = tf.reduce_prod(tf.maximum(high - low, 0.0), axis=1)

@@ -1,4 +1,4 @@
-"""Faces cut out for recognition: aligned by their landmarks, or as facenet-pytorch cuts boxes."""
+"""Face crops for recognition networks: aligned by landmarks, or cut as facenet-pytorch does."""
 
 from typing import Literal
 
@@ -10,8 +10,8 @@ from kptkit.geometry import affine
 
 Resample = Literal["area", "bilinear"]
 
-# Where recognition networks (ArcFace, Deng et al. 2019, and after it) expect the five landmarks in
-# a crop of 112 pixels.
+# Where recognition networks since ArcFace (Deng et al. 2019) expect the five landmarks, x y in
+# pixels of a crop of 112 pixels.
 TEMPLATE = np.array(
     [
         (38.2946, 51.6963),
@@ -22,24 +22,24 @@ TEMPLATE = np.array(
     ]
 )
 
-# Pillow weighs pixels by whole numbers of this many bits behind the point.
+# Pillow's resampling weights are fixed-point numbers with this many fractional bits.
 _PILLOW_BITS = 22
 
 
 def aligned_crops(image: np.ndarray, landmarks: np.ndarray, size: int = 112) -> np.ndarray:
-    """Faces turned, scaled and shifted so that their landmarks lie where networks expect them.
+    """Faces turned, scaled and shifted so that their landmarks match `TEMPLATE`.
 
     Args:
         image: (H, W, 3) uint8.
         landmarks: (N, 5, 2) in image pixels.
-        size: side of the crops, a multiple of 112 or of 128; the latter have 8 of 128 pixels more
-            at the left and the right and 16 more at the bottom.
+        size: side of the crops in pixels, a multiple of 112 or 128. Of 128 pixels, 8 at the left, 8
+            at the right and 16 at the bottom are additional surroundings.
 
     Returns:
         (N, size, size, 3) uint8, bilinear, black outside the picture.
 
     Raises:
-        InputError: the size is none of these, or a face's landmarks are one point or not finite.
+        InputError: another size, or a face's landmarks coincide or are not finite.
     """
     if size < 1 or (size % 112 and size % 128):
         raise InputError(f"size: {size}, expected a multiple of 112 or 128 for aligned faces")
@@ -53,14 +53,17 @@ def aligned_crops(image: np.ndarray, landmarks: np.ndarray, size: int = 112) -> 
 
 
 def similarity(points: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The turns, scalings and shifts (N, 2, 3) that bring points closest to a target.
+    """The similarity transforms that map points to a target with the least squared error.
 
-    Least squares over similarities without mirroring (Umeyama 1991). With points as complex
-    numbers that is one complex factor, a linear regression.
+    Similarities without mirroring (Umeyama 1991). With points as complex numbers, turning and
+    scaling are one complex factor, found by linear regression.
 
     Args:
         points: (N, K, 2).
         target: (K, 2).
+
+    Returns:
+        (N, 2, 3) float64 affine matrices; not finite where the points coincide.
     """
     points = np.asarray(points, np.float64)
     centre, target_centre = points.mean(axis=1), target.mean(axis=0)
@@ -82,28 +85,29 @@ def box_crops(
     margin: int = 0,
     resample: Resample = "area",
 ) -> np.ndarray:
-    """Boxes cut out and resized as `extract_face` of facenet-pytorch does, pixel for pixel.
+    """Boxes cut out and resized exactly as `extract_face` of facenet-pytorch does.
 
-    Boxes are enlarged, cut to the picture and to whole pixels, and stretched to squares.
+    Boxes are enlarged by the margin, clipped to the picture, truncated to whole pixels and resized
+    to squares.
 
     Args:
         image: (H, W, 3) uint8.
         boxes_xyxy: (N, 4) in image pixels.
         size: side of the crops in pixels.
-        margin: how many pixels of a crop's side are surroundings of the box.
+        margin: pixels of a crop's side that are surroundings of the box.
         resample: ``area``, as facenet-pytorch resizes arrays (by OpenCV), or ``bilinear``, as it
-            resizes Pillow's pictures.
+            resizes Pillow images.
 
     Returns:
         (N, size, size, 3) uint8.
 
     Raises:
-        InputError: the size or the margin make no sense, or a box shows no pixel of the picture.
+        InputError: the size or margin is out of range, or a box has no whole pixel of the picture.
     """
     if size < 1 or not 0 <= margin < size:
         raise InputError(f"size, margin: {size}, {margin}, expected 0 <= margin < size")
     resize = _area if resample == "area" else _bilinear
-    # In float32 as there: a rounding more or less would move an edge by a pixel.
+    # In float32 as facenet-pytorch: another rounding could move an edge by a pixel.
     boxes = np.asarray(boxes_xyxy, np.float32).reshape(-1, 4)
     low, high = boxes[:, :2], boxes[:, 2:]
     border = margin * (high - low) / (size - margin) / 2
@@ -123,9 +127,9 @@ def _area(pixels: np.ndarray, size: int) -> np.ndarray:
 
 
 def _bilinear(pixels: np.ndarray, size: int) -> np.ndarray:
-    """What Pillow's bilinear filter makes of a picture: rows first, rounded, then columns.
+    """Resizes as Pillow's bilinear filter does: along rows first, rounded, then along columns.
 
-    From Pillow 13 on some shapes have their columns first; facenet-pytorch asks for Pillow 10.
+    From Pillow 13 on, some shapes are resized along columns first; facenet-pytorch requires 10.
     """
     for axis in (1, 0):
         if pixels.shape[axis] != size:
@@ -137,7 +141,7 @@ def _bilinear(pixels: np.ndarray, size: int) -> np.ndarray:
 
 
 def _pillow_weights(length: int, size: int) -> np.ndarray:
-    """The weights (size, length) of pixels in a resized row: a triangle around each new centre."""
+    """Fixed-point weights (size, length) int64 of a row: a triangle around each new pixel."""
     scale = length / size
     reach = max(scale, 1.0)
     centre = (np.arange(size)[:, None] + 0.5) * scale

@@ -1,4 +1,4 @@
-"""Faces in pictures: detection with MTCNN, and crops of the faces for recognition."""
+"""Face detection with MTCNN, and crops of the faces for recognition."""
 
 import os
 from collections.abc import Sequence
@@ -20,29 +20,29 @@ class FacePrediction:
     """The N faces of one picture, best first."""
 
     boxes_xyxy: np.ndarray
-    """(N, 4) float32 edges in image pixels; they may lie beyond the picture's."""
+    """(N, 4) float32 x1 y1 x2 y2 in image pixels; they may reach beyond the picture."""
     scores: np.ndarray
     """(N,) float32, 0 to 1."""
     landmarks: np.ndarray
     """(N, 5, 2) float32 x and y in image pixels, where the centre of the top-left pixel is (0, 0):
-    the eye at the image's left, the one at its right, nose, mouth corners left and right."""
+    left eye, right eye, nose, left and right mouth corner, as seen in the image."""
 
     def __len__(self) -> int:
         return len(self.scores)
 
 
 class FaceDetector:
-    """MTCNN with its weights. Threads may share one.
+    """MTCNN with its weights. Threads may share a detector.
 
     Args:
-        weights: ``default``, which comes with the package; ``original``, the authors' once
+        weights: ``default``, which comes with the package; ``original``, the authors', once
             converted; or a file or folder that training wrote.
-        min_face_size: side in pixels of the smallest faces looked for, at least 10.
-        scale_factor: how much smaller each level of the pyramid is than the one before.
-        score_thresholds: with which scores windows pass P-Net, R-Net and O-Net.
+        min_face_size: side in pixels of the smallest faces to find, at least 10.
+        scale_factor: scale of each level of the image pyramid relative to the one before.
+        score_thresholds: scores, 0 to 1, with which windows pass P-Net, R-Net and O-Net.
 
     Raises:
-        InputError: the weights cannot be used, or a number makes no sense.
+        InputError: the weights cannot be used, or a number is out of range.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class FaceDetector:
         """The faces of a picture, or of every picture in a list.
 
         Args:
-            image: RGB uint8 (H, W, 3), or a path (EXIF orientation is applied), or a list of these,
+            image: (H, W, 3) uint8 RGB, or a path (EXIF orientation is applied), or a list of these,
                 of any sizes.
 
         Raises:
@@ -81,13 +81,12 @@ class FaceDetector:
 
         Args:
             image: as for `detect`.
-            faces: what `detect` said of it; none: it is asked.
+            faces: result of `detect` for the picture; default: it is called.
             size: side of the crops in pixels.
-            margin: none: faces are aligned by their landmarks (`face_crops.aligned_crops`); a
-                number: boxes are cut out as facenet-pytorch does, with so many pixels of a crop for
-                their surroundings (`face_crops.box_crops`).
-            resample: how the latter are resized: ``area`` as facenet-pytorch resizes arrays,
-                ``bilinear`` as it resizes Pillow's pictures.
+            margin: default: faces are aligned by their landmarks (`crops.aligned_crops`); a number:
+                boxes are cut out as facenet-pytorch does, and so many pixels of a crop's side show
+                their surroundings (`crops.box_crops`).
+            resample: how boxes are resized, see `crops.box_crops`.
 
         Raises:
             InputError: the picture, a number or a face cannot be used.

@@ -1,8 +1,8 @@
-"""A network of MTCNN for inference on a CPU: the Keras model's numbers in less of its time.
+"""MTCNN's networks for inference on a CPU: the outputs of the Keras models in less time.
 
-Weights become constants, whose layout oneDNN needs to change only once. The first convolution takes
-in the normalisation of pixels, the heads are one matrix product, and only the difference of the two
-logits is computed, since a softmax of two is its sigmoid.
+The weights are constants, whose layout oneDNN converts only once. The normalisation of pixels is
+folded into the first convolution, the heads are one matrix product, and only the difference of the
+two logits is computed: the softmax of two logits is the sigmoid of their difference.
 """
 
 import keras
@@ -13,12 +13,12 @@ from keras import layers
 from kptkit.weights.assign import model_arrays
 
 
-class FrozenNetwork:
-    """P-Net, R-Net or O-Net with the weights that the model has now.
+class FastNetwork:
+    """P-Net, R-Net or O-Net, with a copy of the model's weights.
 
     Args:
         model: from `kptkit.models.mtcnn`.
-        heads: which offsets it tells, of ``box`` and ``landmark``.
+        heads: the offsets to predict, of ``box`` and ``landmark``.
     """
 
     def __init__(self, model: keras.Model, heads: tuple[str, ...]):
@@ -35,10 +35,13 @@ class FrozenNetwork:
         self._offsets = self._heads(heads)
 
     def features(self, images: tf.Tensor) -> tf.Tensor:
-        """What the heads look at (N, F), of windows (N, H, W, 3) or, row by row, of P-Net's."""
+        """The input (N, F) of the heads, for windows (N, H, W, 3).
+
+        For P-Net, which is convolutional, N counts the windows of all pictures in row-major order.
+        """
         x = images
         for layer in self._trunk:
-            x = self._applied(layer, x)
+            x = self._apply(layer, x)
         return tf.reshape(x, (-1, x.shape[-1]))
 
     def scores(self, features: tf.Tensor) -> tf.Tensor:
@@ -46,16 +49,16 @@ class FrozenNetwork:
         return tf.sigmoid(_dense(features, *self._margin))
 
     def offsets(self, features: tf.Tensor) -> tf.Tensor:
-        """What the heads tell side by side, (N, 4) or (N, 14), from features (N, F)."""
+        """The outputs of the heads side by side, (N, 4) or (N, 14), from features (N, F)."""
         return _dense(features, *self._offsets)
 
     def _heads(self, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Kernel (F, D) and bias (D,) of heads side by side, be they dense or convolutions 1x1."""
+        """Kernel (F, D) and bias (D,) of heads side by side, dense layers or 1x1 convolutions."""
         kernels = [self._arrays[f"{name}/kernel"] for name in names]
         kernel = np.concatenate([k.reshape(-1, k.shape[-1]) for k in kernels], axis=1)
         return kernel, np.concatenate([self._arrays[f"{name}/bias"] for name in names])
 
-    def _applied(self, layer: layers.Layer, x: tf.Tensor) -> tf.Tensor:
+    def _apply(self, layer: layers.Layer, x: tf.Tensor) -> tf.Tensor:
         match layer:
             case layers.PReLU():
                 return _prelu(x, self._arrays[f"{layer.name}/alpha"].ravel())
@@ -78,10 +81,10 @@ def _dense(x: tf.Tensor, kernel: np.ndarray, bias: np.ndarray) -> tf.Tensor:
 
 
 def _prelu(x: tf.Tensor, slopes: np.ndarray) -> tf.Tensor:
-    """x where it is positive, else times its channel's slope; x is (B, H, W, C) or (B, C).
+    """PReLU of x (B, H, W, C) or (B, C) with slopes (C,).
 
-    The rows of a picture are multiplied as wholes: TensorFlow takes twice as long to multiply by 10
-    numbers again and again as by a row of thousands.
+    Slopes are repeated to whole rows of a picture: broadcasting C = 10 numbers takes TensorFlow
+    twice as long as multiplying rows of thousands.
     """
     if x.shape.rank == 4:
         width = tf.shape(x)[2] if x.shape[2] is None else x.shape[2]

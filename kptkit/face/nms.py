@@ -1,38 +1,39 @@
-"""Greedy non-maximum suppression inside a graph: the best box stays, what overlaps it goes.
+"""Greedy non-maximum suppression inside a graph.
 
-An overlap is a share of the union of two boxes, or of the smaller one. The latter also removes a
-box inside another, whatever their sizes.
+The overlap of two boxes is their intersection over their union (`iou_nms`), or over the area of the
+smaller one (`min_area_nms`), which also removes a box inside another, whatever their sizes.
 """
 
 import tensorflow as tf
 
 
-def suppress_by_union(
-    boxes: tf.Tensor, scores: tf.Tensor, threshold: float, most: int
-) -> tf.Tensor:
-    """Indices (M,) int32 of the boxes that stay, best first; overlap is intersection over union.
+def iou_nms(boxes: tf.Tensor, scores: tf.Tensor, threshold: float, max_boxes: int) -> tf.Tensor:
+    """Non-maximum suppression by intersection over union.
 
     Args:
         boxes: (N, 4) x1 y1 x2 y2.
         scores: (N,).
-        threshold: a box goes when it overlaps a better one that stays by more than this.
-        most: only so many of the best boxes are looked at, which bounds the time.
+        threshold: a box is dropped if its overlap with a kept box of a higher score is above it.
+        max_boxes: only so many boxes of the highest scores are considered, which bounds the time.
+
+    Returns:
+        Indices (M,) int32 of the kept boxes, best first.
     """
-    best = best_first(scores, most)
+    best = best_first(scores, max_boxes)
     kept = tf.image.non_max_suppression(
         tf.gather(boxes, best), tf.gather(scores, best), tf.size(best), threshold
     )
     return tf.gather(best, kept)
 
 
-def suppress_by_smaller(
-    boxes: tf.Tensor, scores: tf.Tensor, threshold: float, most: int
+def min_area_nms(
+    boxes: tf.Tensor, scores: tf.Tensor, threshold: float, max_boxes: int
 ) -> tf.Tensor:
-    """As `suppress_by_union`, but overlap is intersection over the area of the smaller box.
+    """As `iou_nms`, but by intersection over the area of the smaller box.
 
-    Every pair is compared, so memory grows with the square of `most`.
+    All pairs are compared at once, so memory grows with the square of `max_boxes`.
     """
-    best = best_first(scores, most)
+    best = best_first(scores, max_boxes)
     kept = tf.image.non_max_suppression_overlaps(
         _shares_of_smaller(tf.gather(boxes, best)),
         tf.gather(scores, best),
@@ -42,13 +43,13 @@ def suppress_by_smaller(
     return tf.gather(best, kept)
 
 
-def best_first(scores: tf.Tensor, most: int) -> tf.Tensor:
-    """Indices int32 of the scores (N,), the highest first, at most so many."""
-    return tf.math.top_k(scores, tf.minimum(tf.size(scores), most)).indices
+def best_first(scores: tf.Tensor, max_boxes: int) -> tf.Tensor:
+    """Indices (M,) int32 of the highest scores (N,), at most `max_boxes`, the highest first."""
+    return tf.math.top_k(scores, tf.minimum(tf.size(scores), max_boxes)).indices
 
 
 def _shares_of_smaller(boxes: tf.Tensor) -> tf.Tensor:
-    """Intersection over the smaller area of every pair: (N, 4) to (N, N); 0 for empty boxes."""
+    """Intersection over the smaller area of all pairs: (N, 4) to (N, N); 0 for empty boxes."""
     low, high = boxes[:, :2], boxes[:, 2:]
     sides = tf.maximum(tf.minimum(high[:, None], high) - tf.maximum(low[:, None], low), 0.0)
     areas = tf.reduce_prod(tf.maximum(high - low, 0.0), axis=1)

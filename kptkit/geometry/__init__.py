@@ -1,1 +1,1 @@
-"""Pixel arithmetic: boxes, crops and the windows that face networks look at."""
+"""Pixel arithmetic: boxes, crops, and the windows of the face networks."""

@@ -1,8 +1,8 @@
-"""Boxes to crops and back: the one owner of the pixel convention.
+"""Maps between image, crop and heatmap pixels; all pixel conventions are defined here.
 
-Frames: image pixels, crop pixels and heatmap pixels. In each, the centre of the top-left pixel is
-(0, 0), x points right and y down. A crop shows a window of the image: its centre, its size in image
-pixels, its rotation.
+In each of the three frames, the centre of the top-left pixel is (0, 0), x points right and y down.
+A crop shows a window of the image, which is given by its centre and size in image pixels and its
+rotation.
 
 Two published conventions relate a window of width w to a crop of width W:
 
@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 Convention = Literal["official", "udp"]
-Array = Any  # a NumPy array or a backend tensor, as `xp` says
+Array = Any  # an array of the namespace `xp`: NumPy array or backend tensor
 
 # How much the published recipes enlarge a box before cropping.
 PADDING = 1.25
@@ -31,13 +31,14 @@ PADDING = 1.25
 def crop_window(
     box_xyxy: Array, size_wh: tuple[int, int], padding: float = PADDING, xp: Any = np
 ) -> tuple[Array, Array]:
-    """The window that shows a box at the aspect ratio of a crop.
+    """The window around a box that has the aspect ratio of the crop.
 
-    The shorter side grows until the aspect fits; then both grow by `padding`.
+    One side of the box is enlarged to reach that aspect ratio, then both sides by `padding`.
 
     Args:
         box_xyxy: (..., 4) in image pixels.
-        size_wh: the crop's width and height in pixels.
+        size_wh: width and height of the crop in pixels.
+        padding: the factor by which the window is enlarged.
 
     Returns:
         centre_xy (..., 2) and window_wh (..., 2) in image pixels.
@@ -60,10 +61,16 @@ def crop_matrix(
 ) -> Array:
     """The affine map from image pixels to crop pixels.
 
-    Only the window's width sets the scale, as in the official code; its height follows from the
-    crop's aspect ratio. In UDP's code each side has its own: 191 and 255 intervals are not quite
-    3:4. A positive rotation turns the window clockwise in the image (y down), so the person appears
-    turned counter-clockwise in the crop.
+    In the official convention the width of the window sets the scale of both axes, as in the
+    official code; its height follows from the crop's aspect ratio. In the UDP convention each axis
+    has a scale of its own, since 191 and 255 intervals are not quite 3:4. A positive rotation turns
+    the window clockwise in the image, so the person appears turned counter-clockwise in the crop.
+
+    Args:
+        centre_xy: (..., 2) centre of the window in image pixels.
+        window_wh: (..., 2) size of the window in image pixels.
+        size_wh: width and height of the crop in pixels.
+        rotation_degrees: (...) of the window.
 
     Returns:
         (..., 2, 3): crop = matrix @ (x, y, 1).
@@ -104,14 +111,14 @@ def transform_points(matrix: Array, points_xy: Array, xp: Any = np) -> Array:
 
 
 def flip_points(points_xy: Array, width: float, xp: Any = np) -> Array:
-    """Points (..., 2) in a picture of `width` pixels after it is mirrored left to right."""
+    """Points (..., 2) of a picture `width` pixels wide, mirrored left to right."""
     return xp.stack([(width - 1) - points_xy[..., 0], points_xy[..., 1]], axis=-1)
 
 
 def crop_to_heatmap_scale(
     size_wh: tuple[int, int], heatmap_wh: tuple[int, int], convention: Convention = "official"
 ) -> tuple[float, float]:
-    """The factors (x, y) by which crop pixels become heatmap pixels; divide by them to return."""
+    """The factors (x, y) from crop pixels to heatmap pixels; divide by them for the inverse."""
     margin = 1 if convention == "udp" else 0
     return (
         (heatmap_wh[0] - margin) / (size_wh[0] - margin),
@@ -120,21 +127,31 @@ def crop_to_heatmap_scale(
 
 
 def warp(image: np.ndarray, matrix: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
-    """A crop (H, W, 3) uint8 of an image: bilinear, black outside, as every published recipe."""
+    """Cuts a crop out of an image: bilinear, black outside, as in every published recipe.
+
+    Args:
+        image: (h, w, channels) uint8.
+        matrix: (2, 3) from image to crop pixels.
+        size_wh: width W and height H of the crop in pixels.
+
+    Returns:
+        (H, W, channels) uint8.
+    """
     return cv2.warpAffine(image, matrix, size_wh, flags=cv2.INTER_LINEAR)
 
 
 def warp_tensor(image: Array, matrices: Array, size_wh: tuple[int, int]) -> Array:
-    """Crops of one image inside a graph: what `warp` gives, before rounding to whole grey levels.
+    """Cuts crops out of one image inside a graph: as `warp`, but not rounded to whole grey levels.
 
-    Written as gathers, because TensorFlow's own projective transform does not compile under XLA.
+    Written with gathers, because TensorFlow's projective transform does not compile under XLA.
 
     Args:
-        image: (H, W, 3), any numeric type.
-        matrices: (N, 2, 3) float32, image to crop pixels.
+        image: (h, w, 3), any numeric type.
+        matrices: (N, 2, 3) float32, from image to crop pixels.
+        size_wh: width W and height H of the crops in pixels.
 
     Returns:
-        (N, height, width, 3) float32.
+        (N, H, W, 3) float32.
     """
     from keras import ops
 

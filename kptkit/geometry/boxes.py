@@ -6,26 +6,26 @@ from kptkit.errors import InputError
 
 
 def from_xywh(box_xywh: np.ndarray) -> np.ndarray:
-    """Corner boxes from COCO's left, top, width, height."""
+    """Corner boxes (N, 4) float64 from COCO's left, top, width, height (N, 4)."""
     box_xywh = np.asarray(box_xywh, dtype=np.float64).reshape(-1, 4)
     return np.concatenate([box_xywh[:, :2], box_xywh[:, :2] + box_xywh[:, 2:]], axis=1)
 
 
 def to_xywh(box_xyxy: np.ndarray) -> np.ndarray:
-    """COCO's left, top, width, height from corner boxes."""
+    """COCO's left, top, width, height (N, 4) float64 from corner boxes (N, 4)."""
     box_xyxy = np.asarray(box_xyxy, dtype=np.float64).reshape(-1, 4)
     return np.concatenate([box_xyxy[:, :2], box_xyxy[:, 2:] - box_xyxy[:, :2]], axis=1)
 
 
 def area(box_xyxy: np.ndarray) -> np.ndarray:
-    """Areas (...,) in square pixels; inverted boxes have none."""
+    """Areas (...,) in square pixels; 0 for inverted boxes."""
     box_xyxy = np.asarray(box_xyxy)
     sides = np.maximum(box_xyxy[..., 2:] - box_xyxy[..., :2], 0)
     return sides[..., 0] * sides[..., 1]
 
 
 def intersection(box_a_xyxy: np.ndarray, box_b_xyxy: np.ndarray) -> np.ndarray:
-    """The area (...,) that boxes (..., 4) have in common, in square pixels."""
+    """The areas (...,) of the intersections of boxes (..., 4), in square pixels."""
     a, b = np.asarray(box_a_xyxy), np.asarray(box_b_xyxy)
     width = np.minimum(a[..., 2], b[..., 2]) - np.maximum(a[..., 0], b[..., 0])
     height = np.minimum(a[..., 3], b[..., 3]) - np.maximum(a[..., 1], b[..., 1])
@@ -46,16 +46,16 @@ def iou(boxes_a_xyxy: np.ndarray, boxes_b_xyxy: np.ndarray) -> np.ndarray:
 
 
 def clip(box_xyxy: np.ndarray, size_wh: tuple[float, float]) -> np.ndarray:
-    """Boxes cut to a picture of `size_wh` pixels."""
+    """Clips boxes (..., 4) to a picture of `size_wh` pixels."""
     width, height = size_wh
     return np.clip(box_xyxy, 0, [width, height, width, height])
 
 
 def checked(box_xyxy: np.ndarray) -> np.ndarray:
-    """Boxes a user passed, as (N, 4) float32.
+    """Checks boxes that a user passed; returns them as (N, 4) float32.
 
     Raises:
-        InputError: the shape is wrong, or a box is empty, inverted or not finite.
+        InputError: the shape is not (N, 4), or a box is empty, inverted or not finite.
     """
     box_xyxy = np.asarray(box_xyxy, dtype=np.float32)
     if box_xyxy.size == 0:

@@ -32,7 +32,7 @@ _MIN_FILE_BYTES = 32
 
 _MAX_SCANNED_PIXELS = MAX_JPEG_SCANS * MAX_PIXELS
 
-# So many bytes at a time are searched for the next marker of a JPEG.
+# The bytes that are searched at a time for the next marker of a JPEG.
 _SEARCH_BYTES = 4096
 
 

@@ -22,7 +22,7 @@ MAX_SEGMENTS = 10_000
 MAX_JPEG_SCANS = 100
 _MAX_PNG_TEXTS = 8
 
-# JPEG markers, which stand behind a byte 0xFF.
+# JPEG markers, each preceded by a byte 0xFF.
 JPEG_SCAN = 0xDA
 JPEG_APP1 = 0xE1
 JPEG_WITHOUT_CONTENT = (0x01, *range(0xD0, 0xD8))
@@ -311,7 +311,7 @@ _FORMATS = (
 
 
 def _format(data: bytes) -> _Format:
-    """The format of a file by its first bytes, whatever its name.
+    """The format of a file, by its first bytes.
 
     Raises:
         ImageError: it is none of the known formats.

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def decimals(value: float, places: int = 3) -> str:
-    """A number with so many decimals; a dash if it is not finite."""
+    """A number with `places` decimals; a dash if it is not finite."""
     return f"{value:.{places}f}" if np.isfinite(value) else "-"
 
 

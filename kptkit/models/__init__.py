@@ -1,1 +1,1 @@
-"""Networks: functional Keras models without loss, data or download inside."""
+"""Network architectures as functional Keras models; no losses, data or weights."""

@@ -1,6 +1,7 @@
-"""Building blocks shared by the networks: each takes a tensor and names its layers.
+"""Building blocks shared by the networks; each takes a tensor and names its layers.
 
-Names are given as the authors' PyTorch paths, so that converting weights is one rule, not a table.
+Layer names are the module paths of the authors' PyTorch code, so that weights are converted by one
+rule instead of a table.
 """
 
 from collections.abc import Iterator
@@ -9,16 +10,16 @@ from contextlib import contextmanager
 import keras
 from keras import layers
 
-# Every network here gives heatmaps of a quarter of its input.
+# Heatmaps have a quarter of the input's resolution, in all networks that have heatmaps.
 STRIDE = 4
 
-# Means and deviations of ImageNet's RGB channels on the 0..1 scale, as torchvision has them.
+# Mean and standard deviation of ImageNet's RGB channels on the 0..1 scale, as in torchvision.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def normalise_imagenet(pixels: keras.KerasTensor) -> keras.KerasTensor:
-    """RGB pixel values 0..255 to zero mean and unit variance, in float32 whatever the policy."""
+    """Normalises RGB values 0..255 by ImageNet's statistics, in float32 under any dtype policy."""
     return layers.Rescaling(
         scale=[1 / (255 * std) for std in IMAGENET_STD],
         offset=[-mean / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)],
@@ -36,10 +37,10 @@ def convolution(
     use_bias: bool = False,
     initializer: keras.Initializer | None = None,
 ) -> keras.KerasTensor:
-    """A convolution padded as PyTorch pads: `kernel // 2` on every side.
+    """A convolution with PyTorch's padding, `kernel // 2` on every side.
 
-    Keras's own ``same`` pads a stride-2 convolution on the right and bottom only, which moves what
-    the network sees and mirrors the displacement that a flip test has to undo.
+    Keras's ``same`` pads a stride-2 convolution on the right and bottom only. That would shift the
+    features, and reverse the displacement that a flip test has to undo.
     """
     if stride > 1 and kernel > 1:
         x = layers.ZeroPadding2D(kernel // 2, name=name + ".pad")(x)
@@ -49,15 +50,15 @@ def convolution(
         stride,
         padding="same" if stride == 1 else "valid",
         use_bias=use_bias,
-        # HRNet's initialisation. In the last layer it decides whether MSE trains at all: larger
-        # first outputs drive a network to predict zero everywhere, and it stays there.
+        # HRNet's initialisation. In the last layer it is essential for MSE: with larger initial
+        # outputs, training drives the network to predict zero everywhere, where it stays.
         kernel_initializer=initializer or keras.initializers.RandomNormal(stddev=0.001),
         name=name,
     )(x)
 
 
 def batch_norm(x: keras.KerasTensor, name: str, synchronized: bool) -> keras.KerasTensor:
-    """Batch normalisation with PyTorch's constants (its momentum 0.1 is Keras's 0.9)."""
+    """Batch normalisation with PyTorch's constants (PyTorch's momentum 0.1 is Keras's 0.9)."""
     return layers.BatchNormalization(
         momentum=0.9, epsilon=1e-5, synchronized=synchronized, name=name
     )(x)
@@ -71,7 +72,7 @@ def relu(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
 def basic_block(
     x: keras.KerasTensor, filters: int, name: str, synchronized: bool
 ) -> keras.KerasTensor:
-    """Two 3x3 convolutions and the identity (He et al. 2016)."""
+    """Residual block: two 3x3 convolutions and an identity shortcut (He et al. 2016)."""
     y = convolution(x, filters, 3, 1, f"{name}.conv1")
     y = relu(batch_norm(y, f"{name}.bn1", synchronized), f"{name}.relu1")
     y = convolution(y, filters, 3, 1, f"{name}.conv2")
@@ -82,7 +83,10 @@ def basic_block(
 def bottleneck(
     x: keras.KerasTensor, filters: int, name: str, synchronized: bool
 ) -> keras.KerasTensor:
-    """1x1, 3x3 and 1x1 convolutions to 4 * filters; a projected shortcut where widths differ."""
+    """Residual block: 1x1, 3x3 and 1x1 convolutions with 4 * filters outputs (He et al. 2016).
+
+    The shortcut is a projection if the input has another width.
+    """
     y = convolution(x, filters, 1, 1, f"{name}.conv1")
     y = relu(batch_norm(y, f"{name}.bn1", synchronized), f"{name}.relu1")
     y = convolution(y, filters, 3, 1, f"{name}.conv2")

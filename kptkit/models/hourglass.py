@@ -1,12 +1,13 @@
 """The stacked hourglass (Newell, Yang, Deng: Stacked Hourglass Networks, 2016).
 
-RGB pixel values 0..255 (B, H, W, 3) to the heatmaps of every stack (B, S, H/4, W/4, K) float32, the
-last of which is the answer; the others are there to be supervised. The innermost features of an
-hourglass stand at 1/64 of the input, so H and W are multiples of 64.
+Input: RGB pixel values 0..255 (B, H, W, 3). Output: the heatmaps of all S stacks
+(B, S, H/4, W/4, K) float32. The last stack is the prediction; the others are for intermediate
+supervision. The innermost features of an hourglass have 1/64 of the input's resolution, so H and W
+must be multiples of 64.
 
-The graph is the authors' (stacked-hourglass's `hg.lua` with one module a step, and their PyTorch
-port, whose paths the layers are named by): pre-activation residuals, whose shortcut is a
-convolution only where widths differ; biases everywhere; nearest upsampling.
+The graph is that of the authors' code (`hg.lua` with one module per step, and their PyTorch port,
+whose module paths name the layers): pre-activation residual blocks, whose shortcut is a convolution
+only if the widths differ; biases in all convolutions; nearest-neighbour upsampling.
 """
 
 from dataclasses import dataclass
@@ -23,13 +24,13 @@ DEPTH = 4
 
 @dataclass(frozen=True)
 class Sizes:
-    """What sets one stacked hourglass apart from another."""
+    """The sizes in which stacked hourglasses differ."""
 
     stacks: int
-    features: int = 256
+    features: int = 256  # channels
 
 
-# Section 3 of the paper. The small ones are ours, for two CPU cores.
+# Section 3 of the paper. The small and medium ones are ours, for two CPU cores.
 VARIANTS: dict[Variant, Sizes] = {
     "hg1": Sizes(1),
     "hg2": Sizes(2),
@@ -53,10 +54,10 @@ def hourglass(
         num_keypoints: K, the number of heatmaps of each stack.
         variant: a row of `VARIANTS`.
         input_size_wh: width and height of the crop in pixels, multiples of 64.
-        synchronized: whether batch statistics are taken over all replicas.
+        synchronized: whether batch statistics are computed over all replicas.
 
     Raises:
-        ValueError: a side of the input is no multiple of 64.
+        ValueError: a side of the input is not a multiple of 64.
     """
     width, height = input_size_wh
     if min(input_size_wh) < 64 or width % 64 or height % 64:
@@ -80,13 +81,13 @@ def hourglass(
             ]
             x = layers.Add(name=f"merge.{stack}")(terms)
     heatmaps = ops.stack(stacks, axis=1)
-    # Float32 out of a mixed-precision network: decoding and losses need the mantissa.
+    # Float32 even in a mixed-precision network: decoding and losses need the precision.
     heatmaps = layers.Activation("linear", dtype="float32", name="heatmaps")(heatmaps)
     return keras.Model(image, heatmaps, name=f"hourglass_{variant}")
 
 
 def _stem(x: keras.KerasTensor, features: int, synchronized: bool) -> keras.KerasTensor:
-    """Features at a quarter of the input; with the paper's 256 the widths are 64, 128, 128, 256."""
+    """Features at 1/4 of the input's resolution; of 64, 128, 128 and 256 channels in the paper."""
     x = _conv_bn_relu(x, features // 4, 7, 2, "pre.0", synchronized)
     x = _residual(x, features // 2, "pre.1", synchronized)
     x = layers.MaxPooling2D(2, name="pre.2")(x)
@@ -97,7 +98,7 @@ def _stem(x: keras.KerasTensor, features: int, synchronized: bool) -> keras.Kera
 def _hourglass(
     x: keras.KerasTensor, depth: int, name: str, synchronized: bool
 ) -> keras.KerasTensor:
-    """Down to half the resolution, inwards, and up again, beside a branch that stays."""
+    """One hourglass: a branch at full resolution plus one at half the resolution, recursively."""
     features = x.shape[-1]
     stays = _residual(x, features, f"{name}.up1", synchronized)
     low = layers.MaxPooling2D(2, name=f"{name}.pool1")(x)
@@ -114,7 +115,7 @@ def _hourglass(
 def _residual(
     x: keras.KerasTensor, filters: int, name: str, synchronized: bool
 ) -> keras.KerasTensor:
-    """1x1, 3x3 and 1x1 convolutions of half the width, each behind its normalisation and ReLU."""
+    """Residual block: 1x1, 3x3 and 1x1 convolutions, each after batch normalisation and ReLU."""
     y = x
     for index, (width, kernel) in enumerate(
         [(filters // 2, 1), (filters // 2, 3), (filters, 1)], 1
@@ -136,14 +137,14 @@ def _conv_bn_relu(
 def _convolution(
     x: keras.KerasTensor, filters: int, kernel: int, stride: int, name: str
 ) -> keras.KerasTensor:
-    """A convolution with a bias, from the authors' initial values, which are Torch's own.
+    """A convolution with a bias and the authors' initialisation, which is Torch's default.
 
-    HRNet's small ones do not do here: nothing normalises what the shortcuts hand on.
+    HRNet's small initial weights do not work here, since the shortcuts are not normalised.
     """
     initial = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
     return convolution(x, filters, kernel, stride, name, use_bias=True, initializer=initial)
 
 
 def _head(x: keras.KerasTensor, num_keypoints: int, name: str) -> keras.KerasTensor:
-    """The heatmaps of a stack, from small initial values: see `convolution`."""
+    """The heatmaps of a stack, with small initial weights (see `kptkit.models.blocks`)."""
     return convolution(x, num_keypoints, 1, 1, name, use_bias=True)

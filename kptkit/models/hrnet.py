@@ -1,8 +1,8 @@
 """HRNet for keypoints (Sun, Xiao, Liu, Wang: Deep High-Resolution Representation Learning, 2019).
 
-RGB pixel values 0..255 (B, H, W, 3) to heatmaps (B, H/4, W/4, K) float32. Branches at 1/4, 1/8,
-1/16 and 1/32 of the input run side by side and exchange features after every module, so H and W
-are multiples of 32.
+Input: RGB pixel values 0..255 (B, H, W, 3). Output: heatmaps (B, H/4, W/4, K) float32. Branches at
+1/4, 1/8, 1/16 and 1/32 of the input's resolution run in parallel and exchange features after every
+module, so H and W must be multiples of 32.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ Variant = Literal["demo", "w18_small", "w18", "w32", "w48"]
 
 @dataclass(frozen=True)
 class Sizes:
-    """What sets one HRNet apart from another."""
+    """The sizes in which HRNets differ."""
 
     width: int  # channels of the 1/4 branch; each further branch doubles them
     modules: tuple[int, int, int] = (1, 4, 3)  # exchange modules of stages 2, 3 and 4
@@ -57,10 +57,10 @@ def hrnet(
         num_keypoints: K, the number of heatmaps.
         variant: a row of `VARIANTS`.
         input_size_wh: width and height of the crop in pixels, multiples of 32.
-        synchronized: whether batch statistics are taken over all replicas.
+        synchronized: whether batch statistics are computed over all replicas.
 
     Raises:
-        ValueError: a side of the input is no multiple of 32.
+        ValueError: a side of the input is not a multiple of 32.
     """
     width, height = input_size_wh
     if width % 32 or height % 32:
@@ -83,7 +83,7 @@ def hrnet(
             outputs = 1 if last else len(branches)
             branches = [_fuse(branches, index, name, synchronized) for index in range(outputs)]
     heatmaps = convolution(branches[0], num_keypoints, 1, 1, "final_layer", use_bias=True)
-    # Float32 out of a mixed-precision network: decoding and losses need the mantissa.
+    # Float32 even in a mixed-precision network: decoding and losses need the precision.
     heatmaps = layers.Activation("linear", dtype="float32", name="heatmaps")(heatmaps)
     return keras.Model(image, heatmaps, name=f"hrnet_{variant}")
 
@@ -98,7 +98,7 @@ def _stem(x: keras.KerasTensor, filters: int, synchronized: bool) -> keras.Keras
 def _transition(
     branches: list[keras.KerasTensor], width: int, index: int, synchronized: bool
 ) -> list[keras.KerasTensor]:
-    """Adds a branch of half the resolution, and brings stage 1's features to the right widths."""
+    """Adds a branch of half the resolution; after stage 1 also adapts the width of branch 0."""
     name = f"transition{index}"
     outputs = list(branches)
     if index == 1:

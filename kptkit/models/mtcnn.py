@@ -1,8 +1,8 @@
 """P-Net, R-Net and O-Net of MTCNN (Zhang et al.: Joint Face Detection and Alignment, 2016).
 
-RGB pixel values 0..255 (B, H, W, 3) to whether a window holds a face, where its edges are and where
-its five landmarks are. P-Net looks at windows of 12 px at stride 2 and takes pictures of any size;
-R-Net and O-Net judge single windows of 24 and 48 px.
+Input: RGB pixel values 0..255 (B, H, W, 3). Outputs: whether a window shows a face, the face's box
+and its five landmarks. P-Net is fully convolutional: it takes pictures of any size and evaluates
+windows of 12 px at stride 2. R-Net and O-Net evaluate single windows of 24 and 48 px.
 """
 
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ Stage = Literal["pnet", "rnet", "onet"]
 
 @dataclass(frozen=True)
 class Sizes:
-    """What sets one network of the cascade apart from another."""
+    """The sizes in which the networks of the cascade differ."""
 
-    size: int  # side of the square window it judges, in pixels
-    # Filters and kernel side of each unpadded convolution, and the side of the pooling behind it
-    # (stride 2); 0: none.
+    size: int  # side of the network's square window, in pixels
+    # Of each convolution (unpadded): filters, kernel side, and the side of the max pooling after it
+    # (stride 2), 0 without pooling.
     convolutions: tuple[tuple[int, int, int], ...]
-    hidden: int  # units of the hidden layer; 0: none, the heads are convolutions
+    hidden: int  # units of the dense hidden layer; 0 without one, then the heads are convolutions
 
 
-# Figure 2 of the paper, with the widths of the authors' published models, which differ from it.
+# Figure 2 of the paper, but with the widths of the authors' published models.
 STAGES: dict[Stage, Sizes] = {
     "pnet": Sizes(12, ((10, 3, 2), (16, 3, 0), (32, 3, 0)), hidden=0),
     "rnet": Sizes(24, ((28, 3, 3), (48, 3, 3), (64, 2, 0)), hidden=128),
@@ -36,19 +36,19 @@ STAGES: dict[Stage, Sizes] = {
 def mtcnn(stage: Stage, landmarks: bool = True, l2: float = 0.0) -> keras.Model:
     """Builds one network of the cascade.
 
-    Its outputs are float32, (B, ...) for R-Net and O-Net and (B, h, w, ...) for P-Net, where a side
+    The outputs are float32, (B, ...) for R-Net and O-Net and (B, h, w, ...) for P-Net, where a side
     of n px gives ceil((n - 2) / 2) - 4 windows:
 
     - ``logits`` (..., 2): no face, face; their softmax is the score.
-    - ``box`` (..., 4): the face's edges x1, y1, x2, y2 less those of the window, over its side.
-    - ``landmark`` (..., 10): x1, y1, ..., x5, y5, 0 to 1 from one edge of the window to the other.
+    - ``box`` (..., 4): offsets of the face's box, see `kptkit.geometry.face_windows.box_offsets`.
+    - ``landmark`` (..., 10): see `kptkit.geometry.face_windows.landmark_offsets`.
 
     Args:
         stage: a row of `STAGES`.
-        landmarks: whether P-Net and R-Net have the landmark head too, which helps their training;
-            O-Net always has it.
-        l2: factor of the sum of squares of all convolution kernels, added to the model's losses.
-            The 5e-4 of TensorFlow-1 recipes, which halve the sum, is 2.5e-4 here.
+        landmarks: whether P-Net and R-Net have a landmark head too, which helps their training;
+            O-Net always has one.
+        l2: factor of the sum of squares of all convolution kernels, which is added to the model's
+            losses. The 5e-4 of TensorFlow 1 recipes, which halve the sum, corresponds to 2.5e-4.
     """
     sizes = STAGES[stage]
     side = sizes.size if sizes.hidden else None
@@ -68,7 +68,7 @@ def mtcnn(stage: Stage, landmarks: bool = True, l2: float = 0.0) -> keras.Model:
         widths["landmark"] = 10
     outputs = {}
     for name, width in widths.items():
-        # Float32 out of a mixed-precision network: scores are compared with thresholds.
+        # Float32 even in a mixed-precision network: scores are compared with thresholds.
         if sizes.hidden:
             head = layers.Dense(width, dtype="float32", name=name)
         else:
@@ -80,17 +80,17 @@ def mtcnn(stage: Stage, landmarks: bool = True, l2: float = 0.0) -> keras.Model:
 
 
 def _prelu(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    """A ReLU whose negative slope is learnt per channel, from Caffe's 0.25."""
+    """A PReLU with one slope per channel, initially 0.25 as in Caffe."""
     space = list(range(1, len(x.shape) - 1)) or None
     slope = keras.initializers.Constant(0.25)
     return _PReLU(alpha_initializer=slope, shared_axes=space, name=name)(x)
 
 
 class _PReLU(layers.PReLU):
-    """Keras's layer by a shorter way, which takes a third to a half of its time on a CPU.
+    """Keras's PReLU, but two to three times as fast on a CPU.
 
-    The slopes are repeated along a picture's rows first: TensorFlow takes twice as long to multiply
-    by 10 numbers again and again as by a row of thousands.
+    The slopes are first repeated along the rows of the picture: TensorFlow multiplies by a row of
+    thousands of numbers twice as fast as it broadcasts 10 numbers to every pixel.
     """
 
     def call(self, x: Any) -> Any:
@@ -104,10 +104,11 @@ class _PReLU(layers.PReLU):
 
 
 def _ceil_pool(x: keras.KerasTensor, pool: int, name: str) -> keras.KerasTensor:
-    """Stride-2 max pooling as Caffe has it: a last window that sticks out is kept.
+    """Stride-2 max pooling as in Caffe, which rounds the output size up.
 
-    That is ``same``, which pads an odd pixel at the right and bottom. Only pooling 3 wide over an
-    odd side has to be ``valid``: it fits exactly, and ``same`` would pad a pixel on every side.
+    ``same`` does that: it pads one pixel at the right and bottom if needed. Only pooling of width 3
+    over an odd side must be ``valid``: it fits exactly, and ``same`` would pad a pixel on every
+    side.
     """
     padding = "valid" if pool == 3 and x.shape[1] % 2 else "same"
     return layers.MaxPooling2D(pool, 2, padding, name=name)(x)

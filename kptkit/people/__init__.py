@@ -1,4 +1,4 @@
-"""Bodies and their faces, from one call."""
+"""People: bodies and their faces."""
 
 from kptkit.people.estimator import PeopleEstimator, PeoplePrediction
 

@@ -1,7 +1,6 @@
-"""People: body keypoints and the faces that belong to them, from one call."""
+"""Body keypoints and faces of the people in a picture, and which face belongs to whom."""
 
 import os
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +10,14 @@ from kptkit.errors import InputError
 from kptkit.face.detector import FaceDetector, FacePrediction
 from kptkit.images.codec import upright_image
 from kptkit.pose.estimator import PoseEstimator, PosePrediction
-from kptkit.skeletons.schema import KeypointSchema
+from kptkit.skeletons.schema import KeypointSchema, name_words
 
-# Words in the names of keypoints that lie on a face, and of those that do where there are none.
-_FACE = re.compile(r"(?<![a-z])(nose|[lr]?eye|ear)(?![a-z])")
-_HEAD = re.compile(r"(?<![a-z])(head|neck)(?![a-z])")
-# A face belongs to a head whose keypoints' centre is nearer to its own than this share of its side:
-# of faces seen from the side the keypoints' centre lies at the edge of the box.
-_REACH = 0.75
+# Words in the names of keypoints on the head: those on the face, else those on the rest.
+_FACE_WORDS = {"nose", "eye", "leye", "reye", "ear"}
+_HEAD_WORDS = {"head", "neck"}
+# The largest distance from the centre of a head's keypoints to that of its face, in sides of the
+# face box: in profile the keypoints' centre is at the edge of the box.
+_MAX_DISTANCE = 0.75
 
 
 @dataclass(frozen=True)
@@ -28,23 +27,23 @@ class PeoplePrediction:
     bodies: PosePrediction
     """N persons."""
     faces: FacePrediction
-    """F faces, some perhaps of people who are not among the N."""
+    """F faces, of the N persons or of others."""
     face_of_person: np.ndarray
-    """(N,) int64: the face of each person, -1 for those whose face was not found."""
+    """(N,) int64 index of each person's face, -1 for persons without one."""
     face_keypoints: np.ndarray | None
-    """(F, K, 3) float32 x, y and score of an estimator of face keypoints, where there is one."""
+    """(F, K, 3) float32 x, y and score; None without an estimator of face keypoints."""
 
 
 class PeopleEstimator:
-    """Bodies and faces of a picture, and who has which face.
+    """Finds bodies and faces, and matches each face to its person.
 
     Args:
-        body: boxes of persons to their keypoints; some must lie on the head, by their names.
-        faces: finds faces with five landmarks.
-        face: boxes of faces to their keypoints, for example the 68 of 300W; may be left out.
+        body: estimator of body keypoints; the names of some must be those of a head.
+        faces: face detector.
+        face: estimator of face keypoints, for example the 68 of 300W; default: none.
 
     Raises:
-        InputError: no keypoint of the body lies on the head.
+        InputError: no body keypoint is on the head.
     """
 
     def __init__(self, body: PoseEstimator, faces: FaceDetector, face: PoseEstimator | None = None):
@@ -54,11 +53,11 @@ class PeopleEstimator:
     def predict(
         self, image: np.ndarray | str | os.PathLike, boxes_xyxy: np.ndarray | None = None
     ) -> PeoplePrediction:
-        """Everybody's body and face.
+        """The bodies and faces of one picture.
 
         Args:
-            image: RGB uint8 (H, W, 3), or a path (EXIF orientation is applied).
-            boxes_xyxy: (N, 4) persons in image pixels; none: one person, the whole picture.
+            image: (H, W, 3) uint8 RGB, or a path (EXIF orientation is applied).
+            boxes_xyxy: (N, 4) persons in image pixels; default: one person, the whole picture.
 
         Raises:
             InputError: the picture cannot be used, or a box is empty or not finite.
@@ -72,34 +71,33 @@ class PeopleEstimator:
 
 
 def head_keypoints(schema: KeypointSchema) -> tuple[int, ...]:
-    """The keypoints on the head: nose, eyes and ears, else head and neck.
+    """The indices of the keypoints on the head: nose, eyes and ears, else head and neck.
 
     Raises:
         InputError: there are none.
     """
-    names = [re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower() for name in schema.names]
-    for words in (_FACE, _HEAD):
-        found = tuple(index for index, name in enumerate(names) if words.search(name))
+    for words in (_FACE_WORDS, _HEAD_WORDS):
+        found = tuple(i for i, name in enumerate(schema.names) if words & set(name_words(name)))
         if found:
             return found
     raise InputError(
-        f"body keypoints {', '.join(schema.names)}: none lies on the head; expected a nose, eye, "
+        f"body keypoints {', '.join(schema.names)}: none is on the head; expected a nose, eye, "
         "ear, head or neck, by which faces are matched"
     )
 
 
 def match_faces(heads: np.ndarray, face_boxes_xyxy: np.ndarray) -> np.ndarray:
-    """Which face is whose: each person has at most one, each face at most one person.
+    """Matches persons to faces, at most one each (Hungarian algorithm).
 
-    Of all ways to pair them, that with the smallest sum of distances between the centre of a head's
-    keypoints, weighted by their scores, and that of the face, in sides of the face.
+    The cost of a pair is the distance from the centre of the head's keypoints, weighted by their
+    scores, to the centre of the face box, in sides of the box.
 
     Args:
-        heads: (N, K, 3) keypoints on the head with their scores.
-        face_boxes_xyxy: (F, 4).
+        heads: (N, K, 3) x, y in image pixels and score of the keypoints on each head.
+        face_boxes_xyxy: (F, 4) in image pixels.
 
     Returns:
-        (N,) int64, -1 for persons without a face.
+        (N,) int64 index of each person's face, -1 for persons without one.
     """
     matched = np.full(len(heads), -1)
     if not len(heads) or not len(face_boxes_xyxy):
@@ -109,8 +107,8 @@ def match_faces(heads: np.ndarray, face_boxes_xyxy: np.ndarray) -> np.ndarray:
     low, high = face_boxes_xyxy[:, :2], face_boxes_xyxy[:, 2:]
     distances = np.linalg.norm(centres[:, None] - (low + high) / 2, axis=-1)
     shares = distances / np.maximum((high - low).max(axis=1), 1e-6)
-    # Beyond the reach all are equally far, so that no pair is given up for a hopeless one.
-    persons, faces = linear_sum_assignment(np.minimum(shares, _REACH))
-    near = shares[persons, faces] < _REACH
+    # Pairs too far apart all cost the same, so that no near pair is given up for their sake.
+    persons, faces = linear_sum_assignment(np.minimum(shares, _MAX_DISTANCE))
+    near = shares[persons, faces] < _MAX_DISTANCE
     matched[persons[near]] = faces[near]
     return matched

@@ -4,8 +4,8 @@
         persons = client.predict("photo.jpg", boxes_xyxy=[[30, 20, 210, 400]])
         faces = client.detect("photo.jpg")
 
-A picture is sent as the bytes of its file. Inputs are checked before anything is sent; a server that
-is busy or starting up is retried until the timeout.
+A picture is sent as the bytes of its file. Inputs are checked before anything is sent. A request to
+a server that is busy or starting up is repeated until the timeout.
 """
 
 import os

@@ -225,7 +225,11 @@ def _to_json(value: list[bytes] | np.ndarray) -> Any:
 
 
 def _left(deadline: float) -> float:
-    """Seconds until a `time.monotonic`; raises TimeoutError rather than 0, which sockets misread."""
+    """Seconds until a deadline, a `time.monotonic`; more than 0, at which sockets do not block.
+
+    Raises:
+        TimeoutError: the deadline has passed.
+    """
     left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError

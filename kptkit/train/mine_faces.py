@@ -14,7 +14,7 @@ import tensorflow as tf
 import tyro
 
 from kptkit.data.faces.flags import FaceLists, load_faces
-from kptkit.data.mining.crops import split_into_parts, mine_part
+from kptkit.data.mining.crops import mine_part, split_into_parts
 from kptkit.data.mining.hard import DETECTIONS, HardMiningConfig, hard_crops, mine_in_threads
 from kptkit.data.mining.pnet import SIZE, PnetMiningConfig, pnet_crops
 from kptkit.data.records.crop_writer import write_crops

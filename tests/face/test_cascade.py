@@ -1,4 +1,4 @@
-"""The cascade's graph: against a loop over windows, for pictures of all kinds, and from threads."""
+"""The cascade's graph against a loop over windows, on pictures of all sizes, and in threads."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -206,8 +206,8 @@ def test_tiles_and_chunks_change_nothing(models, cascade, monkeypatch):
         np.testing.assert_allclose(faces[name], rows, atol=0.01)
 
 
-def test_wild_guesses_are_dropped(models):
-    """A network that tells boxes of a thousand sides must not take gigabytes of black."""
+def test_far_off_boxes_are_dropped(models):
+    """Boxes of a thousand sides must not allocate gigabytes of padding."""
     wild = {**models, "pnet": keras.models.clone_model(models["pnet"])}
     wild["pnet"].set_weights(models["pnet"].get_weights())
     head = wild["pnet"].get_layer("box")
@@ -219,7 +219,7 @@ def test_wild_guesses_are_dropped(models):
 
 
 def test_only_the_best_candidates_go_on(models, monkeypatch):
-    monkeypatch.setattr(cascade_module, "MOST_CANDIDATES", {"level": 30, "pyramid": 12, "rnet": 5})
+    monkeypatch.setattr(cascade_module, "MAX_CANDIDATES", {"level": 30, "pyramid": 12, "rnet": 5})
     cascade = Cascade(models, CascadeConfig(20, 0.6, (0, 0, 0)))
     image = tf.constant(noise(90, 90))
     assert 5 < len(cascade.proposals(image, "pnet")) <= 12
@@ -227,7 +227,7 @@ def test_only_the_best_candidates_go_on(models, monkeypatch):
 
 
 def test_the_smallest_faces_decide_on_the_first_level(models):
-    """At 10 px a picture of 10 px is enlarged to 12 and looked at once; at 20 px never."""
+    """For faces of 10 px a picture of 10 px is enlarged to one window; for 20 px there is none."""
     image = tf.constant(noise(10, 10))
     for min_face_size, count in [(10, 1), (20, 0)]:
         cascade = Cascade(models, CascadeConfig(min_face_size, 0.6, (0, 0, 0)))
@@ -260,7 +260,7 @@ def test_proposals_need_only_the_networks_so_far(models):
         ({"score_thresholds": (0.6, 0.7)}, "score_thresholds"),
     ],
 )
-def test_senseless_numbers_are_named(changes, field):
+def test_numbers_out_of_range_are_named(changes, field):
     with pytest.raises(InputError, match=f"^{field}: "):
         CascadeConfig(**changes)
 

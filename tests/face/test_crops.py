@@ -1,4 +1,4 @@
-"""Face crops: against Umeyama's own construction, loops over pixels, and Pillow."""
+"""Face crops against Umeyama's own construction, loops over pixels, and Pillow."""
 
 import cv2
 import numpy as np
@@ -46,7 +46,7 @@ def test_a_mirrored_face_is_not_mirrored_back():
     ("size", "scale", "left"), [(112, 1, 0), (224, 2, 0), (128, 1, 8), (256, 2, 16)]
 )
 def test_aligned_landmarks_lie_on_the_template(size, scale, left):
-    """A bright dot on each landmark of a turned face: it must come out at its place."""
+    """A bright dot on each landmark of a turned face must be at its place in the crop."""
     angle, zoom = np.deg2rad(25), 1.7 * scale
     turn = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     landmarks = (TEMPLATE @ turn.T + [150, 60]).astype(np.float32)
@@ -68,7 +68,7 @@ def test_sizes_without_a_template(size):
 
 
 @pytest.mark.parametrize("landmarks", [np.ones((1, 5, 2)), np.full((1, 5, 2), np.nan)])
-def test_landmarks_that_say_nothing(landmarks):
+def test_landmarks_without_an_alignment(landmarks):
     with pytest.raises(InputError, match=r"landmarks\[0\]"):
         aligned_crops(noise(50, 50), landmarks)
 
@@ -132,12 +132,12 @@ def test_no_boxes():
 @pytest.mark.parametrize(
     "box", [(100, 10, 120, 30), (-9, -9, 0, 0), (5, 5, 5, 9), (9, 9, 5, 5), (0, 0, np.nan, 9)]
 )
-def test_boxes_that_show_nothing(box):
+def test_boxes_outside_the_picture(box):
     with pytest.raises(InputError, match=r"boxes\[1\]"):
         box_crops(noise(70, 90), [(0, 0, 9, 9), box], 16)
 
 
 @pytest.mark.parametrize(("size", "margin"), [(0, 0), (16, 16), (16, -1)])
-def test_sizes_and_margins_that_make_no_sense(size, margin):
+def test_sizes_and_margins_out_of_range(size, margin):
     with pytest.raises(InputError, match="margin"):
         box_crops(noise(9, 9), np.zeros((0, 4)), size, margin)

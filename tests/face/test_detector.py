@@ -89,14 +89,14 @@ def test_a_path_is_read_upright(detector, tmp_path):
         ("no such picture.jpg", "no such picture.jpg: no such file"),
     ],
 )
-def test_what_is_no_picture_is_told(detector, image, message):
+def test_what_is_no_picture_is_refused(detector, image, message):
     with pytest.raises(InputError, match=message):
         detector.detect(image)
     with pytest.raises(InputError, match=rf"^images\[1\]: .*{message}"):
         detector.detect([noise(30, 30), image])
 
 
-def test_senseless_numbers_are_told_before_weights_are_read():
+def test_numbers_are_checked_before_weights_are_read():
     with pytest.raises(InputError, match="min_face_size"):
         FaceDetector("no such weights.npz", min_face_size=5)
     with pytest.raises(InputError, match="no such weights"):

@@ -1,4 +1,4 @@
-"""Boxes to crops: against cv2's three-point transform, loops and round trips."""
+"""Boxes to crops, against OpenCV's three-point transform, plain loops and round trips."""
 
 import cv2
 import numpy as np
@@ -38,7 +38,7 @@ def official_matrix(centre, width, rotation, size_wh):
 def test_crop_matrix_is_the_published_construction(centre, width, rotation):
     window_wh = np.array([width, width * 4 / 3])
     matrix = affine.crop_matrix(np.array(centre, float), window_wh, SIZE_WH, rotation)
-    # cv2 builds its triangles in float32.
+    # OpenCV's triangles are float32.
     np.testing.assert_allclose(
         matrix, official_matrix(centre, width, rotation, SIZE_WH), rtol=1e-4, atol=2e-3
     )
@@ -69,7 +69,7 @@ def test_udp_turns_and_then_scales_each_side():
     ("box", "window"),
     [
         ((0, 0, 0, 0), (0, 0)),
-        ((10, 10, 40, 50), (37.5, 50)),  # the aspect of 3:4 already
+        ((10, 10, 40, 50), (37.5, 50)),  # the aspect is 3:4 already
         ((0, 0, 30, 80), (75, 100)),  # too narrow: the width grows
         ((0, 0, 90, 40), (112.5, 150)),  # too low: the height grows
     ],

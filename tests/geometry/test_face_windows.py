@@ -1,4 +1,4 @@
-"""Boxes and landmarks in windows: against loops over single numbers, and mirrored pixels."""
+"""Boxes and landmarks in windows, against plain loops and mirrored pixels."""
 
 import numpy as np
 import pytest
@@ -63,7 +63,7 @@ def test_landmark_offsets(shape, xp):
 
 @BOTH
 def test_mirroring_offsets_is_mirroring_pixels(xp):
-    """In a picture of 50 pixels an edge goes to 50 - x, a pixel's centre to 49 - x."""
+    """Mirroring a picture of 50 pixels maps edges to 50 - x and points to 49 - x."""
     boxes, landmarks, windows = faces_and_windows((6,))
 
     def mirrored(box):
@@ -93,7 +93,7 @@ def test_mirroring_offsets_is_mirroring_pixels(xp):
         ((2, 0, 6, 10), (-1, 0, 9, 10)),
         ((0.4, 0.4, 10.2, 3.4), (0, -3, 10, 6)),
         ((-8, 4, -2, 5), (-8, 1, -2, 7)),
-        ((0.25, 0.5, 8.75, 9), (0, 0, 8, 9)),  # 8.5 pixels: one side is cut to 8, one to 9
+        ((0.25, 0.5, 8.75, 9), (0, 0, 8, 9)),  # 8.5 pixels: the width becomes 8, the height 9
     ],
 )
 def test_square(box, expected, xp):

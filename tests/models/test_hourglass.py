@@ -1,4 +1,4 @@
-"""The stacked hourglass against the published counts, its graph by hand, and every stack's say."""
+"""The stacked hourglass against published counts and its graph computed by hand."""
 
 import re
 
@@ -16,7 +16,7 @@ def small():
     return hourglass(3, "hg2_small", (64, 128))
 
 
-# Counted from the authors' PyTorch models, without the shortcut convolutions that they never use.
+# From the authors' PyTorch models, without the shortcut convolutions that they never use.
 @pytest.mark.parametrize(
     ("variant", "parameters"),
     [("hg1", 3_426_448), ("hg2", 6_570_400), ("hg4", 12_858_304), ("hg8", 25_434_112)],
@@ -27,13 +27,13 @@ def test_parameter_counts(variant, parameters):
 
 
 def test_the_papers_network_has_the_papers_multiplications():
-    """Counted for the authors' PyTorch models at 256x256."""
+    """The numbers are those of the authors' PyTorch models at 256x256."""
     counted = {v: multiplications(hourglass(16, v, (256, 256))) / 1e9 for v in ("hg1", "hg2")}
     assert counted == pytest.approx({"hg1": 5.15, "hg2": 8.33}, abs=0.005)
 
 
 def multiplications(model):
-    """Of all convolutions, from their kernels and the places where they are applied."""
+    """Multiplications of all convolutions, from the sizes of their kernels and outputs."""
     total = 0
     for layer in model.layers:
         if isinstance(layer, keras.layers.Conv2D):
@@ -75,7 +75,7 @@ def test_convolutions_have_biases_and_norms_pytorchs_constants(small):
 
 
 def test_first_heatmaps_are_small(small):
-    """Larger ones drive the network to predict zero everywhere, where it stays."""
+    """Larger initial outputs drive the network to predict zero everywhere, where it stays."""
     pixels = np.random.default_rng(0).integers(0, 256, (2, 128, 64, 3))
     assert np.abs(small(pixels, training=True)).max() < 0.1
 
@@ -93,7 +93,7 @@ def test_a_later_stack_sees_the_heatmaps_of_the_one_before(small):
 
 
 def test_a_residual_is_its_formula():
-    """One pre-activation residual of the stem in NumPy, 64 to 128 channels in the paper's size."""
+    """One pre-activation residual block of the stem in NumPy; 64 to 128 channels in the paper."""
     keras.utils.set_random_seed(2)
     model = hourglass(2, "hg1", (64, 64))
     before, after = (model.get_layer(name).output for name in ("pre.0.relu", "pre.1.add"))

@@ -1,4 +1,4 @@
-"""HRNet against the published counts, and as a Keras model like any other."""
+"""HRNet against published parameter counts, and as an ordinary Keras model."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ def tiny(num_keypoints=3, **options):
     return hrnet(num_keypoints, "demo", (32, 64), **options)
 
 
-# Counted from the authors' PyTorch models; W18-small by arithmetic over the same blocks.
+# From the authors' PyTorch models; W18-small computed from the same blocks.
 @pytest.mark.parametrize(
     ("variant", "keypoints", "trainable", "total"),
     [

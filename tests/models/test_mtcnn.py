@@ -1,4 +1,4 @@
-"""P-Net, R-Net and O-Net against the published counts, and layer by layer against NumPy loops."""
+"""P-Net, R-Net and O-Net against published parameter counts and NumPy loops."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ def pixels(*shape, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (*shape, 3), np.uint8)
 
 
-# Counted from the published files, and for R-Net with its landmark head from the authors' own.
+# From the published weight files; for R-Net with its landmark head, from the authors' own file.
 @pytest.mark.parametrize(
     ("stage", "without", "with_landmarks"),
     [("pnet", 6_632, 6_962), ("rnet", 100_178, 101_468), ("onet", 389_040, 389_040)],
@@ -51,7 +51,7 @@ def test_pnet_has_a_window_for_every_two_pixels_begun(hw):
 
 
 def test_sides_after_every_pooling():
-    """Caffe's: 24 px become 22, 11, 9, 4 and 3; 48 become 46, 23, 21, 10, 8, 4 and 3."""
+    """Sizes as in Caffe: 24 px give 22, 11, 9, 4 and 3; 48 px give 46, 23, 21, 10, 8, 4 and 3."""
     for stage, expected in [("rnet", [11, 4]), ("onet", [23, 10, 4])]:
         model = mtcnn(stage)
         pools = [x for x in model.layers if isinstance(x, keras.layers.MaxPooling2D)]
@@ -60,7 +60,7 @@ def test_sides_after_every_pooling():
 
 
 def ceil_pool_by_loop(maps, pool):
-    """(H, W, C) to its stride-2 maxima; the last window is what the map still has of it."""
+    """Stride-2 max pooling of a map (H, W, C); the last window is cut off at the border."""
     height, width = (int(np.ceil((n - pool) / 2)) + 1 for n in maps.shape[:2])
     out = np.empty((height, width, maps.shape[2]), maps.dtype)
     for y in range(height):

@@ -1,4 +1,4 @@
-"""Who has which face: pairs by hand, all permutations, and one call for bodies and faces."""
+"""Matching of faces to persons, by hand and over all permutations, and whole predictions."""
 
 import itertools
 
@@ -16,7 +16,7 @@ from kptkit.skeletons.schema import KeypointSchema
 
 
 def head(x, y, score=0.9):
-    """Two keypoints of a head around a point, and a third that the network did not see."""
+    """Two keypoints of a head around a point, and a far third one of score 0."""
     return [[x - 3, y, score], [x + 3, y, score], [x + 500, y + 500, 0.0]]
 
 
@@ -69,12 +69,12 @@ def test_pairs_are_the_best_of_all_permutations():
         (("leye", "LeftEar", "rear_left_paw", "forearm", "Nose"), [0, 1, 4]),
     ],
 )
-def test_which_keypoints_lie_on_the_head(names, on_the_head):
+def test_which_keypoints_are_on_the_head(names, on_the_head):
     assert list(head_keypoints(schema_of(names))) == on_the_head
 
 
 def test_a_body_without_a_head_is_refused():
-    with pytest.raises(InputError, match="tail, rear: none lies on the head; expected a nose"):
+    with pytest.raises(InputError, match="tail, rear: none is on the head; expected a nose"):
         head_keypoints(schema_of(("tail", "rear")))
 
 
@@ -83,7 +83,7 @@ def schema_of(names):
 
 
 def test_one_call_gives_bodies_and_faces_in_image_pixels(cascade_file):
-    """Random networks, and a detector that takes some of any noise for faces."""
+    """Random networks, and a detector that finds faces in noise."""
     photo = np.random.default_rng(0).integers(0, 256, (90, 70, 3), np.uint8)
     recipe = PoseRecipe(variant="demo", input_size_wh=(64, 64), decoder="dark")
     body = PoseEstimator(PoseNetwork(build_model(recipe, 17), recipe, COCO_17))

@@ -37,7 +37,7 @@ def local():
 
 @pytest.fixture(scope="module")
 def server(local, detector, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("programs")
+    folder = tmp_path_factory.mktemp("models")
     PoseGraph(local).save(folder / "pose")
     FaceGraph(detector.cascade).save(folder / "face")
     return fake_tf_serving.ModelServer(
@@ -48,8 +48,8 @@ def server(local, detector, tmp_path_factory):
 
 @pytest.fixture(scope="module", params=["grpc", "http"])
 def address(request, server):
-    doors = {"grpc": fake_tf_serving.serve_grpc, "http": fake_tf_serving.serve_rest}
-    with doors[request.param](server) as address:
+    servers = {"grpc": fake_tf_serving.serve_grpc, "http": fake_tf_serving.serve_rest}
+    with servers[request.param](server) as address:
         yield address
 
 
@@ -61,7 +61,7 @@ def client(address):
 
 @pytest.fixture
 def trouble(server):
-    """Sets what happens to requests, by their numbers from 1 on; gives the server."""
+    """Sets a function that is called with the number of each request; gives the server."""
 
     def make(function):
         server.requests, server.trouble = 0, function
@@ -113,7 +113,7 @@ def test_persons(local, client, boxes, tmp_path):
         assert_persons(client.predict(image, boxes), expected)
 
 
-def test_arrays_travel_as_jpeg_or_without_loss(local, address):
+def test_arrays_are_sent_as_jpeg_or_without_loss(local, address):
     with Client(address) as jpeg, Client(address, jpeg_quality=None) as exact:
         expected = local.predict(blobs(), BOXES)
         near = jpeg.predict(blobs(), BOXES)
@@ -129,7 +129,7 @@ def test_orientation(local, client, orientation, tmp_path):
     assert_persons(client.predict(path), local.predict(path))
 
 
-def test_formats_that_programs_do_not_read_travel_as_pixels(local, client, tmp_path):
+def test_formats_that_models_do_not_decode_are_sent_as_png(local, client, tmp_path):
     path = tmp_path / "picture.tif"
     path.write_bytes(cv2.imencode(".tif", blobs()[..., ::-1])[1].tobytes())
     assert_persons(client.predict(path, BOXES), local.predict(path, BOXES))
@@ -179,14 +179,14 @@ def test_faces(client, detector, tmp_path):
         (lambda c: c.detect([JPEG, "no.jpg"]), r"images\[1\]: no.jpg: no such file"),
     ],
 )
-def test_what_is_wrong_is_told_before_anything_is_sent(client, trouble, call, message):
+def test_invalid_inputs_are_refused_before_anything_is_sent(client, trouble, call, message):
     server = trouble(lambda number: None)
     with pytest.raises(InputError, match=message):
         call(client)
     assert server.requests <= 1  # of the list, the first picture
 
 
-def test_what_only_the_server_can_see(client):
+def test_errors_that_only_the_server_can_find(client):
     whole = png(noise())
     broken = whole[:-999] + bytes(400) + whole[-599:]
     for call in (client.predict, client.detect):
@@ -197,7 +197,7 @@ def test_what_only_the_server_can_see(client):
         client.predict(JPEG, far)
 
 
-def test_models_that_are_not_there(local, address):
+def test_models_that_do_not_exist(local, address):
     with (
         Client(address, pose_model="other") as client,
         pytest.raises(ServingError, match=r"model 'other'.*Servable not found"),
@@ -288,7 +288,7 @@ def test_nobody_listens(scheme):
         client.predict(JPEG)
 
 
-def test_a_server_that_starts_meanwhile(local, server):
+def test_a_server_that_starts_during_a_call(local, server):
     port = free_port()
     with Client(f"grpc://127.0.0.1:{port}", timeout=30, retries=20) as client:
         answers = []
@@ -302,7 +302,7 @@ def test_a_server_that_starts_meanwhile(local, server):
 
 @contextmanager
 def raw_server(answer):
-    """Sends every connection the same bytes, after its request has begun."""
+    """Answers every connection with the same pieces of bytes once its request has begun."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve():
@@ -319,7 +319,7 @@ def raw_server(answer):
                             connection.sendall(piece)
                         except OSError:
                             break
-                    # Closed with something unread, it would reset what the client has not read.
+                    # Closing with unread data would reset the connection before the client reads.
                     with contextlib.suppress(OSError):
                         connection.shutdown(socket.SHUT_WR)
                         connection.settimeout(2)
@@ -365,7 +365,7 @@ def outputs(**changes):
         ([b"HTTP/1.1 200 OK\r\n\r\n", *[b"["] * 400], "no answer"),
     ],
 )
-def test_answers_that_are_none(answer, message, monkeypatch):
+def test_malformed_answers(answer, message, monkeypatch):
     monkeypatch.setattr(transport, "MAX_ANSWER_BYTES", 2**20)
     with raw_server(answer) as address, Client(address, timeout=1, retries=1) as client:
         if message is None:

@@ -1,4 +1,4 @@
-"""Many at once: requests that a server merges, and clients of which some send nonsense."""
+"""Many requests at once: merged into batches, and from clients that also send malformed ones."""
 
 import random
 import threading
@@ -20,8 +20,8 @@ CLIENTS = 32
 
 
 @pytest.fixture(scope="module")
-def programs(cascade_file, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("programs")
+def models(cascade_file, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
     PoseGraph(estimator()).save(folder / "pose")
     detector = FaceDetector(cascade_file, score_thresholds=(0.6, 0.6, 0.6))
     FaceGraph(detector.cascade).save(folder / "face")
@@ -29,7 +29,7 @@ def programs(cascade_file, tmp_path_factory):
 
 
 def pictures():
-    """Of three sizes, so that each needs padding on another side."""
+    """Pictures of three sizes, each of which needs padding on another side."""
     return [cv2.resize(blobs(), size_wh) for size_wh in ((160, 120), (97, 203), (230, 60))]
 
 
@@ -80,16 +80,16 @@ FACE_REQUESTS = {
         ("face", "images"),
     ],
 )
-def test_merged_requests_are_answered_as_if_each_were_alone(programs, model, signature, allowed):
-    """By TF Serving's rules of merging, which pads with whatever a tensor begins with."""
+def test_merged_requests_are_answered_as_if_each_were_alone(models, model, signature, allowed):
+    """TF Serving pads each tensor with its own first value."""
     requests = FACE_REQUESTS[signature]() if model == "face" else requests_to(signature)
-    program = programs[model]
+    served = models[model]
     merged = fake_tf_serving.merge(requests, allowed)
     assert {len(tensor) for tensor in merged.values()} == {allowed[-1] if allowed == [3] else 4}
     for request, found in zip(
-        requests, fake_tf_serving.split(program(signature, merged), requests), strict=True
+        requests, fake_tf_serving.split(served(signature, merged), requests), strict=True
     ):
-        for name, expected in program(signature, request).items():
+        for name, expected in served(signature, request).items():
             array, atol = found[name], 1e-5 if "score" in name else 1e-2
             if array.ndim > 1:
                 count = expected.shape[1]
@@ -99,7 +99,7 @@ def test_merged_requests_are_answered_as_if_each_were_alone(programs, model, sig
 
 
 def good_and_bad():
-    """Calls that have answers, and calls that have none."""
+    """Valid and malformed calls."""
     images = pictures()
     files = [encode_jpeg(image) for image in images]
 
@@ -129,9 +129,9 @@ def good_and_bad():
 @pytest.mark.parametrize(
     "calls_each", [12, pytest.param(3125, marks=pytest.mark.slow, id="a hundred thousand")]
 )
-def test_clients_that_send_nonsense_spoil_nobodys_answer(programs, calls_each):
+def test_malformed_requests_do_not_change_other_answers(models, calls_each):
     """32 clients, three of four by gRPC; one call in ten is malformed."""
-    server = fake_tf_serving.ModelServer(pose=programs["pose"])
+    server = fake_tf_serving.ModelServer(pose=models["pose"])
     good, bad = good_and_bad()
     faults, done = [], []
     with (

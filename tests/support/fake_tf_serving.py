@@ -1,6 +1,6 @@
 """A fake TF Serving over real sockets, for tests that run where its binary is not installed.
 
-SavedModels are run as TF Serving runs them: as a graph in a session, whose inputs are fed unchecked.
+SavedModels are run as TF Serving does: as a graph in a session, whose inputs are fed unchecked.
 Requests arrive through tensorflow-serving-api's own stubs, or as the JSON of g3doc/api_rest.md.
 `merge` and `split` batch requests as batching_session.cc does.
 """

@@ -1,1 +1,1 @@
-"""Random crops, mirrors and colours, a pure function of (seed, epoch, sample)."""
+"""Augmentation of training crops: geometry, mirroring, colours."""

@@ -1,8 +1,8 @@
-"""How crops of faces vary in training: mirrored with their targets, and in other colours.
+"""Augmentation of face crops: mirroring, with the regression targets, and colour changes.
 
-A change of colours is one affine map of RGB for each crop, so a batch takes one matrix product:
-saturation and hue scale and turn the two chroma axes of YIQ (Haeberli 1993, "Matrix operations for
-image processing"), contrast stretches around the crop's mean grey, brightness shifts.
+The colour change of a crop is one affine map of RGB, so a batch takes one matrix product.
+Saturation scales and hue rotates the two chroma axes of YIQ (Haeberli 1993, "Matrix operations for
+image processing"); contrast scales around the crop's mean grey, and brightness adds a constant.
 """
 
 import math
@@ -17,27 +17,27 @@ from kptkit.geometry.face_windows import mirror_box_offsets, mirror_landmark_off
 
 Batch = dict[str, tf.Tensor]
 
-# Luma and chroma of NTSC television, from RGB.
+# RGB to YIQ: luma and chroma of NTSC television.
 _YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 _RGB = np.linalg.inv(_YIQ)
 
 
 @dataclass(frozen=True)
 class FaceAugment:
-    """How strongly crops vary: every crop draws its own change, uniformly up to these bounds."""
+    """How strongly crops vary; each crop draws its changes uniformly within these bounds."""
 
     flip_probability: float = 0.5
-    """Share of crops that are mirrored, box offsets and landmarks with the pixels."""
+    """Share of the crops that are mirrored, together with their box and landmarks."""
     brightness: float = 0.15
-    """How much is added to the pixels, as a share of white."""
+    """Largest brightness change, as a fraction of white."""
     contrast: float = 0.3
-    """By how much more or less than 1 the distance from the crop's mean grey is multiplied."""
+    """Largest contrast change: the contrast factor is between 1 - this and 1 + this."""
     saturation: float = 0.4
-    """The same for the distance of each pixel from its own grey."""
+    """Largest saturation change: the saturation factor is between 1 - this and 1 + this."""
     hue: float = 0.04
-    """How far colours turn, as a share of the whole circle."""
+    """Largest hue rotation, as a fraction of the full circle."""
     grey_probability: float = 0.1
-    """Share of crops without any colour."""
+    """Share of the crops that become grey."""
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
@@ -46,10 +46,10 @@ class FaceAugment:
 
 
 def augment(batch: Batch, config: FaceAugment, seed: tf.Tensor) -> Batch:
-    """A varied batch; see `kptkit.data.batches.face` for what is in it.
+    """Augments a batch as `kptkit.data.batches.face` makes it.
 
     Args:
-        seed: (2,) int64; decides everything.
+        seed: (2,) int64; all random numbers come from it.
     """
     count = batch["image"].shape[0]
     draws = tf.unstack(tf.random.stateless_uniform((6, count), seed))
@@ -67,7 +67,7 @@ def augment(batch: Batch, config: FaceAugment, seed: tf.Tensor) -> Batch:
 
 
 def mirror(batch: Batch, which: tf.Tensor) -> Batch:
-    """A batch whose crops are mirrored left to right where `which` (B,) says."""
+    """Mirrors crops left to right, with their box and landmark, where `which` (B,) is true."""
     image, box, landmark = batch["image"], batch["box"], batch["landmark"]
     mirrored, places = which[:, None], tf.range(image.shape[2])[None]
     columns = tf.where(mirrored, places[:, ::-1], places)
@@ -85,17 +85,18 @@ def change_colours(
     contrast: tf.Tensor,
     brightness: tf.Tensor,
 ) -> tf.Tensor:
-    """Crops (B, S, S, 3) uint8 RGB in other colours, rounded and cut to 0..255.
+    """Changes the colours of crops (B, S, S, 3) uint8 RGB; rounds and clips to 0..255.
 
     Args:
-        saturation, contrast: (B,) factors; 1 changes nothing, a saturation of 0 makes grey.
-        hue: (B,) shares of the whole circle.
-        brightness: (B,) shares of white.
+        saturation: (B,) factors; 1 changes nothing, 0 makes grey.
+        hue: (B,) rotations, as fractions of the full circle.
+        contrast: (B,) factors; 1 changes nothing.
+        brightness: (B,) summands, as fractions of white.
     """
     count, side = images.shape[0], images.shape[1]
     pixels = tf.cast(tf.reshape(images, (count, side * side, 3)), tf.float32)
     matrices = contrast[:, None, None] * _colour_matrices(saturation, hue)
-    # Saturation and hue leave the mean grey as it is.
+    # Saturation and hue do not change the mean grey.
     mean = tf.linalg.matvec(tf.reduce_mean(pixels, axis=1), tf.constant(_YIQ[:1], tf.float32))[:, 0]
     shift = (1 - contrast) * mean + 255 * brightness
     changed = tf.matmul(pixels, matrices) + shift[:, None, None]
@@ -104,7 +105,7 @@ def change_colours(
 
 
 def _colour_matrices(saturation: tf.Tensor, hue: tf.Tensor) -> tf.Tensor:
-    """(B, 3, 3), by which rows of RGB are multiplied."""
+    """Matrices (B, 3, 3) to multiply RGB row vectors by."""
     real = saturation * tf.cos(2 * math.pi * hue)
     imaginary = saturation * tf.sin(2 * math.pi * hue)
     zero, one = tf.zeros_like(hue), tf.ones_like(hue)
@@ -115,4 +116,5 @@ def _colour_matrices(saturation: tf.Tensor, hue: tf.Tensor) -> tf.Tensor:
 
 
 def _around_one(draws: tf.Tensor, spread: float) -> tf.Tensor:
+    """Uniform draws in [0, 1) as factors from 1 - spread to 1 + spread."""
     return 1 + (2 * draws - 1) * spread

@@ -1,7 +1,7 @@
-"""Random colours and blur for crops, through albumentations.
+"""Random colour changes and blur of person crops, by albumentations.
 
-The operations and their strengths are those that mmpose adds to its recipes (photometric
-distortion, blur). None of them moves a pixel, so keypoints stay as they are.
+Operations and strengths are those of mmpose's recipes (photometric distortion, blur). They do not
+move anything in the crop, so keypoints stay the same.
 """
 
 import os
@@ -9,7 +9,7 @@ import threading
 
 import numpy as np
 
-# Without it albumentations asks the package index for a newer version when it is imported.
+# Otherwise albumentations asks the package index for a newer version when it is imported.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 import albumentations
@@ -18,9 +18,9 @@ _thread = threading.local()
 
 
 def photometric_distortion(image: np.ndarray, seed: int) -> np.ndarray:
-    """A changed copy of a crop (H, W, 3) uint8 RGB; the same seed gives the same change."""
+    """Returns a changed copy of a crop (H, W, 3) uint8 RGB; the change depends only on the seed."""
     if not hasattr(_thread, "transform"):
-        # Each thread has its own: one shared between threads would mix up their random numbers.
+        # One transform per thread: threads that share one would mix up their random numbers.
         _thread.transform = albumentations.Compose(
             [
                 albumentations.ColorJitter(

@@ -1,11 +1,9 @@
-"""Where augmented crops lie: the published recipes' random windows, each as one affine matrix.
+"""Geometric augmentation of persons: random windows as in the published recipes.
 
-A window is drawn in image pixels (half body, shift, scale, rotation, mirror) and turned into one
-matrix from image to crop pixels, so that pixels are resampled once. All randomness comes from
-(seed, epoch, sample id), so a crop does not depend on who draws it, or when. The arithmetic runs
-over B persons at a time, which costs hardly more than one.
-
-The defaults are HRNet's on COCO (Sun et al. 2019, official code); others stand below them.
+A window is drawn in image pixels (half body, shift, scale, rotation, mirror) and converted to one
+affine matrix from image to crop pixels, so that pixels are resampled only once. All random numbers
+come from (seed, epoch, sample id), so a crop does not depend on the thread that draws it or on the
+order of drawing. All functions take B persons at once, which costs hardly more than one.
 """
 
 from dataclasses import asdict, dataclass
@@ -18,12 +16,12 @@ from kptkit.errors import InputError
 from kptkit.geometry import affine
 from kptkit.skeletons.schema import KeypointSchema
 
-# How much larger than the joints' own box a half-body window is, in every published recipe.
+# How much a half-body window is larger than the box around its joints, in every published recipe.
 HALF_BODY_PADDING = 1.5
-# A half with this many joints or fewer gives way to the other.
+# A half needs more labelled joints than this to be shown, unless neither half has more.
 FEW_JOINTS = 2
 
-# Uniform numbers that one crop takes.
+# Uniform random numbers per crop.
 NUM_DRAWS = 10
 
 _normal_quantile = np.vectorize(NormalDist().inv_cdf, otypes=[float])
@@ -31,22 +29,27 @@ _normal_quantile = np.vectorize(NormalDist().inv_cdf, otypes=[float])
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """How strongly crops vary; the defaults are HRNet's on COCO.
+    """How strongly crops vary; the defaults are HRNet's on COCO (Sun et al. 2019, official code).
 
     Attributes:
-        distribution: of scale and rotation. ``normal``: N(1, scale) cut at 1 +- scale, and
-            N(0, rotation_degrees) cut at twice that (official). ``truncated``: normal within one
-            standard deviation (mmpose). ``uniform``: within +- scale and rotation_degrees.
-        scale: how much larger or smaller a window may be than the person's.
-        rotation_degrees: how far crops are turned.
-        rotation_probability: share of the crops that are turned at all.
-        flip_probability: share that are mirrored; none where a schema has no flip pairs.
-        half_body_probability: share that show the upper or lower half of a person, where at least
-            `half_body_min_visible` joints are labelled.
-        half_body_upper_probability: of the upper half among those. The official code asks
-            ``randn() < 0.5``, which is 0.6915.
-        shift: how far the centre may move, as a share of the window.
-        photometric: whether colours change too (`kptkit.data.augment.photometric`).
+        distribution: of scale and rotation. ``normal``: N(1, scale) clipped to 1 +- scale, and
+            N(0, rotation_degrees) clipped to +- 2 rotation_degrees (official code).
+            ``truncated``: normal, truncated at one standard deviation (mmpose). ``uniform``: within
+            +- scale and +- rotation_degrees.
+        scale: how much larger or smaller than the person's window a crop's window may be, as a
+            fraction.
+        rotation_degrees: how far crops are rotated, see `distribution`.
+        rotation_probability: share of the crops that are rotated at all.
+        flip_probability: share of the crops that are mirrored; without effect if the schema has no
+            flip pairs.
+        half_body_probability: share of the crops that show only the upper or lower half of a
+            person, among persons with enough labelled joints.
+        half_body_upper_probability: share of the upper half among those. The official code tests
+            ``randn() < 0.5``, whose probability is 0.6915.
+        half_body_min_visible: how many labelled joints a person needs for a half-body crop.
+        shift: how far the centre may move, as a fraction of the window.
+        shift_probability: share of the crops whose centre moves at all.
+        photometric: whether colours change too (see `kptkit.data.augment.photometric`).
     """
 
     distribution: Literal["normal", "truncated", "uniform"] = "normal"
@@ -71,15 +74,6 @@ class AugmentConfig:
 
 HRNET_COCO = AugmentConfig()
 HRNET_MPII = AugmentConfig(scale=0.25, rotation_degrees=30.0, half_body_probability=0.0)
-MMPOSE = AugmentConfig(
-    distribution="truncated",
-    scale=0.5,
-    rotation_degrees=80.0,
-    half_body_upper_probability=0.7,
-    shift=0.16,
-    shift_probability=0.3,
-)
-PADDLE = AugmentConfig(scale=0.5, rotation_degrees=40.0)
 # Newell et al. 2016.
 HOURGLASS = AugmentConfig(
     distribution="uniform",
@@ -88,32 +82,31 @@ HOURGLASS = AugmentConfig(
     rotation_probability=1.0,
     half_body_probability=0.0,
 )
-WZMIAOMIAO = AugmentConfig(
-    distribution="uniform",
-    rotation_probability=1.0,
-    half_body_upper_probability=0.5,
-    half_body_min_visible=3,
-)
 
 
 class Windows(NamedTuple):
-    """What B crops show, in pixels of the images as they are stored (not mirrored)."""
+    """The windows of B crops, in pixels of the image before mirroring."""
 
-    centres_xy: np.ndarray
-    sizes_wh: np.ndarray
-    rotations_degrees: np.ndarray
-    mirrored: np.ndarray
+    centres_xy: np.ndarray  # (B, 2)
+    sizes_wh: np.ndarray  # (B, 2)
+    rotations_degrees: np.ndarray  # (B,), see `kptkit.geometry.affine.crop_matrix`
+    mirrored: np.ndarray  # (B,) bool
 
 
 def person_windows(boxes_xyxy: np.ndarray, size_wh: tuple[int, int]) -> Windows:
-    """The windows of evaluation, around boxes (B, 4): nothing is drawn."""
+    """The windows around boxes (B, 4) without augmentation, as in evaluation."""
     count = len(boxes_xyxy)
     centres_xy, sizes_wh = affine.crop_window(boxes_xyxy, size_wh)
     return Windows(centres_xy, sizes_wh, np.zeros(count), np.zeros(count, bool))
 
 
 def uniform_draws(seed: int, epochs: np.ndarray, sample_ids: np.ndarray) -> np.ndarray:
-    """The numbers in [0, 1) that decide on B crops: (B, NUM_DRAWS)."""
+    """The random numbers of B crops: (B, NUM_DRAWS) float64, uniform in [0, 1).
+
+    Args:
+        epochs: (B,).
+        sample_ids: (B,).
+    """
     draws = np.empty((len(epochs), NUM_DRAWS))
     for row, (epoch, sample_id) in enumerate(zip(epochs, sample_ids, strict=True)):
         np.random.default_rng([seed, epoch, sample_id]).random(out=draws[row])
@@ -131,7 +124,7 @@ def draw_windows(
     """Random windows for B persons.
 
     Args:
-        draws: (B, NUM_DRAWS) in [0, 1); the last is left for colours.
+        draws: (B, NUM_DRAWS) in [0, 1), see `uniform_draws`; the last column is left for colours.
         boxes_xyxy: (B, 4) in image pixels.
         keypoints: (B, K, 3) x, y in image pixels and visibility.
         size_wh: of the crops; only the aspect ratio matters.
@@ -162,18 +155,20 @@ def half_body_windows(
     size_wh: tuple[int, int],
     upper: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The windows around half of each person's labelled joints, by the official rule.
+    """Windows around the upper or lower half of each person's labelled joints.
 
-    The wanted half is shown if it has more than two joints, else the lower if that has, else the
-    upper.
+    The rule is that of the official code: the upper half is shown if it is wanted and has more than
+    two labelled joints; otherwise the lower half if it has more than two; otherwise the upper half.
 
     Args:
-        keypoints: (B, K, 3).
+        keypoints: (B, K, 3) x, y in image pixels and visibility.
+        size_wh: of the crops; only the aspect ratio matters.
         upper: (B,) bool, whether the upper half is wanted.
 
     Returns:
-        fits (B,) bool, false where too few joints are labelled to tell halves apart or they lie in
-        one point; centres_xy (B, 2), the mean of the joints; sizes_wh (B, 2).
+        fits (B,) bool, false where a person has too few labelled joints or they all lie in one
+        point; centres_xy (B, 2), the mean of the joints shown; sizes_wh (B, 2). The last two are in
+        image pixels.
     """
     labelled = keypoints[..., 2] > 0
     in_upper = np.isin(np.arange(keypoints.shape[1]), schema.upper_body)
@@ -197,10 +192,14 @@ def window_matrices(
     size_wh: tuple[int, int],
     convention: affine.Convention,
 ) -> np.ndarray:
-    """The (B, 2, 3) maps from pixels of the stored images to crop pixels, mirrors included.
+    """Affine maps (B, 2, 3) from image pixels (before mirroring) to crop pixels.
 
-    As in the official code, a mirrored crop is the window cut, with its own rotation, from the
-    mirrored image.
+    As in the official code, a mirrored crop is cut from the mirrored image, with the rotation of
+    its window.
+
+    Args:
+        image_widths: (B,) in pixels.
+        size_wh: width and height of the crops in pixels.
     """
     mirrored = windows.mirrored
     mirrored_xy = affine.flip_points(windows.centres_xy, image_widths)
@@ -216,13 +215,15 @@ def window_matrices(
 def crop_keypoints(
     keypoints: np.ndarray, matrices: np.ndarray, mirrored: np.ndarray, schema: KeypointSchema
 ) -> np.ndarray:
-    """Keypoints in their crops: left and right exchanged where a crop is mirrored.
+    """Maps keypoints to crop pixels and swaps left and right in mirrored crops.
 
     Args:
         keypoints: (B, K, 3) x, y in image pixels and visibility.
+        matrices: (B, 2, 3) from `window_matrices`.
+        mirrored: (B,) bool.
 
     Returns:
-        (B, K, 3) float32 x, y in crop pixels and visibility; joints without a label are all 0.
+        (B, K, 3) float32: x, y in crop pixels and visibility; all 0 for unlabelled joints.
     """
     exchanged = keypoints[:, list(schema.flip_permutation)]
     keypoints = np.where(mirrored[:, None, None], exchanged, keypoints)
@@ -233,7 +234,11 @@ def crop_keypoints(
 
 
 def _spread(config: AugmentConfig, uniform: np.ndarray, factor: float, limit: float) -> np.ndarray:
-    """Draws around 0, `factor` wide; normal ones are cut at `limit` times that."""
+    """Uniform draws as draws around 0 of the configured distribution and the width `factor`.
+
+    Args:
+        limit: normal draws are clipped to +- `limit` times `factor`.
+    """
     if config.distribution == "uniform":
         return factor * (2 * uniform - 1)
     if config.distribution == "truncated":
@@ -243,7 +248,7 @@ def _spread(config: AugmentConfig, uniform: np.ndarray, factor: float, limit: fl
 
 
 def _truncated_normal(uniform: np.ndarray) -> np.ndarray:
-    """Standard normal draws within one standard deviation."""
+    """Uniform draws as standard normal draws, truncated at one standard deviation."""
     low, high = NormalDist().cdf(-1), NormalDist().cdf(1)
     return _normal_quantile(low + (high - low) * uniform)
 
@@ -255,9 +260,14 @@ def reachable_boxes(
     schema: KeypointSchema,
     size_wh: tuple[int, int],
 ) -> np.ndarray:
-    """What any crop that `draw_windows` can draw shows at most: boxes (B, 4) in image pixels.
+    """The part of each image that `draw_windows` can reach: boxes (B, 4) in image pixels.
 
-    However a window is turned, it stays within the circle through its corners.
+    The bound holds for every rotation, since a window stays in the circle through its corners.
+
+    Args:
+        boxes_xyxy: (B, 4) in image pixels.
+        keypoints: (B, K, 3) x, y in image pixels and visibility.
+        size_wh: of the crops; only the aspect ratio matters.
     """
     centres_xy, sizes_wh, _, _ = person_windows(boxes_xyxy, size_wh)
     reached = [_around(config, centres_xy, sizes_wh)]
@@ -271,7 +281,7 @@ def reachable_boxes(
 
 
 def _around(config: AugmentConfig, centres_xy: np.ndarray, sizes_wh: np.ndarray) -> np.ndarray:
-    """Boxes (B, 4) that hold windows however they are moved, scaled and turned."""
+    """Boxes (B, 4) that contain windows for every shift, scale and rotation."""
     moved = config.shift * sizes_wh if config.shift_probability else 0
     radius = np.linalg.norm(sizes_wh, axis=1, keepdims=True) / 2 * (1 + config.scale)
     return np.concatenate([centres_xy - moved - radius, centres_xy + moved + radius], axis=1)

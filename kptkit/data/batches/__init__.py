@@ -1,1 +1,1 @@
-"""tf.data pipelines for training and evaluation."""
+"""tf.data pipelines that make the batches of training and evaluation."""

@@ -1,22 +1,20 @@
-"""From mined crops to batches for P-Net, R-Net and O-Net, as tf.data datasets.
+"""Batches of mined crops for P-Net, R-Net and O-Net, as tf.data datasets.
 
-Every batch holds the same number of crops of each kind, in the same rows, and spread so that equal
-parts of it, as replicas get them, hold equal shares too. Each kind is shuffled anew whenever it has
-been seen whole. Which crops form step s of a run, and how they are varied, is a pure function of
-(seed, s): a run that stops anywhere and starts again sees the batches it would have seen.
+Every training batch holds the same number of crops of each kind, in the same rows. The kinds are
+interleaved, so that each replica gets an equal share of every kind. Each kind is shuffled again
+after every pass over it. The crops of step s and their augmentation are a pure function of
+(seed, s), so a run that stops at any step and resumes sees the same batches as without the stop.
 
 A batch is a dict of B rows, S pixels the side of the stage's window:
 
     image           uint8 (B, S, S, 3) RGB
-    is_face         float32 (B,)     1 for positives
-    class_valid     bool (B,)        positives and negatives: they say what is a face
-    box             float32 (B, 4)   `kptkit.geometry.face_windows.box_offsets`
-    box_valid       bool (B,)        positives and parts
-    landmark        float32 (B, 10)  `kptkit.geometry.face_windows.landmark_offsets`
-    landmark_valid  bool (B,)        landmark crops
+    is_face         float32 (B,)     1 for positives, otherwise 0
+    class_valid     bool (B,)        true for positives and negatives
+    box             float32 (B, 4)   `kptkit.geometry.face_windows.box_offsets`, 0 if not valid
+    box_valid       bool (B,)        true for positives and parts
+    landmark        float32 (B, 10)  `landmark_offsets` (there as well), 0 if not valid
+    landmark_valid  bool (B,)        true for landmark crops
     sample_id       int64 (B,)
-
-What is not valid is 0.
 """
 
 from dataclasses import dataclass
@@ -30,18 +28,18 @@ from kptkit.data.mining.crops import CropKind
 from kptkit.data.records.crops import CropRecords, parse_crops
 from kptkit.errors import InputError
 
-# The order of kinds in ratios and counts.
+# The order of the kinds in class ratios and counts.
 KINDS = (CropKind.NEGATIVE, CropKind.POSITIVE, CropKind.PART, CropKind.LANDMARK)
 ClassCounts = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
 class CropSet:
-    """Crops of a folder to learn from, or to be judged on."""
+    """A subset of the crops of a folder, for training or for evaluation."""
 
     records: CropRecords
     indices: dict[CropKind, np.ndarray]
-    """Which of the records of each kind belong to the set, int64."""
+    """Which records of each kind belong to the set: (n,) int64."""
 
     @classmethod
     def whole(cls, records: CropRecords) -> "CropSet":
@@ -52,11 +50,11 @@ class CropSet:
         return sum(self.counts().values())
 
     def counts(self) -> dict[CropKind, int]:
-        """The number of crops of each kind."""
+        """Number of crops of each kind."""
         return {kind: len(indices) for kind, indices in self.indices.items()}
 
     def at_most(self, limit: int) -> "CropSet":
-        """At most `limit` crops of each kind, spread evenly over the set."""
+        """At most `limit` crops of each kind, evenly spaced over the set."""
         chosen = {}
         for kind, indices in self.indices.items():
             places = np.linspace(0, len(indices) - 1, min(limit, len(indices)))
@@ -65,14 +63,14 @@ class CropSet:
 
 
 def hold_out(records: CropRecords, share: float) -> tuple[CropSet, CropSet]:
-    """The crops of a folder in two sets, to learn from and to be judged on.
+    """Splits the crops of a folder into a training set and a held-out set.
 
-    A part of the mined pictures has one shard of each kind, and goes to one of the sets as a whole,
-    so that no picture is in both. Held out are those parts from which the last shards of some kind
-    come, of each kind about `share` of its shards and at least one.
+    Whole parts of the mined pictures are held out, so that no picture is in both sets (a part has
+    one shard of each kind). For each kind, the parts with its last non-empty shards are held out:
+    about `share` of these shards, at least one.
 
     Raises:
-        InputError: a kind that the folder has would be missing in one of the sets.
+        InputError: all crops of some kind would go to one of the two sets.
     """
     sizes = {
         kind: np.array(
@@ -99,13 +97,13 @@ def hold_out(records: CropRecords, share: float) -> tuple[CropSet, CropSet]:
 
 
 def batch_counts(batch_size: int, ratio: ClassCounts) -> ClassCounts:
-    """How many crops of each kind a batch holds, by the method of largest remainders.
+    """Number of crops of each kind in a batch, by the largest remainder method.
 
-    Each kind gets its share rounded down; the places left go to the largest fractions, of equal
-    ones to the first. 3:1:1:2 in 384 are 164, 55, 55 and 110.
+    Each kind gets its share rounded down. The remaining places go to the kinds with the largest
+    fractions, on a tie to the first. A batch of 384 in the ratio 3:1:1:2 has 164, 55, 55 and 110.
 
     Raises:
-        InputError: the batch is too small for one crop of each kind in the ratio.
+        InputError: a kind in the ratio would get no crop because the batch is too small.
     """
     shares = [batch_size * part / sum(ratio) for part in ratio]
     counts = [int(share) for share in shares]
@@ -121,10 +119,10 @@ def batch_counts(batch_size: int, ratio: ClassCounts) -> ClassCounts:
 
 
 def check_kinds(crops: CropSet, ratio: ClassCounts) -> None:
-    """Refuses crops that lack a kind which the ratio asks for.
+    """Checks that there are crops of every kind in the ratio.
 
     Raises:
-        InputError: naming the kind.
+        InputError: a kind has no crops.
     """
     for kind, part in zip(KINDS, ratio, strict=True):
         if part and not len(crops.indices[kind]):
@@ -145,13 +143,16 @@ def face_training_batches(
     start_step: int,
     stop_step: int,
 ) -> tf.data.Dataset:
-    """The batches of steps `start_step` to `stop_step` (excluded) of the run with this seed.
+    """Augmented training batches, for steps `start_step` to `stop_step` (excluded) of a run.
 
     Args:
-        ratio: negatives, positives, parts and landmark crops, see `batch_counts`.
+        batch_size: B.
+        ratio: of negatives, positives, parts and landmark crops, see `batch_counts`.
+        augment_by: how strongly crops vary.
+        seed: of the run; it decides the order and the augmentation.
 
     Raises:
-        InputError: a kind is missing, or the batch is too small for the ratio.
+        InputError: a kind in the ratio has no crops, or the batch is too small for the ratio.
     """
     check_kinds(crops, ratio)
     counts = batch_counts(batch_size, ratio)
@@ -181,7 +182,7 @@ def face_training_batches(
 
 
 def face_evaluation_batches(crops: CropSet, batch_size: int) -> tf.data.Dataset:
-    """Every crop once, kind after kind, as it was mined; the last batch may be smaller."""
+    """Every crop once, without augmentation, kind by kind; the last batch may be smaller."""
     kinds = np.repeat(np.arange(4), [len(crops.indices[kind]) for kind in KINDS])
     places = np.concatenate([crops.indices[kind] for kind in KINDS])
 
@@ -201,13 +202,13 @@ def face_evaluation_batches(crops: CropSet, batch_size: int) -> tf.data.Dataset:
 
 
 def _spread(counts: ClassCounts) -> np.ndarray:
-    """The order of rows, given kind after kind, in which every kind is spread over the batch."""
+    """The permutation (B,) that spreads rows sorted by kind evenly over the batch."""
     places = np.concatenate([(np.arange(count) + 0.5) / max(1, count) for count in counts])
     return np.argsort(places, kind="stable")
 
 
 def _parsed(serialized: tf.Tensor, batch_size: int | None, size: int) -> Batch:
-    """A batch as the networks learn from it, from serialized crops (B,)."""
+    """Parses serialized crops (B,) into a batch; its fields are listed at the top of this file."""
     crops = parse_crops(tf.ensure_shape(serialized, (batch_size,)), size)
     kind = tf.cast(crops["kind"], tf.int32)
     positive, negative, part, landmark = (

@@ -1,12 +1,15 @@
-"""From annotated persons to batches of crops, as tf.data datasets.
+"""Batches of person crops for pose networks, as tf.data datasets.
 
-Which persons form step s of a run is a pure function of (seed, s), and how each of them is
-augmented one of (seed, epoch, sample id). So a run that stops anywhere and starts again at that
-step sees exactly the batches it would have seen, from pictures or from records.
+The persons of step s are a pure function of (seed, s), and their augmentation is one of (seed,
+epoch, sample id). So a run that stops at any step and resumes sees exactly the same batches as
+without the stop, from pictures or from records.
 
-A batch is a dict: image uint8 (B, H, W, 3) RGB crops; keypoints float32 (B, K, 3), x and y in crop
-pixels and the weight in the loss, 0 where there is no label; sample_id int64 (B,); image_to_crop
-float32 (B, 2, 3), from image to crop pixels.
+A batch is a dict of B rows:
+
+    image          uint8 (B, H, W, 3)   RGB
+    keypoints      float32 (B, K, 3)    x, y in crop pixels; weight in the loss, 0 if unlabelled
+    sample_id      int64 (B,)
+    image_to_crop  float32 (B, 2, 3)    affine map from image to crop pixels
 """
 
 from collections.abc import Callable, Iterator
@@ -32,13 +35,14 @@ from kptkit.data.skipped import SkippedPictures
 from kptkit.errors import InputError
 from kptkit.geometry import affine
 
-# The sample id of rows that only fill up a batch, or whose picture cannot be read.
+# In evaluation, the sample id of rows that pad a batch or whose picture cannot be read.
 NO_SAMPLE = -1
 
-# Persons that one call into Python handles: enough to spread its cost, few enough to stay in cache.
+# Persons per call from tf.data into Python: enough to spread its cost, but they fit the CPU cache.
 GROUP = 16
 
-BatchArrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # in the order of a batch's fields
+# The fields of a batch, in the order of the list above.
+BatchArrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def pose_training_batches(
@@ -54,14 +58,19 @@ def pose_training_batches(
     convention: affine.Convention = "official",
     skipped: SkippedPictures,
 ) -> tf.data.Dataset:
-    """The batches of steps `start_step` to `stop_step` (excluded) of the run with this seed.
+    """Augmented training batches, for steps `start_step` to `stop_step` (excluded) of a run.
 
-    Each epoch shows every person once, in its own order; batches run on over its end, so a data set
-    may be smaller than a batch. A person whose picture cannot be read becomes a black crop with
-    weights 0 and is noted in `skipped`. Read the dataset within `clear_errors(skipped)`.
+    Each epoch shows every person once, in an order of its own. A batch may extend into the next
+    epoch, so a data set may be smaller than a batch. A person whose picture cannot be read becomes
+    a black crop with weights 0, and the picture is recorded in `skipped`. Read the dataset within
+    `clear_errors(skipped)`.
 
     Args:
-        keypoint_weights: K loss weights of labelled keypoints; None is 1 for all.
+        size_wh: width and height of the crops in pixels.
+        augment: how strongly crops vary.
+        seed: of the run; it decides the order and the augmentation.
+        keypoint_weights: K loss weights of labelled keypoints; None means 1 for all.
+        convention: of crop pixels, see `kptkit.geometry.affine`.
 
     Raises:
         InputError: there are no samples.
@@ -106,10 +115,15 @@ def pose_evaluation_batches(
     convention: affine.Convention = "official",
     skipped: SkippedPictures,
 ) -> tf.data.Dataset:
-    """Every person once, in order, with nothing augmented.
+    """Every person once, in order, without augmentation.
 
-    The last batch is filled up with black crops of weight 0 and sample id -1; so is the place of a
-    person whose picture cannot be read, who is noted in `skipped`.
+    Black crops with weights 0 and sample id -1 pad the last batch and stand for persons whose
+    picture cannot be read; these pictures are recorded in `skipped`. Read the dataset within
+    `clear_errors(skipped)`.
+
+    Args:
+        size_wh: width and height of the crops in pixels.
+        convention: of crop pixels, see `kptkit.geometry.affine`.
     """
     samples, schema = source.samples, source.samples.schema
 
@@ -141,15 +155,21 @@ def read_crops(
     convention: affine.Convention,
     skipped: SkippedPictures,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The crops of B windows around the persons at `indices`.
+    """Cuts B crops.
 
     Args:
-        wanted: (B,) bool; the others stay black.
+        indices: (B,) persons in `source.samples`.
+        wanted: (B,) bool; the other crops stay black.
+        windows: one for each person.
+        size_wh: width and height of the crops in pixels.
+        skipped: records the pictures that cannot be read.
 
     Returns:
-        crops uint8 (B, H, W, 3); matrices (B, 2, 3) from image to crop pixels; readable (B,) bool,
-        false where a crop is black because it is not wanted or its picture cannot be used, which
-        `skipped` then knows.
+        crops (B, H, W, 3) uint8; matrices (B, 2, 3) from image to crop pixels; readable (B,) bool,
+        false for black crops: those not wanted, or whose picture cannot be read.
+
+    Raises:
+        InputError: too many pictures cannot be read, or a record is damaged.
     """
     samples = source.samples
     image_wh = samples.image_wh[samples.image_index[indices]]
@@ -163,7 +183,7 @@ def read_crops(
     for row in np.flatnonzero(wanted):
         index, box = int(indices[row]), tuple(boxes_xyxy[row].tolist())
         try:
-            # The decoded picture is let go at once: in memory used before, the next is cheaper.
+            # The decoded pixels get no name, so that their memory is reused for the next picture.
             _warp(source.read(index, box), pixel_matrices[row], out=crops[row])
         except images.ImageError as error:
             skipped.record(samples.image_paths[samples.image_index[index]], error.reason)
@@ -177,9 +197,12 @@ def read_crops(
 
 @contextmanager
 def clear_errors(skipped: SkippedPictures) -> Iterator[None]:
-    """Within it, what stops a pipeline reaches its reader as the InputError it was.
+    """Raises the InputError that stopped a pipeline instead of TensorFlow's error.
 
-    TensorFlow wraps whatever is raised inside a dataset in an error and a traceback of its own.
+    TensorFlow wraps exceptions from inside a dataset in an error and a traceback of its own.
+
+    Args:
+        skipped: the one that the pipeline was given.
     """
     try:
         yield
@@ -189,14 +212,15 @@ def clear_errors(skipped: SkippedPictures) -> Iterator[None]:
 
 
 def seen_pixels(matrices: np.ndarray, size_wh: tuple[int, int], image_wh: np.ndarray) -> np.ndarray:
-    """The pixels from which crops are interpolated, at least one each.
+    """The part of each picture that its crop is interpolated from, at least one pixel.
 
     Args:
         matrices: (B, 2, 3), from image to crop pixels.
-        image_wh: (B, 2), the sizes of the pictures.
+        size_wh: width and height of the crops in pixels.
+        image_wh: (B, 2), width and height of the pictures in pixels.
 
     Returns:
-        (B, 4) int64 x1 y1 x2 y2 inside the pictures, x2 and y2 excluded.
+        (B, 4) int64 x1 y1 x2 y2 in image pixels, inside the picture, x2 and y2 excluded.
     """
     right, bottom = size_wh[0] - 1, size_wh[1] - 1
     corners_xy = np.array([[0, 0], [right, 0], [0, bottom], [right, bottom]], float)
@@ -207,7 +231,7 @@ def seen_pixels(matrices: np.ndarray, size_wh: tuple[int, int], image_wh: np.nda
 
 
 def _warp(pixels: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> None:
-    """Fills `out` (H, W, 3) with the crop that `matrix` (2, 3) makes of `pixels`."""
+    """Resamples `pixels` (h, w, 3) by `matrix` (2, 3) into the crop `out` (H, W, 3), all uint8."""
     # OpenCV 5 resamples four channels twice as fast as three.
     four = cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA)
     crop = affine.warp(four, matrix, (out.shape[1], out.shape[0]))
@@ -215,7 +239,7 @@ def _warp(pixels: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> None:
 
 
 def _group_size(batch_size: int) -> int:
-    """The largest part of a batch, of equal parts, that has at most GROUP rows."""
+    """The largest divisor of `batch_size` that is at most GROUP."""
     return max(size for size in range(1, GROUP + 1) if batch_size % size == 0)
 
 
@@ -227,12 +251,13 @@ def _batches(
     size_wh: tuple[int, int],
     batch_size: int,
 ) -> tf.data.Dataset:
-    """Batches of the rows that `crops` makes of `places` in the stream, in order.
+    """The dataset of the batches `steps` of a stream of persons.
+
+    A batch is made in equal groups of rows, which run in parallel.
 
     Args:
-        steps: which batches of the stream.
-        places: what a group of int64 positions in the stream stands for, as tensors of its length.
-        crops: makes arrays of rows from those, read as NumPy arrays.
+        places: maps positions (G,) int64 in the stream to the arguments of `crops`, in the graph.
+        crops: makes the rows of a group from these, in Python, as NumPy arrays.
     """
     shapes = {
         "image": ((size_wh[1], size_wh[0], 3), tf.uint8),
@@ -252,7 +277,7 @@ def _batches(
             for (name, (shape, _)), value in zip(shapes.items(), rows, strict=True)
         }
 
-    # Groups are what runs in parallel; OpenCV's own threads would only get in their way.
+    # Groups already run in parallel; OpenCV's own threads would only compete with them.
     cv2.setNumThreads(1)
     groups = tf.data.Dataset.range(steps.start * parts, steps.stop * parts)
     loaded = groups.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

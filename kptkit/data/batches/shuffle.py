@@ -1,6 +1,7 @@
-"""In what order a run sees its samples: a pure function of its seed, without any state.
+"""Stateless shuffling: the sample at any position of an endless shuffled stream.
 
-So a run that stops anywhere and starts again sees what it would have seen.
+The order is a pure function of the seed. So a training run can stop at any step and resume there:
+no shuffle buffer or iterator state needs to be saved.
 """
 
 import tensorflow as tf
@@ -9,18 +10,19 @@ import tensorflow as tf
 def shuffled(
     positions: tf.Tensor, num_samples: int, seed: int, stream: int = 0
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The epochs (B,) and the samples (B,) at positions of the endless stream of a seed.
+    """The epochs (B,) int64 and sample indices (B,) int64 at positions of a shuffled stream.
 
-    Each epoch is a permutation of its own.
+    The stream repeats the data set endlessly, each epoch in a new random order.
 
     Args:
         positions: (B,) int64, from 0.
-        stream: tells apart the orders of several sets of samples under one seed.
+        num_samples: size of the data set.
+        stream: gives several data sets under one seed orders of their own.
     """
     epochs, offsets = positions // num_samples, positions % num_samples
     zeros = tf.zeros_like(epochs)
     keys = tf.stack([zeros + stream, zeros + seed, epochs], axis=1)
     last = tf.constant(num_samples - 1, tf.int64)
-    # What tf.random.experimental.index_shuffle calls; that one cannot take a seed for each row.
+    # The op behind tf.random.experimental.index_shuffle, which takes only one seed for all rows.
     indices = tf.raw_ops.RandomIndexShuffle(index=offsets, seed=keys, max_index=last, rounds=4)
     return epochs, indices

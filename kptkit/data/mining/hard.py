@@ -33,8 +33,8 @@ from kptkit.data.mining.windows import (
 )
 from kptkit.samples import FaceSamples
 
-# From a picture (H, W, 3) uint8 RGB to its candidate windows: squares of whole pixels (N, 4), sorted
-# by score, highest first. Called from several threads.
+# From a picture (H, W, 3) uint8 RGB to its candidate windows (N, 4): squares of whole pixels, by
+# descending score. Called from several threads.
 Detector = Callable[[np.ndarray], np.ndarray]
 
 # The note that counts the candidate windows.

@@ -1,1 +1,1 @@
-"""TFRecord folders: written once, read often."""
+"""Folders of TFRecord shards: persons for pose networks, face crops for the cascade."""

@@ -1,8 +1,8 @@
-"""Fills a folder with records of crops (`kptkit.data.records.crops`), part by part.
+"""Writes crop records (`kptkit.data.records.crops`), part by part.
 
-The parts of a work are fixed beforehand, and what one holds depends on it and the seed alone. So
-one, two or eight processes write the same bytes, and so does a run that was killed and started
-again: it makes the parts that are not there.
+The division into parts is fixed beforehand, and the crops of a part depend only on its pictures and
+the seed. So any number of processes writes the same bytes, and a writer that was killed and is
+started again writes only the missing parts.
 """
 
 import os
@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,11 @@ from kptkit import files
 from kptkit.data.mining.crops import IDS_PER_IMAGE, CropKind, Crops, FacePart, ImageCrops
 from kptkit.data.mining.workers import work_on
 from kptkit.data.records.crops import FORMAT, VERSION
-from kptkit.data.records.folder import MANIFEST, begin, file_entry
+from kptkit.data.records.folder import file_entry, fill_folder
 from kptkit.data.skipped import SkippedPictures
 from kptkit.errors import InputError
 from kptkit.images.codec import printable
 from kptkit.reading import read_json
-
-# What a finished part holds stands in a file of its own until the manifest is written.
-_PART_FILES = "made-*.json"
 
 
 def write_crops(
@@ -43,10 +41,13 @@ def write_crops(
     Pictures that cannot be read are left out and counted.
 
     Args:
+        folder: a new or empty folder, or one that was begun with the same plan.
         plan: everything that decides what the crops are, as JSON takes it; among it ``stage``,
-            ``seed`` and ``size``, the crops' side in pixels.
-        make_part: gives the crops of a part's pictures; see `kptkit.data.mining.workers.work_on`.
-        workers: processes; 0: this one.
+            ``seed`` and ``size``, the side of the crops in pixels.
+        parts: the pictures, see `kptkit.data.mining.crops.split_into_parts`.
+        make_part: computes the crops of a part's pictures, see
+            `kptkit.data.mining.workers.work_on`.
+        workers: number of processes; 0 computes the crops in this process.
 
     Raises:
         InputError: the folder holds other crops or is in use, the disk is full, too many pictures
@@ -57,22 +58,20 @@ def write_crops(
         if value < 0:
             raise InputError(f"{name}: {value}; expected 0 or more")
     plan = {"format": FORMAT, "version": VERSION, "parts": len(parts)} | plan
+    fill = partial(_fill, folder, plan["size"], parts, make_part, workers)
     try:
-        with files.locked(folder):
-            manifest = begin(folder, plan)
-            if manifest is None:
-                manifest = _fill(folder, plan, parts, make_part, workers)
-            for path in folder.glob(_PART_FILES):
-                path.unlink()
-            return manifest
-    except OSError as error:
-        raise InputError(f"{folder}: {error.strerror}; nothing half-written is left") from None
+        return fill_folder(folder, plan, fill, interim=_made_name("*"))
     except tf.errors.OpError as error:
         raise InputError(f"{folder}: cannot be written: {error.message}") from None
 
 
+def _made_name(number: str) -> str:
+    """Name of the file that says what a finished part holds, until the manifest is written."""
+    return f"made-{number}.json"
+
+
 def summary(manifest: dict[str, Any]) -> str:
-    """One line about what a folder of crops holds, and what was left out."""
+    """One line that says what a folder of crops holds and what was left out."""
     reasons = Counter(f"pictures {reason}" for reason in manifest["skipped"].values())
     notes = [f"; {count:,} {note}" for note, count in (dict(reasons) | manifest["notes"]).items()]
     return f"{_listed(manifest['counts'])} crops{''.join(notes)}"
@@ -84,7 +83,13 @@ def _listed(counts: dict[str, int]) -> str:
 
 @dataclass
 class _Account:
-    """What pictures gave: crops by kind, what else happened how often, and who gave nothing."""
+    """Totals over pictures.
+
+    Attributes:
+        counts: number of crops by kind.
+        notes: the sum of the pictures' notes.
+        skipped: why a picture cannot be read, by its path.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
@@ -97,10 +102,10 @@ class _Account:
 
 
 class _Progress:
-    """The account of all parts so far, shown on a bar.
+    """A progress bar that also keeps the account of all pictures so far.
 
     Args:
-        num_images: of all parts; how many may be unusable follows from it.
+        num_images: of all parts; it sets how many may be unreadable.
     """
 
     def __init__(self, num_images: int):
@@ -122,7 +127,7 @@ class _Progress:
         notes: dict[str, int],
         skipped: dict[str, str],
     ) -> None:
-        """Adds what pictures gave.
+        """Adds the totals of `num_images` pictures.
 
         Raises:
             InputError: too many pictures cannot be read.
@@ -131,52 +136,58 @@ class _Progress:
         for path, reason in skipped.items():
             self._skipped.record(path, reason)
         self._skipped.check()
-        if self._bar.update(num_images):  # has been drawn anew
+        if self._bar.update(num_images):  # true if the bar was redrawn
             self._bar.set_postfix_str(_listed(self.account.counts), refresh=False)
 
 
 def _fill(
     folder: Path,
-    plan: dict[str, Any],
+    size: int,
     parts: list[FacePart],
     make_part: Callable[[FacePart], Iterable[ImageCrops]],
     workers: int,
 ) -> dict[str, Any]:
-    """Writes the parts that are not there yet and, last, the manifest."""
-    notes = [folder / _PART_FILES.replace("*", f"{n:05d}") for n in range(len(parts))]
-    missing = {n: parts[n] for n, path in enumerate(notes) if not _is_made(path)}
-    layouts = {kind.label: _Layout(kind, plan["size"]) for kind in CropKind}
+    """Writes the missing parts; returns the entries of the manifest."""
+    made_paths = [folder / _made_name(f"{number:05d}") for number in range(len(parts))]
+    made = {number: _read_made(path) for number, path in enumerate(made_paths)}
+    missing = {number: parts[number] for number, part in made.items() if part is None}
+    layouts = {kind.label: _Layout(kind, size) for kind in CropKind}
     with _Progress(sum(len(part) for part in parts)) as progress:
-        for number in range(len(parts)):
-            if number not in missing:
-                progress.add(len(parts[number]), **read_json(notes[number])["account"])
+        for number, part in made.items():
+            if part is not None:
+                progress.add(len(parts[number]), **part["account"])
         with closing(work_on(missing, make_part, workers)) as work:
             for number, images in work:
                 place = f"{number:05d}-of-{len(parts):05d}"
                 paths = {kind: folder / f"{kind}-{place}.tfrecord" for kind in layouts}
-                files.write_json(notes[number], _write_part(paths, layouts, images, progress))
+                made[number] = _write_part(paths, layouts, images, progress)
+                files.write_json(made_paths[number], made[number])
         account = progress.account
-    manifest = {
-        "plan": plan,
+    return {
         "counts": {kind: account.counts[kind] for kind in layouts},
         "notes": {note: count for note, count in sorted(account.notes.items()) if count},
         "skipped": dict(sorted(account.skipped.items())),
-        "shards": [shard for path in notes for shard in read_json(path)["shards"]],
+        "shards": [shard for part in made.values() for shard in part["shards"]],
     }
-    files.write_json(folder / MANIFEST, manifest)
-    return manifest
 
 
-def _is_made(notes: Path) -> bool:
-    """Whether a part was finished, and its shards are still there."""
-    if not notes.exists():
-        return False
-    shards = read_json(notes)["shards"]
-    paths = [notes.with_name(shard["file"]) for shard in shards]
-    return all(
-        path.exists() and path.stat().st_size == shard["bytes"]
-        for path, shard in zip(paths, shards, strict=True)
-    )
+def _read_made(path: Path) -> dict[str, Any] | None:
+    """What a finished part holds, as `_write_part` returned it.
+
+    Args:
+        path: of the part's ``made-*.json``.
+
+    Returns:
+        None if the part is not finished, or one of its shards is missing or truncated.
+    """
+    if not path.exists():
+        return None
+    part = read_json(path)
+    for shard in part["shards"]:
+        shard_path = path.with_name(shard["file"])
+        if not (shard_path.exists() and shard_path.stat().st_size == shard["bytes"]):
+            return None
+    return part
 
 
 def _write_part(
@@ -185,8 +196,10 @@ def _write_part(
     images: Iterable[ImageCrops],
     progress: _Progress,
 ) -> dict[str, Any]:
-    """Publishes the shards of a part, by kind; returns their entries for the manifest, and an
-    account of its pictures.
+    """Writes the shards of a part, one of each kind, and adds its pictures to the progress.
+
+    Returns:
+        ``shards``: their entries for the manifest; ``account``: the totals of the part.
     """
     part = _Account()
     with ExitStack() as stack:
@@ -211,7 +224,7 @@ def _write_part(
 
 @contextmanager
 def _shard(path: Path) -> Iterator[tf.io.TFRecordWriter]:
-    """A writer whose file appears at `path` when it is finished."""
+    """A writer whose file appears at `path` when it is complete."""
     with (
         files.publish_file(path) as unfinished,
         tf.io.TFRecordWriter(os.fspath(unfinished)) as writer,
@@ -220,14 +233,14 @@ def _shard(path: Path) -> Iterator[tf.io.TFRecordWriter]:
 
 
 class _Layout:
-    """Where a crop's numbers stand in its serialized tf.train.Example, the same for all of a kind.
+    """The byte layout of a serialized tf.train.Example, which is the same for all crops of a kind.
 
-    So that examples are filled in by columns instead of being built one by one.
+    With it, many examples are filled in column by column instead of being built one by one.
     """
 
     def __init__(self, kind: CropKind, size: int):
         self._kind = int(kind)
-        # An example of random numbers shows where they come to stand.
+        # Serialize an example of random numbers and look where each of them ended up.
         rng = np.random.default_rng(0)
         columns = {
             "image": rng.bytes(size * size * 3),
@@ -252,7 +265,7 @@ class _Layout:
         }
 
     def rows(self, crops: Crops, image_number: int) -> np.ndarray:
-        """The crops of this kind as serialized examples (N, bytes) uint8."""
+        """Serializes the crops of this kind: (N, bytes) uint8, one tf.train.Example per row."""
         own = np.flatnonzero(crops.kinds == self._kind)
         columns = {
             "image": crops.images[own],

@@ -1,15 +1,15 @@
-"""Records of crops: what miners write and the networks of the cascade learn from.
+"""Crop records: mined crops on disk, from which P-Net, R-Net and O-Net are trained.
 
 A folder of crops holds
 
-- ``positive-00000-of-00008.tfrecord`` and so on, ``negative-``, ``part-`` and ``landmark-``: shards
-  of one tf.train.Example per crop, with ``image`` (size x size x 3 bytes, RGB), ``box`` (4 floats)
-  and ``landmark`` (10 floats) as `kptkit.data.mining.crops.Crops` explains them, ``kind`` (`CropKind`) and
-  ``sample_id`` (an int64 as 8 bytes, little-endian);
-- ``manifest.json``: counts, sizes and SHA-256 of the shards, what they were made from, and which
-  pictures gave nothing. It is written last: a folder without it is not finished.
+- ``positive-00000-of-00008.tfrecord`` and so on, also ``negative-``, ``part-`` and ``landmark-``:
+  shards with one tf.train.Example per crop. Its features are ``image`` (size x size x 3 bytes,
+  RGB), ``box`` (4 floats) and ``landmark`` (10 floats) as in `kptkit.data.mining.crops.Crops`,
+  ``kind`` (`CropKind`) and ``sample_id`` (an int64 as 8 bytes, little-endian);
+- ``plan.json`` and ``manifest.json``, see `kptkit.data.records.folder`: what the crops were made
+  from, how many there are, the sizes and SHA-256 of the shards, and which pictures were skipped.
 
-All records of a kind have the same length, so that the shards are read like arrays: in any order,
+All records of a kind have the same length, so the shards are read like arrays: in any order,
 without an index or a shuffle buffer.
 """
 
@@ -20,27 +20,32 @@ import numpy as np
 import tensorflow as tf
 
 from kptkit.data.mining.crops import CropKind
-from kptkit.data.records.folder import MAKE_AGAIN, check_files, read_manifest
+from kptkit.data.records.folder import (
+    MAKE_AGAIN,
+    RECORD_HEAD,
+    RECORD_TAIL,
+    check_files,
+    read_manifest,
+)
 from kptkit.errors import InputError
 
 FORMAT = "kptkit crop records"
 VERSION = 1
 
-# A TFRecord is its length (8 bytes), a checksum of that (4), the content, a checksum of that (4).
-RECORD_HEAD, RECORD_TAIL = 12, 4
-
 
 class CropRecords:
-    """A finished folder of crops.
+    """A finished folder of crops, opened for reading.
 
     Attributes:
-        manifest: what `manifest.json` says.
+        folder: its path.
+        manifest: the content of `manifest.json`.
         stage: "pnet", "rnet" or "onet".
         size: side of the crops in pixels.
-        counts: the number of crops of each kind.
+        counts: number of crops of each kind.
 
     Raises:
-        InputError: the folder is not finished, or a shard is missing, too many, cut or altered.
+        InputError: the folder is not finished, or a shard is missing, not listed, truncated or
+            altered.
     """
 
     def __init__(self, folder: str | os.PathLike):
@@ -55,7 +60,7 @@ class CropRecords:
         }
 
     def _open(self, kind: CropKind) -> list[np.ndarray]:
-        """The shards of a kind, each (records, bytes) uint8 on disk."""
+        """Maps the shards of a kind into memory, each as (records, bytes) uint8."""
         shards = []
         for entry in self.manifest["shards"]:
             if entry["kind"] == kind.label and entry["records"]:
@@ -69,23 +74,26 @@ class CropRecords:
         return shards
 
     def read(self, kind: CropKind, indices: np.ndarray) -> list[bytes]:
-        """The serialized tf.train.Examples of a kind at `indices` (N,) from 0, in that order."""
+        """Reads the serialized tf.train.Examples of a kind at `indices` (N,), in that order."""
         shards = self._shards[kind]
         ends = np.cumsum([len(shard) for shard in shards])
         places = np.searchsorted(ends, indices, side="right")
         records = []
         for place, index in zip(places.tolist(), np.asarray(indices).tolist(), strict=True):
-            row = shards[place][index - int(ends[place])]  # counted from the shard's end
+            row = shards[place][index - int(ends[place])]  # a negative index, from the shard's end
             records.append(row[RECORD_HEAD:-RECORD_TAIL].tobytes())
         return records
 
 
 def parse_crops(serialized: tf.Tensor, size: int) -> dict[str, tf.Tensor]:
-    """Crops from serialized tf.train.Examples (B,).
+    """Parses serialized tf.train.Examples (B,).
+
+    Args:
+        size: side of the crops in pixels.
 
     Returns:
-        image (B, size, size, 3) uint8, kind (B,) int64, box (B, 4) and landmark (B, 10) float32,
-        NaN where there are none, and sample_id (B,) int64.
+        image (B, size, size, 3) uint8 RGB, kind (B,) int64, box (B, 4) float32 and landmark (B, 10)
+        float32, NaN where a crop has none, and sample_id (B,) int64.
     """
     spec = {
         "image": tf.io.FixedLenFeature((), tf.string),

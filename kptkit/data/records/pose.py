@@ -1,17 +1,17 @@
-"""Pose records: persons cut out of their pictures, as training reads them fastest.
+"""Pose records: persons cut out of their pictures, the fastest source of training data.
 
 A folder of records, written by `data_prep/make_pose_records.py`, holds
 
-- ``pose-00000-of-00004.tfrecord`` and so on: TFRecord shards of one tf.train.Example per person,
-  with ``image`` (JPEG of all that augmentation can show of the picture), ``window_xyxy`` (where
-  that lies in the picture), ``box_xyxy``, ``keypoints``, ``sample_id``, ``image_id``, and
-  ``skipped`` (why there is no image, else empty);
-- ``index.npz``: all persons as arrays, and where in the shards the JPEG of each stands;
-- ``manifest.json``: schema, counts, sizes and SHA-256 of the files, and what they were made from.
-  It is written last: a folder without it is not finished.
+- ``pose-00000-of-00004.tfrecord`` and so on: shards with one tf.train.Example per person. Its
+  features are ``image`` (a JPEG of the part of the picture that augmentation can reach),
+  ``window_xyxy`` (where that part lies in the picture), ``box_xyxy``, ``keypoints``, ``sample_id``,
+  ``image_id`` and ``skipped`` (why there is no image, otherwise empty);
+- ``index.npz``: all persons as arrays, and the position of each person's JPEG in the shards;
+- ``plan.json`` and ``manifest.json``, see `kptkit.data.records.folder`: what the records were made
+  from, the schema, counts, and the sizes and SHA-256 of the files.
 
-Records are read at random through the index, so that a run sees the same persons in the same order
-from records as from pictures. Every read is checked against a CRC-32.
+Records are read in random order through the index, so that a training run sees the same persons in
+the same order as from pictures. Every read is checked against a CRC-32.
 """
 
 import os
@@ -34,14 +34,15 @@ INDEX = "index.npz"
 
 
 class RecordSource:
-    """Persons whose pixels are read from records; see `kptkit.data.records.sources.SampleSource`.
+    """A `kptkit.data.records.sources.SampleSource` that reads pixels from pose records.
 
     Args:
-        folder: what `data_prep/make_pose_records.py` wrote.
-        verify: whether to compare every shard's SHA-256, which reads them all.
+        folder: of pose records.
+        verify: whether to compare the SHA-256 of every shard, which reads all of them.
 
     Raises:
-        InputError: the folder is not finished, or a file is missing, too many, cut or altered.
+        InputError: the folder is not finished, or a file is missing, not listed, truncated or
+            altered.
     """
 
     def __init__(self, folder: str | os.PathLike, verify: bool = False):
@@ -65,7 +66,9 @@ class RecordSource:
         """See `SampleSource.read`.
 
         Raises:
-            InputError: the record is damaged, or was cut for weaker augmentation than is asked for.
+            ImageError: the picture could not be read when the records were written.
+            InputError: the record is damaged, or `box` reaches beyond it because the records were
+                made for weaker augmentation.
         """
         jpeg = self._read_jpeg(index)
         w_left, w_top, w_right, w_bottom = self._places["window_xyxy"][index]
@@ -96,7 +99,7 @@ class RecordSource:
         return jpeg
 
 
-# The fields of KeypointSamples that the index holds under their own names.
+# The fields of KeypointSamples that the index stores under their own names.
 SAMPLE_ARRAYS = (
     *("image_ids", "image_wh", "image_index", "sample_ids"),
     *("boxes_xyxy", "keypoints", "box_scores"),
@@ -104,12 +107,12 @@ SAMPLE_ARRAYS = (
 
 
 def pack_paths(paths: tuple[str, ...]) -> np.ndarray:
-    """Paths as one uint8 array, whatever bytes they are made of."""
+    """Paths as one uint8 array (they need not be valid UTF-8), separated by zero bytes."""
     return np.frombuffer(b"\0".join(os.fsencode(path) for path in paths), np.uint8)
 
 
 def unpack_paths(packed: np.ndarray) -> tuple[str, ...]:
-    """What `pack_paths` packed; at least one path."""
+    """Undoes `pack_paths`; at least one path."""
     return tuple(os.fsdecode(path) for path in packed.tobytes().split(b"\0"))
 
 

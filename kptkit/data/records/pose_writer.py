@@ -1,7 +1,8 @@
-"""Writes pose records (`kptkit.data.records`): cuts persons out of their pictures, into shards.
+"""Writes pose records (`kptkit.data.records.pose`): cuts persons out of their pictures.
 
-Every shard is published whole, so a writer that was killed goes on after its last finished shard.
-What a shard holds depends on the plan alone, not on the number of workers or of attempts.
+Every shard appears only when it is complete, so a writer that was killed continues after its last
+finished shard. The content of a shard depends only on the plan, not on the number of workers or
+restarts.
 """
 
 import os
@@ -10,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,33 +23,33 @@ from tqdm import tqdm
 
 from kptkit import files, images
 from kptkit.data.augment.pose import HRNET_COCO, AugmentConfig, reachable_boxes
-from kptkit.data.records.folder import MANIFEST, begin, file_entry
+from kptkit.data.records.folder import RECORD_HEAD, RECORD_TAIL, file_entry, fill_folder
 from kptkit.data.records.pose import FORMAT, INDEX, SAMPLE_ARRAYS, VERSION, pack_paths
 from kptkit.data.records.sources import read_picture
 from kptkit.data.skipped import SkippedPictures
 from kptkit.errors import InputError
 from kptkit.samples import KeypointSamples
 
-# JPEG codes 4:2:0 pictures in tiles of 16 pixels; a window that begins on one is coded once more
-# with less loss.
+# JPEG with 4:2:0 subsampling codes tiles of 16 x 16 pixels. Coding a window again loses less if it
+# starts on a tile of the original picture.
 TILE = 16
 
 
 @dataclass(frozen=True)
 class CutConfig:
-    """How persons are cut out."""
+    """How persons are cut out of their pictures."""
 
     size_wh: tuple[int, int] = (192, 256)
-    """Width and height of the crops to be trained on; only their ratio matters."""
+    """Width and height of the crops used in training; only their ratio matters."""
     augment: AugmentConfig = HRNET_COCO
-    """The strongest augmentation that the records must serve."""
+    """The strongest augmentation that the records must support."""
     jpeg_quality: int = 95
     shard_size: int = 512
     """Persons per shard."""
 
 
 class Row(NamedTuple):
-    """Where a person's JPEG stands in its shard."""
+    """The position of a person's JPEG in its shard: offset and length in bytes."""
 
     sample_id: int
     jpeg_offset: int
@@ -67,12 +69,14 @@ def write_records(
 ) -> dict[str, Any]:
     """Fills a folder with records, or goes on filling it; returns its manifest.
 
-    Pictures that cannot be read are left out and counted; their persons keep their places, so that
-    a run sees the same batches from records as from the pictures.
+    Pictures that cannot be read are counted. Their persons get a record without an image, so that
+    a training run sees the same batches from records as from pictures.
 
     Args:
-        images_folder: pictures are named as they lie in it, so that both folders may be moved.
-        made_from: what tells this set of samples from others, such as a file's name and SHA-256.
+        folder: a new or empty folder, or one that was begun with the same plan.
+        images_folder: picture paths are stored relative to it, so that the pictures may be moved.
+        made_from: identifies the samples in the plan, such as by a file's name and SHA-256.
+        workers: number of threads.
 
     Raises:
         InputError: the folder holds other records or is in use, the disk is full, or too many
@@ -86,26 +90,19 @@ def write_records(
         "orientation": samples.orientation,
         "cut": asdict(cut),
     }
-    try:
-        with files.locked(folder):
-            manifest = begin(folder, plan)
-            if manifest is None:
-                manifest = _fill(samples, folder, cut, plan, images_folder, workers)
-            return manifest
-    except OSError as error:
-        raise InputError(f"{folder}: {error.strerror}; nothing half-written is left") from None
+    fill = partial(_fill, samples, folder, cut, images_folder, workers)
+    return fill_folder(folder, plan, fill)
 
 
 def _fill(
     samples: KeypointSamples,
     folder: Path,
     cut: CutConfig,
-    plan: dict[str, Any],
     images_folder: str | os.PathLike,
     workers: int,
 ) -> dict[str, Any]:
-    """Writes the shards that are not there yet, the index and, last, the manifest."""
-    # Persons of one picture stand together, so that it is decoded once.
+    """Writes the missing shards and the index; returns the entries of the manifest."""
+    # The persons of a picture follow one another, so that it is decoded once.
     order = np.argsort(samples.image_index, kind="stable")
     parts = [order[i : i + cut.shard_size] for i in range(0, len(order), cut.shard_size)]
     paths = [folder / f"pose-{i:05d}-of-{len(parts):05d}.tfrecord" for i in range(len(parts))]
@@ -113,8 +110,7 @@ def _fill(
     names = tuple(os.path.relpath(path, images_folder) for path in samples.image_paths)
     _write_index(folder / INDEX, replace(samples, image_paths=names), parts, rows)
     persons = zip(np.concatenate(parts), chain(*rows), strict=True)
-    manifest = {
-        "plan": plan,
+    return {
         "schema": samples.schema.to_json(),
         "persons": len(samples),
         "images": len(names),
@@ -127,8 +123,6 @@ def _fill(
             for path, part in zip(paths, parts, strict=True)
         ],
     }
-    files.write_json(folder / MANIFEST, manifest)
-    return manifest
 
 
 def _write_shards(
@@ -138,7 +132,7 @@ def _write_shards(
     cut: CutConfig,
     workers: int,
 ) -> list[list[Row]]:
-    """Writes the shards that are not there yet; returns what all of them hold."""
+    """Writes the missing shards; returns the rows of every shard."""
     windows_xyxy = windows_to_keep(samples, cut)
     skipped = SkippedPictures(len(samples))
 
@@ -151,7 +145,7 @@ def _write_shards(
         return rows
 
     rows = []
-    # Decoding and encoding run outside Python's lock, so threads are enough.
+    # Decoding and encoding release Python's global lock, so threads suffice.
     with (
         ThreadPoolExecutor(workers) as pool,
         tqdm(total=len(samples), desc="persons", unit="", dynamic_ncols=True) as bar,
@@ -163,7 +157,11 @@ def _write_shards(
 
 
 def windows_to_keep(samples: KeypointSamples, cut: CutConfig) -> np.ndarray:
-    """What is kept of each person's picture: (N, 4) int64 x1 y1 x2 y2, x2 and y2 excluded."""
+    """The part of each person's picture that a record must hold, as augmentation can reach it.
+
+    Returns:
+        (N, 4) int64 x1 y1 x2 y2 in image pixels, x2 and y2 excluded.
+    """
     reach = reachable_boxes(
         cut.augment, samples.boxes_xyxy, samples.keypoints, samples.schema, cut.size_wh
     )
@@ -182,7 +180,13 @@ def write_shard(
     jpeg_quality: int,
     skipped: SkippedPictures,
 ) -> None:
-    """Publishes one shard: the persons at `indices`, which go by pictures, each within its window.
+    """Writes one shard.
+
+    Args:
+        path: of the shard; it appears there when it is complete.
+        indices: (N,) persons of the shard; those of one picture follow one another.
+        windows_xyxy: of all persons, see `windows_to_keep`.
+        skipped: notes the pictures that cannot be read.
 
     Raises:
         InputError: too many pictures cannot be read, or the disk is full.
@@ -208,7 +212,10 @@ def write_shard(
 
 
 def encode_window(image_rgb: np.ndarray, quality: int) -> bytes:
-    """A cut-out as JPEG, 4:2:0 as photographs are: it decodes in 2/3 of the time of 4:4:4."""
+    """Encodes RGB pixels (h, w, 3) uint8 as a JPEG.
+
+    Chroma is subsampled 4:2:0, as in photographs; that decodes in 2/3 of the time of 4:4:4.
+    """
     settings = [
         *(cv2.IMWRITE_JPEG_QUALITY, quality),
         *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420),
@@ -221,7 +228,7 @@ def encode_window(image_rgb: np.ndarray, quality: int) -> bytes:
 def _open_picture(
     samples: KeypointSamples, place: int, skipped: SkippedPictures
 ) -> tuple[np.ndarray | None, str]:
-    """A picture, or None and why it cannot be used."""
+    """A picture and "", or None and the reason why it cannot be used."""
     try:
         return read_picture(samples, place), ""
     except images.ImageError as error:
@@ -258,17 +265,13 @@ def _example(
 
 
 def shard_rows(path: Path) -> Iterator[Row]:
-    """What a finished shard holds, in order.
-
-    A TFRecord file is a chain of: length (8 bytes), its checksum (4), that many bytes, their
-    checksum (4).
-    """
+    """Yields the rows of a finished shard, in order."""
     with open(path, "rb") as file:
-        while header := file.read(12):
+        while header := file.read(RECORD_HEAD):
             start = file.tell()
             (length,) = struct.unpack("<Q", header[:8])
             content = file.read(length)
-            file.seek(4, os.SEEK_CUR)
+            file.seek(RECORD_TAIL, os.SEEK_CUR)
             feature = tf.train.Example.FromString(content).features.feature
             jpeg = feature["image"].bytes_list.value[0]
             yield Row(
@@ -284,7 +287,7 @@ def shard_rows(path: Path) -> Iterator[Row]:
 def _write_index(
     path: Path, samples: KeypointSamples, parts: list[np.ndarray], rows: list[list[Row]]
 ) -> None:
-    """Publishes the samples and, for each of them, where its JPEG stands."""
+    """Writes the samples and the position of each sample's JPEG."""
     order = np.concatenate(parts)
     columns = Row(*zip(*(row for shard in rows for row in shard), strict=True))
     by_record = {

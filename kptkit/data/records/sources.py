@@ -1,4 +1,4 @@
-"""Where the pixels of annotated persons come from."""
+"""Sources of annotated persons and their pixels; here those that read the picture files."""
 
 from typing import Protocol
 
@@ -13,15 +13,16 @@ PixelBox = tuple[int, int, int, int]  # left, top, right, bottom; the last two a
 
 
 class SampleSource(Protocol):
-    """Persons and their pixels: `ImageSource` here, `kptkit.data.records.RecordSource`."""
+    """Persons and their pixels: an `ImageSource` or a `kptkit.data.records.pose.RecordSource`."""
 
     samples: KeypointSamples
 
     def read(self, index: int, box: PixelBox) -> np.ndarray:
-        """The pixels within a box of the picture of person `index`: uint8 (h, w, 3) RGB.
+        """The pixels within a box of a person's picture: (h, w, 3) uint8 RGB.
 
         Args:
-            box: in pixels of the whole picture, inside it, not empty.
+            index: of the person in `samples`.
+            box: in pixels of the whole picture; inside it and not empty.
 
         Raises:
             ImageError: the picture cannot be used.
@@ -29,7 +30,7 @@ class SampleSource(Protocol):
 
 
 class ImageSource:
-    """Persons whose pixels are read from the pictures themselves."""
+    """A `SampleSource` that reads the picture files."""
 
     def __init__(self, samples: KeypointSamples):
         self.samples = samples
@@ -46,10 +47,13 @@ class ImageSource:
 
 
 def read_picture(samples: KeypointSamples, place: int) -> np.ndarray:
-    """The whole picture number `place`: uint8 (H, W, 3) RGB, of the size its annotations state.
+    """A whole picture: (H, W, 3) uint8 RGB.
+
+    Args:
+        place: index of the picture in `samples.image_paths`.
 
     Raises:
-        ImageError: it cannot be read, or has another size.
+        ImageError: it cannot be read, or its size is not the annotated one.
     """
     path = samples.image_paths[place]
     image = images.read_image(path, samples.orientation)
@@ -67,17 +71,22 @@ def read_picture(samples: KeypointSamples, place: int) -> np.ndarray:
 def decode_jpeg_box(
     data: bytes, box: PixelBox, image_wh: tuple[int, int], orientation: Orientation
 ) -> np.ndarray | None:
-    """The pixels within a box of a JPEG, without decoding the rest; about a third faster.
+    """Decodes only a box of a JPEG; that is about a third faster.
+
+    Args:
+        data: the file.
+        box: in pixels of the whole picture; inside it and not empty.
+        image_wh: annotated width and height of the picture.
 
     Returns:
-        uint8 (h, w, 3) RGB, equal to the bit to those of `images.decode_image`; None for all that
-        needs that function's verdict: pictures of other formats, sizes or orientations, or broken.
+        (h, w, 3) uint8 RGB, bit-equal to those of `images.decode_image`; None if the picture needs
+        that function: it is broken, has another format or size, or must be rotated.
     """
     try:
         turned = orientation == "exif" and images.exif_orientation(data) != 1
         if turned or images.image_size_wh(data) != image_wh or not is_plain_jpeg(data):
             return None
-        # Chroma is interpolated from the next pixel on every side.
+        # Chroma interpolation needs one more pixel on every side.
         left, top = max(box[0] - 1, 0), max(box[1] - 1, 0)
         right, bottom = min(box[2] + 1, image_wh[0]), min(box[3] + 1, image_wh[1])
         pixels = tf.io.decode_and_crop_jpeg(

@@ -1,4 +1,4 @@
-"""Crops vary as they should: pixels with their targets in a mirror, pixels alone in colour."""
+"""Mirroring changes pixels and targets; colour changes change only pixels."""
 
 import colorsys
 from dataclasses import fields
@@ -25,7 +25,7 @@ def batch():
 
 
 def recoloured(pixels, **changes):
-    """One crop (S, S, 3) in other colours, given as (H, W, 3) numbers 0..255."""
+    """Changes the colours of one crop (S, S, 3) of numbers 0..255."""
     neutral = {"saturation": 1.0, "hue": 0.0, "contrast": 1.0, "brightness": 0.0}
     arguments = {name: tf.constant([value]) for name, value in (neutral | changes).items()}
     return change_colours(tf.constant(pixels[None].astype(np.uint8)), **arguments)[0].numpy()

@@ -1,4 +1,4 @@
-"""Windows, matrices and keypoints against loops written from the papers' own words."""
+"""Windows, matrices and keypoints against plain loops written from the papers."""
 
 import math
 from statistics import NormalDist
@@ -15,9 +15,26 @@ from kptkit.skeletons.known import COCO_17
 from kptkit.skeletons.schema import KeypointSchema
 
 SIZE_WH = (192, 256)
+# The augmentation of published recipes.
 RECIPES = {
-    name: getattr(pose, name)
-    for name in ("HRNET_COCO", "HRNET_MPII", "MMPOSE", "PADDLE", "HOURGLASS", "WZMIAOMIAO")
+    "hrnet_coco": pose.HRNET_COCO,
+    "hrnet_mpii": pose.HRNET_MPII,
+    "hourglass": pose.HOURGLASS,
+    "mmpose": AugmentConfig(
+        distribution="truncated",
+        scale=0.5,
+        rotation_degrees=80.0,
+        half_body_upper_probability=0.7,
+        shift=0.16,
+        shift_probability=0.3,
+    ),
+    "paddle": AugmentConfig(scale=0.5, rotation_degrees=40.0),
+    "wz_miaomiao": AugmentConfig(
+        distribution="uniform",
+        rotation_probability=1.0,
+        half_body_upper_probability=0.5,
+        half_body_min_visible=3,
+    ),
 }
 NOTHING = AugmentConfig(
     scale=0, rotation_probability=0, flip_probability=0, half_body_probability=0
@@ -34,7 +51,7 @@ def random_persons(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def official_window(config, draws, box, keypoints):
-    """One person's window, by the steps of the official code, from ten uniform numbers."""
+    """One person's window from ten uniform numbers, by the steps of the official code."""
     half, upper, moved, move_x, move_y, scale, turned, rotation, flip, _ = draws
 
     def grown(width, height, padding):
@@ -93,7 +110,7 @@ def test_windows_follow_the_official_steps(recipe, count):
 
 
 def half_of(above: int, below: int, upper: bool) -> str:
-    """Which half is shown of a person with so many labelled joints above and below."""
+    """Which half is shown of a person with the given numbers of upper and lower joints."""
     keypoints = np.zeros((1, 17, 3))
     for joint in range(above):
         keypoints[0, joint] = [10 + joint, 20 + joint % 3, 1]

@@ -1,4 +1,4 @@
-"""What a batch of crops holds, in which order crops come, and what belongs to which set."""
+"""Batches of crops: their content, the order of crops, and the held-out set."""
 
 from dataclasses import replace
 
@@ -65,7 +65,7 @@ def test_every_batch_holds_the_same_number_of_each_kind_in_the_same_rows(records
     found = batches(CropSet.whole(records), 0, 12)
     rows = kinds_of(found[0])
     assert [np.sum(rows == kind) for kind in KINDS] == [6, 2, 2, 4]
-    for half in (rows[:7], rows[7:]):  # what two replicas get
+    for half in (rows[:7], rows[7:]):  # the shares of two replicas
         assert [np.sum(half == kind) for kind in KINDS] == [3, 1, 1, 2]
     for batch in found:
         np.testing.assert_array_equal(kinds_of(batch), rows)
@@ -172,7 +172,7 @@ def test_held_out_crops_come_from_other_pictures(records):
 
 
 def test_every_kind_is_held_out_wherever_it_lies(crop_folder):
-    """Landmark crops often come from other pictures than the rest."""
+    """Landmark crops often come from other pictures than the other kinds."""
     folder = crop_folder(parts=10, of_part=lambda n: (2, 1, 1, 0) if n < 5 else (0, 0, 0, 3))
     learned, judged = hold_out(CropRecords(folder), 0.2)
     assert judged.counts() == dict(zip(KINDS, (6, 3, 3, 9), strict=True))

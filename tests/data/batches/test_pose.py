@@ -1,4 +1,4 @@
-"""Which crops come in which order, what they show, and what becomes of broken pictures."""
+"""Batches of persons: order, pixels, keypoints, and broken pictures."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +48,7 @@ def read(dataset):
 
 
 def official_crop(image, box):
-    """The crop of a box by the official three points, and its matrix."""
+    """The crop of a box by the official three-point construction, and its matrix."""
     width, height = box[2:] - box[:2]
     window_w = max(width, height * SIZE_WH[0] / SIZE_WH[1]) * 1.25
     centre = (box[:2] + box[2:]) / 2

@@ -6,7 +6,7 @@ from kptkit.data.mining.crop_pixels import cut_windows
 
 
 def area_means(image, window, size):
-    """Pixel by pixel: the mean of a cell, what lies beyond the picture being black."""
+    """The mean of each cell in plain loops over pixels; black outside the picture."""
     height, width = image.shape[:2]
     left, top, right, _ = (int(v) for v in window)
     cell = (right - left) / size

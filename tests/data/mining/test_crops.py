@@ -75,7 +75,7 @@ def test_divide(counts, sizes):
 
 
 def pixel_and_number(image, faces, rng):
-    """One crop for each face, and what the picture and its random numbers are."""
+    """One crop for each face, and notes that identify the picture and its random numbers."""
     kinds = np.zeros(len(faces), np.int8)
     nothing = np.zeros((len(faces), 4), np.float32), np.zeros((len(faces), 10), np.float32)
     crops = Crops(kinds, np.zeros((len(faces), 1, 1, 3), np.uint8), *nothing)

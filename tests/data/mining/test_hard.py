@@ -1,4 +1,4 @@
-"""What becomes of the windows that a cascade finds on a picture."""
+"""Crops of the windows that a cascade finds in a picture."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -17,7 +17,7 @@ from kptkit.samples import FaceSamples
 NOTHING = HardMiningConfig(
     positives_per_face=0, parts_per_face=0, landmarks=LandmarkConfig(landmarks_per_face=0)
 )
-# One face to learn, one to be ignored, one too small.
+# One usable face, one ignored, one too small.
 FACES = FaceSamples(
     image_paths=("a.png",),
     image_index=np.zeros(3, np.int64),
@@ -27,7 +27,7 @@ FACES = FaceSamples(
     complete=True,
 )
 FACES.landmarks[0] = [[50, 55], [70, 55], [60, 62], [52, 70], [68, 70]]
-# Each with what it teaches.
+# Detected windows, and the kind of crop that each gives.
 FOUND = [
     ((40, 40, 80, 80), CropKind.POSITIVE),
     ((44, 36, 84, 76), CropKind.POSITIVE),  # 36 * 36 / (2 * 1600 - 36 * 36) = 0.68
@@ -36,7 +36,7 @@ FOUND = [
     ((70, 70, 110, 110), CropKind.NEGATIVE),
     ((-20, -20, 20, 20), CropKind.NEGATIVE),
     ((122, 22, 148, 48), None),  # the ignored face
-    ((8, 88, 28, 108), None),  # on a face that is too small to be told
+    ((8, 88, 28, 108), None),  # on a face that is too small
     ((150, 80, 169, 99), None),  # under 20 px
     ((150, 80, 190, 120), CropKind.NEGATIVE),
 ]
@@ -96,7 +96,7 @@ def test_random_windows_feed_faces_that_nothing_found(image):
 
 def test_a_list_that_may_lack_faces_gives_landmark_crops_alone(image):
     def detector(_):
-        raise AssertionError("no need to look for faces")
+        raise AssertionError("the detector must not be called")
 
     config = replace(NOTHING, landmarks=LandmarkConfig(landmarks_per_face=5))
     faces = replace(FACES, complete=False)

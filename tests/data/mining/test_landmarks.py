@@ -27,7 +27,7 @@ def make_faces(boxes=(BOX,), landmarks=(POINTS,), ignored=(False,)):
 
 @pytest.fixture
 def image():
-    """A face of five coloured dots on grey; nothing lies outside the picture but black."""
+    """A face of five coloured dots on grey."""
     picture = np.full((200, 220, 3), 90, np.uint8)
     for point, colour in zip(POINTS.astype(int).tolist(), COLOURS.tolist(), strict=True):
         cv2.circle(picture, point, 5, colour, -1)
@@ -40,7 +40,7 @@ def mine(image, faces, inside=True, size=48, seed=0, **config):
 
 
 def seen_colours(crop, landmarks):
-    """What stands where the five points should be: which of `COLOURS`, and how far from it."""
+    """The colours at the five landmarks: indices into `COLOURS`, and the distances from them."""
     places = np.floor(landmarks.reshape(5, 2) * len(crop)).astype(int)
     pixels = crop[places[:, 1], places[:, 0]].astype(int)
     distance = np.abs(pixels[:, None] - COLOURS).max(axis=2)
@@ -76,7 +76,7 @@ def test_boxes_stay_with_their_faces(image):
         low, high = box[:2], 1 + box[2:]
         width, height = (high - low) * [9, 8]  # the box is 80 by 90 pixels
         np.testing.assert_allclose(width, height, rtol=1e-4)
-        # As far as the points lie from the box's centre in the picture, they do in the crop.
+        # The points are as far from the centre of the box in the crop as in the picture.
         side = 80 / (high - low)[0]
         found = (landmarks.reshape(5, 2) - (low + high) / 2) * side
         expected = POINTS[order] + 0.5 - centre

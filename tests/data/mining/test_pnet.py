@@ -23,7 +23,7 @@ def mine(faces, place, config=CONFIG):
 
 
 def place_of(faces, count):
-    """The first picture with so many faces, none of them to be ignored."""
+    """The first picture with that many faces, none of them ignored."""
     own = [faces.of_image(place) for place in range(len(faces.image_paths))]
     return next(
         place for place, f in enumerate(own) if len(f) == count and not faces.ignored[f].any()

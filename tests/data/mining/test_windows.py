@@ -25,7 +25,7 @@ SIZE_WH = (120, 90)
 
 
 def faces_of(boxes_xyxy, ignored=(), landmarks=None):
-    """Faces of one picture; those at the places `ignored` are."""
+    """Faces of one picture; `ignored` holds the indices of those that are ignored."""
     boxes_xyxy = np.reshape(np.array(boxes_xyxy, np.float32), (-1, 4))
     count = len(boxes_xyxy)
     return FaceSamples(
@@ -46,7 +46,7 @@ def overlap(a, b):
 
 
 def label(window, faces):
-    """The rules, one window and one face at a time."""
+    """The labelling rules for one window, in a plain loop over the faces."""
     ious = [overlap(window, box)[1] for box in faces.boxes_xyxy]
     best = int(np.argmax(ious)) if ious else -1
     if ious and ious[best] >= 0.4:
@@ -100,9 +100,9 @@ def test_a_face_decides_that_overlaps_most():
 @pytest.mark.parametrize(
     ("window", "kind"),
     [
-        ([0, 0, 20, 20], UNUSED),  # 36 % of it lie in the crowd
+        ([0, 0, 20, 20], UNUSED),  # the crowd covers 36 % of it
         ([0, 0, 12, 12], CropKind.NEGATIVE),
-        ([0, 0, 100, 100], UNUSED),  # its centre does
+        ([0, 0, 100, 100], UNUSED),  # the crowd contains its centre
         ([60, 60, 100, 100], CropKind.NEGATIVE),
     ],
 )
@@ -155,7 +155,7 @@ def test_background_is_half_near_faces_half_anywhere():
         (faces_of([]), 200),
         (faces_of([[20, 20, 50, 60]], ignored=[0]), 200),
         (faces_of([[0, 0, *SIZE_WH]], ignored=[0]), 0),  # no legal place
-        (faces_of([[0, 0, *SIZE_WH]]), 220),  # parts of a face that fills the picture
+        (faces_of([[0, 0, *SIZE_WH]]), 220),  # windows inside a face that fills the picture
     ],
 )
 def test_background_of_special_pictures(faces, count):
@@ -279,7 +279,7 @@ def test_negative_counts_are_refused():
 
 
 def test_crowds_are_compared_in_blocks(monkeypatch):
-    """2,000 faces and as many windows never stand in one array."""
+    """No array has an element for every pair of 2,000 faces and as many windows."""
     rng = np.random.default_rng(0)
     low = rng.uniform(0, 900, (2000, 2))
     faces = faces_of(np.concatenate([low, low + 14], axis=1))

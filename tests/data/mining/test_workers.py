@@ -49,7 +49,7 @@ def test_leaving_early_ends_the_workers():
 
 @pytest.fixture
 def sending():
-    """Work whose one worker is stuck in the middle of a result, and the worker's number."""
+    """Work whose only worker is blocked while it sends a result, and the worker's process id."""
     before = set(children(os.getpid()))
     work = work_on({0: "", 1: ""}, megabytes, 1)
     next(work)
@@ -104,7 +104,7 @@ def test_workers_end_with_their_parent(tmp_path, how):
         assert process.poll() is None
         time.sleep(0.05)
     workers = children(process.pid)
-    assert len(workers) == 3  # the two, and multiprocessing's own helper
+    assert len(workers) == 3  # two workers and multiprocessing's resource tracker
     process.send_signal(how)
     assert process.wait(20) != 0
     deadline = time.monotonic() + 20

@@ -11,7 +11,7 @@ import tensorflow as tf
 from support.worker_tasks import die
 
 from kptkit import files
-from kptkit.data.mining.crops import CropKind, concatenate, split_into_parts, mine_part
+from kptkit.data.mining.crops import CropKind, concatenate, mine_part, split_into_parts
 from kptkit.data.mining.landmarks import LandmarkConfig
 from kptkit.data.mining.pnet import PnetMiningConfig, pnet_crops
 from kptkit.data.mining.windows import WindowCounts
@@ -37,7 +37,7 @@ def content(folder):
 
 @pytest.fixture(scope="module")
 def mined(shared_faces, tmp_path_factory):
-    """A finished folder, only to be read."""
+    """A finished folder; read only."""
     folder = tmp_path_factory.mktemp("mined") / "crops"
     write(shared_faces, folder)
     return folder
@@ -116,7 +116,7 @@ class KilledError(Exception):
 
 @pytest.mark.parametrize("crash", [0, 1, 3, 7, 12])
 def test_a_stopped_writer_goes_on(shared_faces, mined, tmp_path, monkeypatch, crash):
-    """Stopped at the given publication of a file, with what was half-written left behind."""
+    """Stopped at the given file of those it publishes; an unfinished file is left behind."""
     published = []
     replace = Path.replace
 
@@ -242,7 +242,7 @@ def test_too_many_broken_pictures_stop_it(faces, tmp_path, workers):
         Path(path).unlink()
     with pytest.raises(InputError, match="missing; it is one of 11 unusable pictures"):
         write(faces, tmp_path / "crops", workers)
-    # Nor do the finished parts make a second attempt forget them.
+    # A second attempt also counts the broken pictures of the finished parts.
     with pytest.raises(InputError, match="one of 11 unusable pictures"):
         write(faces, tmp_path / "crops", workers)
 

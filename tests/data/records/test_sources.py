@@ -1,4 +1,4 @@
-"""Pixels from pictures: part of a JPEG equals the same part of the whole."""
+"""A box decoded from a JPEG equals the same box of the whole picture."""
 
 import struct
 from dataclasses import replace
