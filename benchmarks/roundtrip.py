@@ -29,7 +29,7 @@ from kptkit.encode import encode
 from kptkit.evaluate.pose import PoseEvaluation, evaluate_pose
 from kptkit.geometry import affine
 from kptkit.metrics import oks
-from kptkit.models.hrnet import STRIDE
+from kptkit.models.blocks import STRIDE
 from kptkit.pose.estimator import PoseEstimator, heatmaps_to_crop
 from kptkit.recipes.pose import RECIPES, PoseRecipe
 from kptkit.skeletons.schema import KeypointSchema

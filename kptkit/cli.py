@@ -1,8 +1,9 @@
 """How every command starts and ends: flags from a dataclass, one line and code 2 for an error."""
 
+import difflib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib import import_module
 from typing import Any
 
@@ -87,6 +88,18 @@ def flag_value(arguments: list[str], flag: str) -> str | None:
         elif argument == flag and place + 1 < len(arguments):
             value = arguments[place + 1]
     return value
+
+
+def check_name(flag: str, name: str, known: Collection[str]) -> None:
+    """Refuses a name that is not known.
+
+    Raises:
+        InputError: with the nearest name that is.
+    """
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise InputError(f"{flag} {name}: expected one of {', '.join(known)}{hint}")
 
 
 def quieten() -> None:

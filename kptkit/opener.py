@@ -37,7 +37,7 @@ class PoseSource:
     recipe: PoseRecipe
     schema: KeypointSchema
     folder: Path
-    """Where evaluations and exports go unless told otherwise: the run folder, or runs/NAME."""
+    """Default folder of evaluations and exports: the run folder, or runs/NAME."""
     data: dict[str, Any] = field(default_factory=dict)
     """The data flags of the training command; empty for published weights."""
     origin: Origin | None = None

@@ -1,12 +1,12 @@
-"""The run folder: what a run was and what it reached, readable by other programs.
+"""The run folder: what a run was and what it reached, in files that other software can read.
 
-config.json    the recipe, what was learned, where the data stood, the command's other flags
+config.json    the recipe, the keypoints, the data flags, the command's other flags
 history.csv    one row an epoch
 metrics.json   what the best weights reach
 best.npz       the best weights (their moving average, where the recipe keeps one)
 last.npz       the weights at the end
 checkpoints/   everything needed to go on after a kill
-predictions.jpg, tensorboard/, export/    of a pose network; those of faces stand by the cascade
+predictions.jpg, tensorboard/, export/    of a pose network; those of faces are beside the cascade
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ from kptkit.skeletons.schema import KeypointSchema
 
 @dataclass(frozen=True)
 class Run(ABC):
-    """A run folder and what was settled before it began."""
+    """A run folder and the settings it began with."""
 
     folder: Path
     task: ClassVar[str]
@@ -41,17 +41,17 @@ class Run(ABC):
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """What another program needs to know of the run, as it goes into JSON."""
+        """What is needed to use the run elsewhere, as JSON types."""
 
     @classmethod
     @abstractmethod
     def from_settings(cls, folder: Path, settings: dict[str, Any]) -> Self:
-        """The run of which `settings` was read back from JSON."""
+        """The run whose `settings()` were read back from JSON."""
 
     def write(self, options: dict[str, Any]) -> None:
-        """Publishes `config.json`; a run that goes on must have been the same run so far.
+        """Publishes `config.json`; a run that is resumed must have the same settings as before.
 
-        One that has not learned anything yet may change its settings.
+        Until the first checkpoint or weights are written, settings may change.
 
         Raises:
             InputError: the folder holds a run with another configuration; the difference is shown.
@@ -73,7 +73,7 @@ class Run(ABC):
 
 @dataclass(frozen=True)
 class PoseRun(Run):
-    """What evaluate, predict and export need to know of a run."""
+    """The run of a pose network: what evaluation, prediction and export need."""
 
     task: ClassVar[str] = "pose"
     recipe: PoseRecipe

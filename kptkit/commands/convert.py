@@ -42,7 +42,6 @@ from kptkit.models.mtcnn import STAGES, Stage
 from kptkit.recipes.pose import RECIPES, PoseRecipe
 from kptkit.skeletons.known import COCO_17
 from kptkit.skeletons.schema import KeypointSchema
-from kptkit.train.flags import check_name
 from kptkit.weights.cascade import ORIGINAL, load_cascade, save_cascade, stage_model
 from kptkit.weights.known import KNOWN, cached_path, known
 
@@ -64,10 +63,10 @@ class Config:
     """With hrnet and hourglass: the recipe or known name whose input, decoder and flip test the
     weights need."""
     keypoints: Path | None = None
-    """With hrnet and hourglass: a COCO file that names the keypoints; none: those of the known
+    """With hrnet and hourglass: a COCO file that names the keypoints; default: those of the known
     name, or COCO's 17."""
     out: Path | None = None
-    """File to write (.npz); none: where known weights are looked for by their name."""
+    """File to write (.npz); default: in the cache, where known weights are found by their name."""
 
 
 def main(config: Config) -> None:
@@ -75,7 +74,7 @@ def main(config: Config) -> None:
     if config.project == "list":
         print_known()
         return
-    check_name("--from", config.project, (*KNOWN, *PROJECTS))
+    cli.check_name("--from", config.project, (*KNOWN, *PROJECTS))
     if config.project in ("hrnet", "hourglass"):
         lines, out = own_pose(config)
     elif config.project in PROJECTS:
@@ -125,7 +124,7 @@ def own_pose(config: Config) -> tuple[list[str], Path]:
 def recipe_of(name: str, schema: KeypointSchema | None) -> tuple[PoseRecipe, KeypointSchema]:
     """The recipe of train_hrnet.py or of known weights, and its keypoints unless they are given."""
     recipes = RECIPES | {n: row.recipe for n, row in KNOWN.items() if row.recipe}
-    check_name("--recipe", name, recipes)
+    cli.check_name("--recipe", name, recipes)
     usual = KNOWN[name].schema if name in KNOWN else COCO_17
     return recipes[name], schema or usual or COCO_17
 

@@ -43,7 +43,7 @@ class CheckConfig:
     format: Format = "coco"
     """What it is; see --data.format of train_hrnet.py."""
     images: Path | None = None
-    """Folder of its pictures; none: only the file is checked, if it says how large they are."""
+    """Folder of its pictures; without it only the file is checked, if it has their sizes."""
     category: str | None = None
     """Name of the category to use, where a file has several with keypoints."""
     orientation: Literal["auto", "stored", "exif"] = "auto"

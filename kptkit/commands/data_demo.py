@@ -23,7 +23,7 @@ class DemoDataConfig:
     val_images: int = 400
     seed: int = 0
     workers: int | None = None
-    """Processes that draw; none: one per core."""
+    """Processes that draw; default: one per core."""
 
 
 def main(config: DemoDataConfig) -> None:

@@ -22,7 +22,7 @@ def pnet() -> None:
 
     The second mines the demo set, drawn if need be, in half a minute on 2 cores. The same flags
     and lists give the same bytes for any number of workers. Stopped at any moment, the same
-    command goes on.
+    command resumes.
     """
     cli.run(_mine_pnet, PnetSamplesConfig, description=inspect.getdoc(pnet))
 
@@ -36,7 +36,7 @@ def hard() -> None:
 
     The first runs P-Net as just trained on the demo set; --detector original or FILE takes another
     cascade. The same flags, lists and weights give the same bytes for any number of workers.
-    Stopped at any moment, the same command goes on.
+    Stopped at any moment, the same command resumes.
     """
     cli.run(_mine_hard, HardSamplesConfig, description=inspect.getdoc(hard))
 

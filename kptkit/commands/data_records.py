@@ -4,7 +4,7 @@
     python scripts/train_hrnet.py --data.train RECORDS --data.val Y.json --data.val-images DIR
 
 Training from records sees the same crops in the same order as training from the pictures. About
-100 persons/s per core and 60 kB per person. Stopped at any moment, the same command goes on.
+100 persons/s per core and 60 kB per person. Stopped at any moment, the same command resumes.
 """
 
 import os
@@ -41,9 +41,9 @@ class RecordsConfig:
     shard_size: int = 512
     """Persons per shard."""
     workers: int | None = None
-    """Threads; none: one per core."""
+    """Threads; default: one per core."""
     verify: bool = False
-    """Compare every byte of what is there with the manifest, too."""
+    """Also compare every byte of existing files with the manifest."""
 
 
 def main(config: RecordsConfig) -> None:

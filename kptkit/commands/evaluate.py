@@ -1,4 +1,4 @@
-"""Judges a trained run as its data set is judged, or a face detector by WIDER FACE's protocol.
+"""Evaluates a trained run by its data set's protocol, or a face detector by WIDER FACE's.
 
     python scripts/evaluate.py runs/demo
 
@@ -39,12 +39,12 @@ from kptkit.pose.estimator import PoseEstimator
 
 @dataclass(frozen=True)
 class Config:
-    """What to judge, and how."""
+    """What to evaluate, and how."""
 
     run: tyro.conf.Positional[Path]
     """Run folder of a script that trains a pose network."""
     task: Literal["pose", "face"] = "pose"
-    """What is judged; each task has its own flags, which --task face --help lists."""
+    """What is evaluated; each task has its own flags, which --task face --help lists."""
     weights: str = "best.npz"
     """Weights file in the run folder."""
     data: DataConfig = DataConfig()
@@ -54,17 +54,17 @@ class Config:
     oks_nms: float = 0.9
     """With --detections: the similarity above which the lower-scored of two persons goes."""
     flip_test: bool | None = None
-    """Whether mirrored crops are read too; none: as the recipe says, like the next two."""
+    """Whether mirrored crops are read too; default: as the recipe says, like the next two."""
     flip_alignment: Alignment | None = None
     decoder: Method | None = None
     oks_sigmas: tuple[float, ...] | None = None
     """OKS sigmas of the keypoints, instead of the schema's."""
     out: Path | None = None
-    """Folder for the results; none: RUN/evaluation."""
+    """Folder for the results; default: RUN/evaluation."""
 
 
 def main(config: Config) -> None:
-    """Run, data, prediction, tables."""
+    """Opens the run and its data, predicts, prints tables."""
     source = opener.find(config.run)
     if source.origin is None:
         source = replace(source, weights=source.folder / config.weights)
@@ -88,7 +88,7 @@ def main(config: Config) -> None:
 
 
 def held_out_data(run: PoseSource, config: Config) -> PoseSet:
-    """The persons to be judged on: the run's own data with the command's flags laid over them.
+    """The persons to evaluate on: the run's own data, changed by the command's flags.
 
     Raises:
         InputError: a file is unusable, or has other keypoints than the run.

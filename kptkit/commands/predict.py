@@ -41,7 +41,7 @@ Look = Callable[[int, str, np.ndarray], tuple[np.ndarray, list[dict[str, Any]]]]
 
 @dataclass(frozen=True)
 class Config:
-    """What to look at, with which network."""
+    """Which pictures, and which network."""
 
     images: tyro.conf.Positional[tuple[str, ...]]
     """Pictures."""
@@ -61,7 +61,7 @@ class Config:
 
 @dataclass(frozen=True)
 class FaceConfig:
-    """What to look at, with which detector."""
+    """Which pictures, and which detector."""
 
     images: tyro.conf.Positional[tuple[str, ...]]
     """Pictures."""
@@ -78,7 +78,7 @@ class FaceConfig:
 
 
 def main(config: Config) -> None:
-    """Pictures in; skeletons on pictures and a json out."""
+    """Draws skeletons on pictures and writes the keypoints as JSON."""
     if config.box and config.boxes:
         raise InputError("--box and --boxes: both are given; expected one of them")
     targets = drawing_paths(config.images, config.out)
@@ -100,7 +100,7 @@ def main(config: Config) -> None:
 
 
 def main_face(config: FaceConfig) -> None:
-    """Pictures in; faces on pictures and a json out."""
+    """Draws faces on pictures and writes them as JSON."""
     targets = drawing_paths(config.images, config.out)
     detector = FaceDetector(
         config.weights, config.min_face_size, score_thresholds=config.score_thresholds

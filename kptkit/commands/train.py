@@ -1,12 +1,9 @@
 """Trains a network: HRNet, the stacked hourglass, or the cascade of MTCNN."""
 
-import difflib
 import inspect
-from collections.abc import Collection
 from functools import partial
 
 from kptkit import cli
-from kptkit.errors import InputError
 from kptkit.recipes.face import FACE_RECIPES
 from kptkit.recipes.pose import RECIPES
 from kptkit.train.face import train_face
@@ -19,12 +16,12 @@ def hrnet() -> None:
 
         python scripts/train_hrnet.py
 
-    learns the built-in demo set and is judged on scenes it never saw. With your own COCO keypoints:
+    trains on the built-in demo set and evaluates on scenes it never saw. With COCO keypoints:
 
         python scripts/train_hrnet.py --data.train X.json --data.val Y.json --data.images DIR
 
     uses the fine-tuning recipe (--recipe NAME for another; --help lists every constant). The run
-    folder is all that evaluate.py, predict.py and export.py need; the same command goes on after a
+    folder is all that evaluate.py, predict.py and export.py need; the same command resumes after a
     stop.
     """
     cli.run(train_pose, TrainConfig, default_config, inspect.getdoc(hrnet))
@@ -35,7 +32,7 @@ def hourglass() -> None:
 
         python scripts/train_hourglass.py
 
-    learns the built-in demo set and is judged on scenes it never saw. With your own data:
+    trains on the built-in demo set and evaluates on scenes it never saw. With your own data:
 
         python scripts/train_hourglass.py --data.train X.json --data.val Y.json --data.images DIR
 
@@ -63,7 +60,7 @@ def mtcnn() -> None:
             --landmark-images DIR --out runs/own --data.train data/own
 
     uses the recipe for real data (--recipe NAME for another; --help lists every constant). --init
-    original fine-tunes the published weights. The same command goes on after a stop.
+    original fine-tunes the published weights. The same command resumes after a stop.
     """
     cli.run(train_face, FaceTrainConfig, default_face_config, inspect.getdoc(mtcnn))
 
@@ -81,7 +78,7 @@ def default_config(
     """
     name = own_data if any(a.startswith("--data.train") for a in arguments) else demo
     name = cli.flag_value(arguments, "--recipe") or name
-    check_name("--recipe", name, RECIPES)
+    cli.check_name("--recipe", name, RECIPES)
     return TrainConfig(recipe=name, constants=RECIPES[name])
 
 
@@ -93,20 +90,8 @@ def default_face_config(arguments: list[str]) -> FaceTrainConfig:
     """
     own_data = any(a.startswith(("--data.train", "--annotations")) for a in arguments)
     name = cli.flag_value(arguments, "--recipe") or ("wider" if own_data else "demo")
-    check_name("--recipe", name, FACE_RECIPES)
+    cli.check_name("--recipe", name, FACE_RECIPES)
     stage = cli.flag_value(arguments, "--stage") or "all"
     # A stage that does not exist is refused with the other flags.
     constants = FACE_RECIPES[name].get(stage, FACE_RECIPES[name]["pnet"])
     return FaceTrainConfig(recipe=name, constants=constants)
-
-
-def check_name(flag: str, name: str, known: Collection[str]) -> None:
-    """Refuses a name that is not known.
-
-    Raises:
-        InputError: with the nearest name that is.
-    """
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise InputError(f"{flag} {name}: expected one of {', '.join(known)}{hint}")

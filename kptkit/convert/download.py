@@ -1,4 +1,4 @@
-"""One file over HTTPS into the cache: goes on where it was cut, and appears whole or not at all.
+"""One file over HTTPS into the cache: downloads resume, and appear complete or not at all.
 
 The checksum decides what is kept, so it does not matter which host an address is redirected to; but
 every step must be encrypted. Loopback addresses may be plain: there is nobody in between.
@@ -21,17 +21,17 @@ from kptkit.files import locked, sha256
 MAX_BYTES = 2**30
 ATTEMPTS = 4
 _CHUNK = 2**20
-# A connection that ended early or never began; the next attempt goes on. A full disk is none.
+# A connection that ended early or never began, so that another attempt may help.
 _CUTS = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError)
 
 
 def download(
     url: str, path: Path, sha256_prefix: str, max_bytes: int = MAX_BYTES, timeout: float = 30.0
 ) -> None:
-    """Fetches a file unless it stands at `path` already.
+    """Fetches a file unless it is at `path` already.
 
-    What came of a download that was cut stands beside `path` as ``.part``; this call goes on from
-    there, where the server can.
+    An interrupted download is kept beside `path` as ``.part``; this call continues it if the server
+    can.
 
     Args:
         url: https, or http on a loopback address.

@@ -1,4 +1,4 @@
-"""Published weights into files of kptkit: fetched or from a file, converted, judged, published."""
+"""Published weights into files of kptkit: fetched or given, converted, checked, published."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ def source_files(name: str, given: Sequence[Path]) -> list[Path]:
     """The published files of a known name: those given, or fetched into the cache.
 
     Raises:
-        InputError: they have no address and were not given, or are not the published ones.
+        InputError: a file without an address was not given, or a given one is not the published.
     """
     row = known(name)
     if not given:
@@ -50,7 +50,7 @@ def source_files(name: str, given: Sequence[Path]) -> list[Path]:
 
 
 def origin_of(row: KnownWeights | None, source: Path) -> Origin:
-    """What is said of the weights in `source`.
+    """The origin of the weights in `source`, for their card.
 
     Raises:
         InputError: there is no such file.
@@ -111,7 +111,7 @@ def convert_features(source: Path, out: Path, variant: str, origin: Origin) -> l
 
 
 def _check_width(converted: Converted, variant: str, source: str) -> None:
-    """Names another size of HRNet by its width, before each of its arrays is found to differ."""
+    """Reports another size of HRNet by its width instead of array by array."""
     kernel, expected = converted.arrays.get("transition1.0.0/kernel"), VARIANTS[variant].width
     if kernel is None:
         raise InputError(f"{source}: no transition1.0.0.weight; expected an HRNet")

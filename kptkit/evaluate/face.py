@@ -1,4 +1,4 @@
-"""A face detector judged: its boxes by WIDER FACE's protocol, its landmarks by their mean error."""
+"""A face detector evaluated: boxes by WIDER FACE's protocol, landmarks by their mean error."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ Detector = Callable[[np.ndarray], FacePrediction]
 # from brow to mouth. So this overlap is enough for a prediction to be of that face.
 LANDMARK_IOU = 0.3
 
-# Recall is told at these numbers of false positives in the whole set.
+# Recall is reported at these numbers of false positives in the whole set.
 FALSE_POSITIVES = (10, 50, 100)
 
 
@@ -105,7 +105,7 @@ def box_metrics(evaluation: FaceEvaluation, ignored: np.ndarray) -> dict[str, fl
 def landmark_errors(evaluation: FaceEvaluation) -> dict[str, np.ndarray]:
     """The errors (N,) of the landmarks of each face by the name of their normaliser.
 
-    The best-scored prediction that overlaps a face by `LANDMARK_IOU` stands for it. NaN: the face
+    The best-scored prediction that overlaps a face by `LANDMARK_IOU` is taken for it. NaN: the face
     was not found, is ignored or has no annotated landmarks.
     """
     samples, found = evaluation.samples, evaluation.found

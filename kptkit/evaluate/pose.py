@@ -1,4 +1,4 @@
-"""A pose estimator judged as its data set is: COCO's AP, PCKh, PCK or the error of landmarks."""
+"""A pose estimator evaluated by its data set's protocol: AP, PCKh, PCK or NME of landmarks."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,13 +16,13 @@ from kptkit.samples import KeypointSamples
 
 @dataclass(frozen=True)
 class PoseEvaluation:
-    """What the judges say, and what they said it of."""
+    """Metrics, and the samples and predictions that they are of."""
 
     metrics: dict[str, float]
     """The numbers of the samples' protocol; for `oks` AP, AP50, AP75, APM, APL, AR and so on, by
     pycocotools, and PCK@0.2 where the schema has a torso."""
     samples: KeypointSamples
-    """The N persons that were judged: those whose picture could be read."""
+    """The N persons that were evaluated: those whose picture could be read."""
     keypoints: np.ndarray
     """(N, K, 3) x, y in image pixels and score, one person for each sample."""
     results: list[dict[str, Any]]
@@ -36,13 +36,13 @@ def evaluate_pose(
     batch_size: int = 32,
     oks_nms_threshold: float | None = None,
 ) -> PoseEvaluation:
-    """Predicts every person of `source` and judges the predictions by the protocol of its samples.
+    """Predicts every person of `source` and evaluates that by the protocol of its samples.
 
     Args:
         truth: a COCO dictionary of all images of `source`; of other protocols than `oks` only the
-            category is looked at, if there is one.
+            category is used, if there is one.
         oks_nms_threshold: for detected boxes, the similarity above which the lower-scored of two
-            persons goes (the papers' 0.9); none keeps all, as is usual with ground-truth boxes.
+            persons is removed (the papers' 0.9); None keeps all, as usual for ground-truth boxes.
 
     Raises:
         InputError: too many images cannot be read, a prediction is not finite, or the samples lack

@@ -19,7 +19,7 @@ from kptkit.opener import PoseSource
 
 
 def write_manifest(folder: Path, description: dict[str, Any], card: bool) -> None:
-    """Writes the manifest of a version's folder, in which everything else stands already.
+    """Writes the manifest of a version's folder, which is complete otherwise.
 
     Args:
         description: its content, but for the versions of kptkit and TensorFlow and the checksums.

@@ -7,11 +7,11 @@ from kptkit.metrics import tables
 
 CARD = Path("assets.extra", "model_card.md")
 
-_UNKNOWN = "not stated; ask whoever trained it, and mind the terms of the pictures it learned from"
+_UNKNOWN = "not stated; ask those who trained it, and mind the terms of the training pictures"
 
 
 def model_card(manifest: dict[str, Any]) -> str:
-    """Markdown on what a program takes, gives and is worth.
+    """Markdown on what an export takes and gives, and how good its weights are.
 
     Args:
         manifest: the content of `assets.extra/export.json`.
@@ -20,7 +20,7 @@ def model_card(manifest: dict[str, Any]) -> str:
     what = {"pose": "Keypoints of people", "face": "Faces and their five landmarks"}[task]
     weights = manifest["weights"]
     parts = [
-        f"# {what}: a program for TensorFlow and TF Serving",
+        f"# {what}: a SavedModel for TensorFlow and TF Serving",
         tables.text_table(
             ["", ""],
             [

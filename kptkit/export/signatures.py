@@ -32,7 +32,7 @@ Tensors = dict[str, tf.Tensor]
 
 IMAGE_BYTES = tf.TensorSpec((None,), tf.string, "image_bytes")
 IMAGES = tf.TensorSpec((None, None, None, 3), tf.uint8, "images")
-# TF Serving's batching pads pictures of several sizes with whatever their first value is.
+# TF Serving's batching pads pictures of several sizes with their first value.
 IMAGE_HW = tf.TensorSpec((None, 2), tf.int32, "image_hw")
 
 # What the tensors are; manifests and model cards say it too.

@@ -36,7 +36,7 @@ class Target:
 
     @property
     def folder_name(self) -> str:
-        """Where versions of this kind stand unless told otherwise: a folder in that of the run."""
+        """Default name of the folder of the versions, inside that of the run."""
         if self.format == "saved_model":
             return "export"
         return f"export-{self.format}-{self.precision}"

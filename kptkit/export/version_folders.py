@@ -1,7 +1,7 @@
 """Folders of numbered versions, as TF Serving watches them.
 
-A version appears under its number by one rename, filled and synced. TF Serving takes every name
-that is a number for a version, and loads it at once; what is unfinished has another kind of name.
+A version appears under its number by one rename, filled and synced. TF Serving loads every folder
+whose name is a number at once, so unfinished ones have another kind of name.
 """
 
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 from kptkit.errors import InputError
 from kptkit.files import UNFINISHED_PREFIX, locked, publish_folder, remove_unfinished
 
-# What a version of kptkit's holds; others are never removed.
+# The file by which a version is known to be ours; others are never removed.
 MANIFEST = Path("assets.extra", "export.json")
 
 MAX_VERSION = 2**63 - 1
@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"\s*[+-]?[0-9]+\s*", re.ASCII)
 
 
 def versions(folder: str | os.PathLike) -> dict[int, Path]:
-    """What TF Serving takes for versions in a folder, oldest first; none where there is none."""
+    """The folders that TF Serving takes for versions, oldest first; empty without `folder`."""
     if not Path(folder).is_dir():
         return {}
     numbers = {
@@ -39,8 +39,8 @@ def new_version(
     """Yields a version's final path, and an empty folder that gets that name once it is filled.
 
     Args:
-        version: none: one more than the highest there.
-        keep: how many of the newest versions stay; none: all.
+        version: default: one more than the highest there.
+        keep: how many of the newest versions stay; default: all.
 
     Raises:
         InputError: the version exists, a number makes no sense, or another process is exporting to
@@ -68,6 +68,6 @@ def _prune(folder: Path, keep: int) -> None:
     for number in list(versions(folder))[:-keep]:
         path = versions(folder)[number]
         if (path / MANIFEST).is_file():
-            # By one rename, too: TF Serving must never see half a version.
+            # Removed by one rename too: TF Serving must never see half a version.
             doomed = path.rename(folder / f"{UNFINISHED_PREFIX}{path.name}")
             shutil.rmtree(doomed)

@@ -1,7 +1,7 @@
 """How a network learns: the constants that recipes of all networks share.
 
-Keras's defaults are not PyTorch's, so nothing is left to a default elsewhere: everything that decides
-a result is a field of a recipe and is written to the run's `config.json`.
+Keras's defaults are not PyTorch's, so nothing is left to a default elsewhere: everything that
+decides a result is a field of a recipe and is written to the run's `config.json`.
 """
 
 import math
@@ -29,7 +29,7 @@ class Learning:
     evaluate_every: int = 1
     """Epochs between evaluations; the last epoch is always evaluated."""
     ema_decay: float = 0.0
-    """Decay of the moving average of the weights, which is what is evaluated and exported; 0: none."""
+    """Decay of the moving average of the weights that is evaluated and exported; 0: no average."""
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
 
     def __post_init__(self) -> None:

@@ -21,7 +21,7 @@ from kptkit.recipes.learning import Learning
 
 @dataclass(frozen=True)
 class PoseRecipe(Learning):
-    """What a top-down heatmap network is, how it learns and how its maps are read."""
+    """What a top-down heatmap network is, how it learns and how its heatmaps are decoded."""
 
     variant: hrnet.Variant | hourglass.Variant = "w32"
     """The network: a row of the table in kptkit.models.hrnet or kptkit.models.hourglass."""
@@ -37,14 +37,14 @@ class PoseRecipe(Learning):
     target_sigma: float = 0.0
     """Standard deviation of the Gaussians in heatmap pixels; 0: by the heatmap's size (HRNet)."""
     stack_weights: tuple[float, ...] = ()
-    """What the loss of each stack of an hourglass counts; none: 1 each."""
+    """Weight of the loss of each stack of an hourglass; default: 1 each."""
     keypoint_weights: Literal["equal", "limbs"] = "equal"
     """Whether elbows and knees count 1.2, wrists and ankles 1.5 (17 COCO keypoints only)."""
 
     decoder: Method = "quarter"
     """How a map becomes a point: argmax, the papers' quarter pixel, or DARK."""
     flip_test: bool = True
-    """Whether the mirrored crop is read as well and the maps averaged."""
+    """Whether the mirrored crop is read as well and both heatmaps are averaged."""
     flip_alignment: Alignment = "fractional"
     """How the mirrored map is moved back: by 3/4 px, by the papers' whole pixel, or not."""
 
@@ -65,7 +65,7 @@ class PoseRecipe(Learning):
 
     @property
     def num_stacks(self) -> int:
-        """How many stacks an hourglass has; 0 of another network."""
+        """How many stacks an hourglass has; 0 for other networks."""
         sizes = hourglass.VARIANTS.get(self.variant)
         return sizes.stacks if sizes else 0
 
@@ -99,7 +99,7 @@ _HOURGLASS = PoseRecipe(
     flip_alignment="none",
     augment=HOURGLASS,
 )
-# What is in use for it since: HRNet's optimizer and schedule, DARK, an exactly aligned flip test.
+# What is used with it today: HRNet's optimizer and schedule, DARK, an exactly aligned flip test.
 _HOURGLASS_DARK = replace(_DARK, variant="hg8", input_size_wh=(256, 256), augment=HOURGLASS)
 
 # Ours, for a few hundred to a few thousand persons of one's own, with or without --init.

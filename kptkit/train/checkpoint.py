@@ -27,8 +27,8 @@ class Checkpoints:
     """The checkpoints of one run.
 
     Args:
-        folder: where they stand.
-        variables: everything that must survive, by a unique name.
+        folder: where they are.
+        variables: everything to be saved, by a unique name.
     """
 
     folder: Path
@@ -37,7 +37,7 @@ class Checkpoints:
     def save(self, step: int, progress: dict[str, Any]) -> None:
         """Publishes the state after `step` steps, then removes all but the newest two.
 
-        `progress` is what the loop itself must remember, as plain JSON; floats survive exactly.
+        `progress` is the state of the loop itself as plain JSON; floats are kept exactly.
         """
         final = self.folder / f"step-{step:08d}"
         if final.exists():
@@ -59,7 +59,7 @@ class Checkpoints:
         """Fills the variables from the newest sound checkpoint.
 
         Returns:
-            The step, the loop's own progress and warnings to print; (0, {}, []) when there is none.
+            The step, the progress given to `save`, and warnings to print; (0, {}, []) without one.
 
         Raises:
             InputError: there are checkpoints, and all of them are damaged.
@@ -108,5 +108,5 @@ def _read_state(folder: Path) -> dict[str, Any]:
 
 
 def named_variables(prefix: str, variables: Iterable[keras.Variable]) -> dict[str, keras.Variable]:
-    """Variables by their number in the list: paths differ when a process builds a model twice."""
+    """Variables by their index: their paths differ when a process builds a model twice."""
     return {f"{prefix}/{index}": variable for index, variable in enumerate(variables)}

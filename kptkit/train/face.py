@@ -96,7 +96,7 @@ def _check_early(config: FaceTrainConfig) -> None:
 
 
 def mine(stage: Stage, crops: Path, lists: FaceLists, out: Path, config: FaceTrainConfig) -> None:
-    """Mines the crops of a stage as the commands in `data_prep/` do, unless that is done already."""
+    """Mines the crops of a stage as the commands in `data_prep/` do, unless it is done already."""
     options = config.options
     common = {
         "lists": lists,

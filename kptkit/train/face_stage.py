@@ -141,8 +141,8 @@ def evaluate_crops(predict: tf.types.experimental.GenericFunction, crops: CropSe
 def score(metrics: Metrics, recipe: FaceRecipe) -> float:
     """One number to choose weights by: recall, less the errors of boxes and landmarks.
 
-    Each is a share (of faces, of the window's side, of the distance between the eyes), weighted as in
-    the loss.
+    Each is a share (of faces, of the window's side, of the distance between the eyes), weighted as
+    in the loss.
     """
     classification, box, landmark = recipe.loss_weights
     total = classification * metrics["recall_97"] - box * metrics["box_error"]

@@ -17,7 +17,7 @@ from kptkit.recipes.pose import PoseRecipe
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run is carried out; nothing here changes what a recipe is."""
+    """How a run is carried out; none of this changes the recipe."""
 
     seed: int = 0
     """Of the initial weights, the data order and the augmentation."""
@@ -30,7 +30,7 @@ class RunOptions:
     checkpoint_seconds: float = 300
     """Time between checkpoints inside an epoch; each epoch ends with one anyway."""
     dry_run: bool = False
-    """Train two steps, be judged on a few samples, and leave nothing behind."""
+    """Train two steps, evaluate on a few samples, and leave nothing behind."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class TrainOptions(RunOptions):
     synchronized_batch_norm: bool = False
     """With --strategy mirrored: batch statistics over all GPUs instead of each alone."""
     overfit: int = 0
-    """Learn this many persons by heart and be judged on them: a check of data and loss."""
+    """Train on this many persons only and evaluate on the same: a check of data and loss."""
 
     def __post_init__(self) -> None:
         if self.overfit < 0:
@@ -56,12 +56,12 @@ class TrainConfig:
     """What to train, on what, and where to."""
 
     recipe: str
-    """Where the constants start from; none: the demo's, or finetune with --data.train."""
+    """Where the constants start from; default: demo, or finetune with --data.train."""
     constants: Annotated[PoseRecipe, tyro.conf.arg(name="")]
     data: DataConfig = DataConfig()
     options: Annotated[TrainOptions, tyro.conf.arg(name="")] = TrainOptions()
     out: str | None = None
-    """Run folder; none: runs/RECIPE."""
+    """Run folder; default: runs/RECIPE."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class FaceOptions(RunOptions):
     """With --init: the share of the starting weights in the cascade that is written, 0 to 1. Half
     and half forgets less of what a small set does not show (Wortsman et al. 2022)."""
     workers: int | None = None
-    """With --stage all: processes that mine; none: one per core."""
+    """With --stage all: processes that mine; default: one per core."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.init_share <= 1:
@@ -88,10 +88,10 @@ class FaceDataConfig:
     """Where the crops stand."""
 
     train: Path | None = None
-    """Folder of crops; none: data/STAGE. With --stage all: the folder in which those of the three
-    stages are mined; none: data."""
+    """Folder of crops; default: data/STAGE. With --stage all: the folder in which the crops of the
+    three stages are mined; default: data."""
     val: str = "0.1"
-    """Folder of crops to be judged by, or a share of the shards of --data.train."""
+    """Folder of crops to evaluate on, or a share of the shards of --data.train."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class FaceTrainConfig:
     """Which networks of the cascade to train, on what, and where to."""
 
     recipe: str
-    """Where the constants start from; none: the demo's, or wider with --data.train or
+    """Where the constants start from; default: demo, or wider with --data.train or
     --annotations."""
     constants: Annotated[FaceRecipe, tyro.conf.arg(name="")]
     stage: Literal["pnet", "rnet", "onet", "all"] = "all"
@@ -109,7 +109,7 @@ class FaceTrainConfig:
     """With --stage all: how hard examples are mined."""
     data: FaceDataConfig = FaceDataConfig()
     judged: FaceLists = FaceLists()
-    """Held-out faces for the finished cascade; none: the demo set's, with the demo's recipe."""
+    """Held-out faces for the finished cascade; default: the demo set's, with the recipe demo."""
     options: Annotated[FaceOptions, tyro.conf.arg(name="")] = FaceOptions()
     out: Path = Path("runs")
     """Folder of the run folders pnet, rnet and onet, and of mtcnn, the cascade trained so far."""

@@ -1,8 +1,8 @@
-"""The training loop of every model: exact to the bit over any kill and restart.
+"""The training loop of every model: a killed and restarted run gives the same bits.
 
 The loop's only state is its checkpoint (model, optimizer, moving average, step, history), and the
-data are a pure function of the step, so a run that is killed anywhere and started again does what
-it would have done.
+data are a pure function of the step, so a run that is killed anywhere and started again continues
+exactly as it would have.
 """
 
 import csv
@@ -33,25 +33,25 @@ Metrics = dict[str, float]
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """How long a run is, and when it stops to look and to save."""
+    """How long a run is, and when it evaluates and saves."""
 
     steps_per_epoch: int
     epochs: int
     batch_size: int
     evaluate_every: int = 1
-    """Epochs between evaluations; the last epoch is always judged."""
+    """Epochs between evaluations; the last epoch is always evaluated."""
     checkpoint_seconds: float = 300
     best_by: str = "AP"
     """The metric whose largest value marks the best weights."""
     smallest_is_best: bool = False
     """Whether it is the smallest value that does."""
     loss_terms: tuple[str, ...] = ()
-    """Names of the terms of the loss, for the history; none: it has only one."""
+    """Names of the terms of the loss, for the history; empty if there is only one."""
 
 
 @dataclass
 class Progress:
-    """What the loop remembers besides variables; goes into every checkpoint."""
+    """The state of the loop besides variables; part of every checkpoint."""
 
     history: list[dict[str, float]] = field(default_factory=list)
     epoch_losses: list[list[float]] = field(default_factory=list)
@@ -67,14 +67,14 @@ def train(
     folder: Path,
     config: LoopConfig,
 ) -> Metrics:
-    """Trains, or goes on training, until the last epoch; returns the best metrics.
+    """Trains, or resumes training, until the last epoch; returns the best metrics.
 
     Args:
         step: model, optimizer and loss.
         batches: the data from a given global step on; elements are dicts with `image` and
             `sample_id`.
-        evaluate: judges the model as it stands after an epoch; called with the moving average in
-            place where one is kept.
+        evaluate: returns the metrics of the model after an epoch; where a moving average is kept,
+            the model holds it during the call.
         folder: the run folder; the caller holds its lock.
         config: lengths and intervals.
 
@@ -230,7 +230,7 @@ class _Loop:
 
     def _keep_best(self, metrics: Metrics) -> None:
         value = metrics[self.config.best_by]
-        # A comparison with NaN is false: undefined is never best.
+        # Comparisons with NaN are false, so an undefined metric is never the best.
         best = self.progress.best
         better = best is None or (value < best if self.config.smallest_is_best else value > best)
         if better:
@@ -283,10 +283,10 @@ def devices(
     xla: Literal["auto", "on", "off"],
     synchronized_batch_norm: bool = False,
 ) -> tuple[tf.distribute.Strategy, bool]:
-    """The devices that flags ask for, and whether XLA compiles the step; says so in a line."""
+    """The devices that flags ask for, and whether XLA compiles the step; prints both."""
     mirrored = strategy == "mirrored"
     devices = tf.distribute.MirroredStrategy() if mirrored else tf.distribute.get_strategy()
-    # By itself XLA is used on a GPU, unless batch statistics cross from one GPU to another.
+    # By default XLA is used on a GPU, unless batch statistics are shared between GPUs.
     has_gpu = bool(tf.config.list_physical_devices("GPU"))
     jit = {"auto": has_gpu and not synchronized_batch_norm, "on": True, "off": False}[xla]
     print(describe_device(devices, jit))
@@ -310,8 +310,9 @@ def describe_device(strategy: tf.distribute.Strategy, jit: bool) -> str:
 def set_determinism(seed: int, deterministic: bool) -> None:
     """Seeds the initial weights, and lets a CPU, or with `deterministic` a GPU, repeat to the bit.
 
-    For that Grappler is off: of a large network its memory optimizer adds up gradients in the order
-    in which they arrive. W32's first step on a CPU is a third shorter without it, later ones equal.
+    For that Grappler is turned off: on large networks its memory optimizer adds gradients in the
+    order in which they arrive. Without it W32's first step on a CPU takes a third less time, and
+    later ones the same.
     """
     keras.utils.set_random_seed(seed)
     if deterministic:

@@ -41,14 +41,14 @@ class PnetSamplesConfig:
     """Folder to write."""
     mining: tyro.conf.OmitArgPrefixes[PnetMiningConfig] = PnetMiningConfig()
     pictures: int | None = None
-    """Only so many of each list, for a trial; none: all."""
+    """Only so many of each list, for a trial; default: all."""
     workers: int | None = None
-    """Processes; none: one per core."""
+    """Processes; default: one per core."""
     seed: int = 0
 
 
 def mine_pnet_samples(config: PnetSamplesConfig) -> dict[str, Any]:
-    """Fills a folder with P-Net's crops, or goes on filling it; returns its manifest.
+    """Fills a folder with P-Net's crops, or resumes; returns its manifest.
 
     Raises:
         InputError: a list or the folder cannot be used.
@@ -79,16 +79,16 @@ class HardSamplesConfig:
     stage but those before."""
     lists: tyro.conf.OmitArgPrefixes[FaceLists] = FaceLists()
     out: Path | None = None
-    """Folder to write; none: data/STAGE."""
+    """Folder to write; default: data/STAGE."""
     score_thresholds: tuple[float, float] = (0.3, 0.1)
     """Scores with which windows pass P-Net and R-Net; lower ones find more and easier examples."""
     scale_factor: float = 0.709
     """From one level of the pyramid to the next."""
     mining: tyro.conf.OmitArgPrefixes[HardMiningConfig] = HardMiningConfig()
     pictures: int | None = None
-    """Only so many of each list, for a trial; none: all."""
+    """Only so many of each list, for a trial; default: all."""
     workers: int | None = None
-    """Pictures looked at side by side; none: one per core."""
+    """Pictures processed at the same time; default: one per core."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -102,7 +102,7 @@ class HardSamplesConfig:
 
 
 def mine_hard_samples(config: HardSamplesConfig) -> dict[str, Any]:
-    """Fills a folder with R-Net's or O-Net's crops, or goes on; returns its manifest.
+    """Fills a folder with R-Net's or O-Net's crops, or resumes; returns its manifest.
 
     Raises:
         InputError: a list, the detector or the folder cannot be used, or the cascade finds nothing
@@ -158,14 +158,14 @@ def _faces(
 
 
 def training_command(stage: Stage, folder: Path, lists: FaceLists) -> str:
-    """What trains a network on the crops of a folder, which were mined from some lists."""
+    """The command that trains a network on a folder of crops, which were mined from `lists`."""
     recipe = "demo" if lists == FaceLists() else "wider"
     crops = "" if folder == Path("data", stage) else f" --data.train {folder}"
     return f"python scripts/train_mtcnn.py --stage {stage} --recipe {recipe}{crops}"
 
 
 def weights_sha256(models: dict[Stage, keras.Model]) -> str:
-    """A checksum of the weights of some networks, whatever file they stand in."""
+    """A SHA-256 of the weights of some networks, independent of the file they are in."""
     digest = hashlib.sha256()
     for stage, model in models.items():
         for name, array in sorted(model_arrays(model).items()):

@@ -80,7 +80,7 @@ class TrainStep:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Inside, the model holds the moving average of its weights, if one is kept."""
+        """Within this context the model holds the moving average of its weights, if one is kept."""
         own = [np.asarray(v) for v in self.model.variables] if self.averages else []
         for variable, average in zip(self.model.variables, self.averages, strict=bool(own)):
             variable.assign(average)

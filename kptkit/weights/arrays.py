@@ -31,9 +31,9 @@ def save_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
 def publish_arrays(
     path: str | os.PathLike, arrays: dict[str, np.ndarray], card: WeightsCard | None = None
 ) -> None:
-    """As `save_arrays`, with the card among the arrays and their checksum beside the file."""
+    """As `save_arrays`, with the card among the arrays and the SHA-256 of the file beside it."""
     path = Path(path)
-    # A process killed in between leaves weights without a checksum, never with a wrong one.
+    # Removed first: a process killed in between leaves no checksum rather than a wrong one.
     _sidecar(path).unlink(missing_ok=True)
     save_arrays(path, arrays | ({CARD: np.array(card.to_json())} if card else {}))
     with publish_file(_sidecar(path)) as unfinished:
@@ -45,11 +45,11 @@ def _sidecar(path: Path) -> Path:
 
 
 def load_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Reads named arrays; objects (pickles) are refused, and what would unfold beyond its file.
+    """Reads named arrays; refuses objects (pickles), and arrays larger than the file itself.
 
     Raises:
-        InputError: the file is missing, truncated, altered, no `.npz` of plain arrays, or not what
-            the checksum beside it says.
+        InputError: the file is missing, truncated or altered, is not an `.npz` of plain arrays, or
+            does not match the checksum beside it.
     """
     path = Path(path)
     if not path.is_file():
@@ -71,7 +71,7 @@ def load_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
             arrays = {name: archive[name] for name in archive.files}
     except (*_DAMAGES, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: damaged, or no file of plain arrays ({error})") from None
-    # NumPy hands out a member that is no array as its bytes; so are other programs' zip files made.
+    # NumPy returns zip members that are not arrays as bytes; other programs' zip files have such.
     foreign = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
     if foreign:
         raise InputError(f"{path}: no file of plain arrays ({foreign[0]} is none)")
@@ -92,6 +92,6 @@ def _check_sha256(path: Path) -> None:
 
 
 def take_card(arrays: dict[str, np.ndarray], path: Path) -> WeightsCard | None:
-    """Takes the card out of a file's arrays, so that weights are left."""
+    """Removes the card from a file's arrays and returns it; None if there is none."""
     card = arrays.pop(CARD, None)
     return None if card is None else WeightsCard.from_json(str(card), str(path))

@@ -37,7 +37,7 @@ def load_weights(model: keras.Model, path: str | os.PathLike) -> None:
 
 
 def assign_weights(model: keras.Model, arrays: dict[str, np.ndarray], source: str) -> None:
-    """Fills every weight of `model` from named arrays, or names all that does not fit.
+    """Fills every weight of `model` from named arrays, or says everything that does not fit.
 
     Raises:
         InputError: an array is missing, left over, misshapen or not finite.
@@ -63,6 +63,6 @@ def assign_weights(model: keras.Model, arrays: dict[str, np.ndarray], source: st
 
 
 def num_keypoints(arrays: dict[str, np.ndarray]) -> int | None:
-    """How many keypoints the head has among a network's arrays, if it is there."""
+    """The number of keypoints of the head among a network's arrays; None without a head."""
     biases = [arrays[name] for name in ("final_layer/bias", "outs.0.conv/bias") if name in arrays]
     return len(biases[0]) if biases else None

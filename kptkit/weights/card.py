@@ -1,4 +1,4 @@
-"""What published weights are, beside the numbers: it travels inside their file, as JSON."""
+"""What published weights are: their origin, recipe and keypoints, as JSON inside their file."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -13,7 +13,7 @@ from kptkit.skeletons.schema import KeypointSchema
 
 @dataclass(frozen=True)
 class Origin:
-    """Where weights come from and what is said of them."""
+    """Where weights come from and what their authors say about them."""
 
     source: str
     """The file that was converted, by its name, or the project that published it."""
@@ -27,7 +27,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class WeightsCard:
-    """What weights of a pose network need to be used as they were meant."""
+    """What is needed to use weights of a pose network as their authors did."""
 
     network: str
     """Name of the Keras model that they fit, such as ``hrnet_w32``."""
@@ -37,7 +37,7 @@ class WeightsCard:
     schema: KeypointSchema | None = None
 
     def to_json(self) -> str:
-        """The text that stands in the file."""
+        """The text that is stored in the file."""
         content: dict[str, Any] = {"network": self.network, "origin": asdict(self.origin)}
         if self.recipe and self.schema:
             content |= PoseRun(Path(), self.recipe, self.schema, {}).settings()
@@ -45,7 +45,7 @@ class WeightsCard:
 
     @classmethod
     def from_json(cls, text: str, source: str) -> "WeightsCard":
-        """What `to_json` wrote.
+        """The card that `to_json` wrote.
 
         Raises:
             InputError: `text` is something else; `source` names the file.

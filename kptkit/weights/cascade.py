@@ -1,7 +1,7 @@
 """The weights of a cascade of MTCNN: one `.npz` for its networks, and a checksum beside it.
 
 A key is the stage and the variable's path, such as ``pnet/conv1/kernel``; a cascade in training
-holds the stages trained so far. ``FILE.sha256`` is what `sha256sum` writes and checks.
+holds the stages trained so far. `sha256sum -c FILE.sha256` checks a file.
 """
 
 import os
@@ -34,17 +34,17 @@ def save_cascade(path: str | os.PathLike, models: dict[Stage, keras.Model]) -> N
 
 
 def load_cascade(source: str | os.PathLike) -> dict[Stage, keras.Model]:
-    """Builds the three networks with the weights of a file.
+    """Builds P-Net, R-Net and O-Net with the weights of a file.
 
     Args:
         source: a file written by `save_cascade`, or a folder that holds it as `mtcnn.npz`, such as
             training's runs/mtcnn; ``default``, the weights that come with the package; or a name of
             `kptkit.weights.known` once fetched: ``mtcnn-original``, the authors', in short
-            ``original``. The working folder is never searched for names.
+            ``original``. Names are never looked for in the working folder.
 
     Raises:
-        InputError: the file is missing, damaged, not what its checksum says, or does not hold three
-            networks of MTCNN with finite weights.
+        InputError: the file is missing or damaged, does not match its checksum, or does not hold
+            the three networks with finite weights.
     """
     return load_stages(source, "onet")
 

@@ -1,9 +1,9 @@
-"""Published weights by name: where they are, what they are, what was measured, whom to cite.
+"""Published weights by name: where they are, what they are, their scores, and what to cite.
 
 `scripts/convert_weights.py --from NAME` fetches and converts them into the cache; estimators,
-detectors and `--init` take the names. What has no direct address is converted from a file that one
-has: `--from NAME FILE`. Checksums are the first digits of SHA-256, as the publishers put them into
-the file names: enough against a cut or a mix-up. Nothing in the files is executed in any case.
+detectors and `--init` take the names. Files without a direct address are converted from a copy:
+`--from NAME FILE`. Checksums are the first digits of SHA-256, as the publishers put them into the
+file names: enough against truncation or confusion. Nothing in the files is ever executed.
 """
 
 import difflib
@@ -27,7 +27,7 @@ class KnownFile:
 
     name: str
     url: str = ""
-    """Direct address; none: its publisher has it behind a web page, and it is taken from a file."""
+    """Direct address; empty if it is behind a web page, so that a file must be given."""
     sha256: str = ""
     """First digits of its SHA-256, as far as they are published."""
 
@@ -50,7 +50,7 @@ class KnownWeights:
 
     @property
     def has_addresses(self) -> bool:
-        """Whether every file can be fetched by a program."""
+        """Whether every file can be fetched without a browser."""
         return all(file.url for file in self.files)
 
 
@@ -82,7 +82,7 @@ _FACENET_PYTORCH = (
     "https://raw.githubusercontent.com/timesler/facenet-pytorch/"
     "787da06156087cd6b616fe6608213722bddc30cd/data"
 )
-# How each kind of weights was trained and scored, laid over the recipe of its network.
+# How each kind of weights was trained and scored: changes to the recipe of its network.
 _WAYS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "": ({"flip_alignment": "whole_pixel"}, ()),
     "dark": (
@@ -117,7 +117,7 @@ def _recipe(variant: str, size: str, way: str) -> PoseRecipe:
 def _mmpose(
     data: str, variant: str, size: str, way: str, path: str, score: str
 ) -> tuple[str, KnownWeights]:
-    """Of mmpose's model zoo; its file names end with checksum and date."""
+    """From mmpose's model zoo; its file names end with checksum and date."""
     name = "-".join(filter(None, (data, variant, size, way)))
     file = path.rpartition("/")[2]
     checksum = file.rpartition("-")[2].partition("_")[0]
@@ -144,7 +144,7 @@ def _mpii(variant: str, way: str, file: str, pckh: float) -> tuple[str, KnownWei
 
 
 def _official(data: str, variant: str, size: str, score: str) -> tuple[str, KnownWeights]:
-    """Of the authors' model zoo, which hangs behind web pages."""
+    """From the authors' model zoo, whose files are behind web pages."""
     return f"{data}-{variant}-{size}-official", KnownWeights(
         "pose",
         (KnownFile(f"pose_hrnet_{variant}_{size}.pth"),),
@@ -243,10 +243,10 @@ def cached_path(name: str) -> Path:
 
 
 def known(name: str) -> KnownWeights:
-    """The row of a name.
+    """The entry of a name.
 
     Raises:
-        InputError: there is none; the message has the nearest.
+        InputError: the name is unknown; the message suggests the nearest.
     """
     if name not in KNOWN:
         near = _nearest(name)
@@ -262,11 +262,11 @@ def _nearest(name: str) -> str:
 
 
 def cached_or_path(source: str | os.PathLike, task: Task) -> Path:
-    """The converted file of a known name, or what stands at a path; a name is never a path.
+    """The converted file of a known name, or else `source` as a path; a known name is never a path.
 
     Raises:
-        InputError: the name's file is not there yet, or the name is of another task; or nothing
-            stands at the path.
+        InputError: the name was not converted yet or is of another task; or the path does not
+            exist.
     """
     name = os.fspath(source)
     if name in KNOWN:

@@ -17,7 +17,7 @@ from kptkit.errors import InputError
 from kptkit.models.mtcnn import mtcnn
 from kptkit.runs import FaceRun, load_run
 from kptkit.train import face
-from kptkit.train.face import CASCADE, REPORT, load_crops, report, train_stage, write_cascade
+from kptkit.train.face import CASCADE, REPORT, finish, load_crops, train_stage, write_cascade
 from kptkit.train.flags import FaceOptions, FaceTrainConfig
 from kptkit.weights.arrays import load_arrays
 from kptkit.weights.assign import model_arrays, save_weights
@@ -155,7 +155,7 @@ def finished(tmp_path, cascade_file):
 
 def test_a_cascade_is_judged_drawn_and_exported_once(finished, capsys):
     out, judged = finished
-    report(out, judged)
+    finish(out, judged)
     said = capsys.readouterr().out
     for expected in ("AP", "picture of predictions: ", "exported SavedModel: ", "next: python scr"):
         assert expected in said
@@ -163,7 +163,7 @@ def test_a_cascade_is_judged_drawn_and_exported_once(finished, capsys):
     assert json.loads((folder / "metrics.json").read_text())
     assert images.read_image(folder / "predictions.jpg").shape[2] == 3
     assert (folder / "export/1/saved_model.pb").is_file()
-    report(out, judged)
+    finish(out, judged)
     assert "finished already" in capsys.readouterr().out
     assert sorted(name for name in os.listdir(folder / "export") if name.isdecimal()) == ["1"]
 
@@ -171,7 +171,7 @@ def test_a_cascade_is_judged_drawn_and_exported_once(finished, capsys):
 def test_a_cascade_without_faces_to_be_judged_on_is_exported(finished, capsys, monkeypatch):
     out, _ = finished
     monkeypatch.setattr(face, "export_face", lambda weights, folder: folder)
-    report(out, FaceLists())
+    finish(out, FaceLists())
     assert "not judged: no held-out faces" in capsys.readouterr().out
     assert (out / REPORT).exists()
     assert not (out / "mtcnn/metrics.json").exists()
@@ -201,10 +201,10 @@ def test_the_chain_calls_each_step_in_order(tmp_path, monkeypatch):
     monkeypatch.setattr(face, "demo_lists", lambda *_, **__: FaceLists(images=(tmp_path,)))
     monkeypatch.setattr(face, "mine", note("mine"))
     monkeypatch.setattr(face, "train_stage", note("train", ["pnet", "rnet", "onet"]))
-    monkeypatch.setattr(face, "finish", note("report"))
+    monkeypatch.setattr(face, "finish", note("finish"))
     face.train_face(FaceTrainConfig("demo", default_face_config([]).constants))
     expected = []
     for stage in ("pnet", "rnet", "onet"):
         place = (stage, Path("data", stage), Path("runs"))
         expected += [("mine", *place), ("train", *place)]
-    assert calls == [*expected, ("report", Path("runs"))]
+    assert calls == [*expected, ("finish", Path("runs"))]
