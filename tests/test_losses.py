@@ -97,6 +97,22 @@ def test_nan_behind_a_mask_stays_there(compiled, loss):
         np.testing.assert_array_equal(result, value)
 
 
+def test_cross_entropy_of_a_target_that_is_all_zero_is_0_without_gradient(compiled):
+    """As of a Gaussian that lies outside its map: a share of nothing is no NaN."""
+    true, predicted, weights = random_maps()
+    weights[:] = 1
+    true[0], true[1, :, :, 2] = 0, 0
+    value, gradient = compiled(with_gradient(spatial_cross_entropy))(true, predicted, weights)
+    drawn = true.sum(axis=(1, 2)) > 0
+    assert drawn.sum(axis=1).tolist() == [0, 10, 11]
+    expected = by_loop(spatial_cross_entropy, true, predicted, drawn * weights)
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+    assert value[0] == 0
+    maps = np.moveaxis(np.asarray(gradient), 3, 1)
+    assert not maps[~drawn].any()
+    assert maps[drawn].any(axis=(1, 2)).all()
+
+
 def test_ohkm_with_few_keypoints_is_mse():
     arrays = random_maps(num_keypoints=5)
     np.testing.assert_allclose(heatmap_ohkm(*arrays), heatmap_mse(*arrays), rtol=1e-6)

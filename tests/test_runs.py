@@ -31,6 +31,21 @@ def test_what_was_written_is_read_back(run):
     assert (config["task"], config["options"]) == (run.task, {"seed": 3})
 
 
+@pytest.mark.parametrize("learned", [None, "checkpoints/step-00000003", "best.npz", "last.npz"])
+def test_settings_bind_from_the_first_thing_learned_on(run, learned):
+    """A run that was killed in its first epoch has checkpoints and no weights file."""
+    run.write({"seed": 0})
+    if learned is None:
+        run.write({"seed": 1})
+    else:
+        (run.folder / learned).mkdir(parents=True)
+        run.write({"seed": 0})
+        with pytest.raises(InputError, match=r"other settings: options\.seed was 0, is now 1; "):
+            run.write({"seed": 1})
+    config = json.loads((run.folder / "config.json").read_text())
+    assert config["options"] == {"seed": int(learned is None)}
+
+
 def test_a_run_of_another_task_is_refused(run):
     run.write({})
     other = PoseRun if isinstance(run, FaceRun) else FaceRun

@@ -9,7 +9,12 @@ import pytest
 from support.coco_files import load, person, written
 
 from kptkit.data.formats.coco import load_coco
-from kptkit.data.to_samples import clean_boxes, detection_samples, keypoint_samples
+from kptkit.data.to_samples import (
+    clean_boxes,
+    detection_samples,
+    keypoint_samples,
+    keypoints_inside,
+)
 from kptkit.errors import InputError
 
 real_data = pytest.mark.skipif(
@@ -62,6 +67,23 @@ def test_samples_are_the_persons_that_can_be_trained_on(tmp_path, pictures):
     assert len(lines) == 1
     assert "2 persons of 6 annotations" in lines[0]
     assert "2 keypoints lie outside" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("xy", "inside"),
+    [
+        ((-0.5, -0.5), True),  # the picture's edge where pixel centres are whole numbers
+        ((100, 80), True),  # and where its corners are
+        ((-0.6, 40), False),
+        ((50, -0.6), False),
+        ((100.1, 40), False),
+        ((50, 80.1), False),
+    ],
+)
+def test_keypoints_on_the_edge_of_a_picture_are_inside(xy, inside):
+    image_wh = np.array([[100, 80]])
+    assert keypoints_inside(np.zeros((0, 3, 3)), image_wh[:0]).shape == (0, 3)
+    assert keypoints_inside(np.array([[[*xy, 2]]]), image_wh).tolist() == [[inside]]
 
 
 def test_nobody_to_train_on_is_an_error(tmp_path, pictures):

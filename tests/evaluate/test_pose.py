@@ -1,6 +1,7 @@
 """Which judge a data set gets, and what of, with an estimator that looks its answers up."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -154,6 +155,31 @@ def test_detected_boxes_have_ap_alone(set_of):
     metrics = evaluate_pose(estimator, ImageSource(boxes), truth).metrics
     assert metrics["AP"] == evaluate_pose(estimator, ImageSource(samples), truth).metrics["AP"]
     assert np.isnan(metrics["PCK@0.2"])
+
+
+@pytest.mark.parametrize(("margin", "kept"), [(-1e-6, [0, 2, 4]), (1e-6, [0, 1, 2, 3, 4, 5])])
+def test_oks_nms_measures_persons_by_their_padded_windows(set_of, margin, kept):
+    """In the official code a person's area is that of the window, whose sides are 1.25 of the box.
+
+    The second person of each picture is the first one 5 px off, its score half.
+    """
+    samples = set_of("oks")
+    width, height = (side / 2 for side in RECIPES["demo"].input_size_wh)  # the aspect of a crop
+    samples.boxes_xyxy[:] = [5, 5, 5 + width, 5 + height]
+    answers = samples.keypoints[[0, 0, 2, 2, 4, 4]].astype(float)
+    answers[1::2, :, 0] += 5
+    answers[..., 2] = np.where(np.arange(NUM_PERSONS) % 2, 0.4, 0.8)[:, None]
+    area, similarity = (1.25 * width) * (1.25 * height), 0.0
+    for sigma in COCO_17.oks_sigmas:
+        similarity += math.exp(-(5**2) / (2 * area * (2 * sigma) ** 2)) / 17
+    evaluation = evaluate_pose(
+        Lookup(COCO_17, answers),
+        ImageSource(samples),
+        truth_of(samples),
+        oks_nms_threshold=similarity + margin,
+    )
+    found = [result["keypoints"] for result in evaluation.results]
+    np.testing.assert_allclose(found, answers[kept].reshape(len(kept), -1))
 
 
 @pytest.mark.parametrize("protocol", SCHEMAS)

@@ -132,6 +132,16 @@ def test_the_model_card_tells_people_the_same(exported):
         assert f"{limit:,}" in card
 
 
+def test_the_model_card_names_the_mirror_image_of_both_of_a_pair(exported):
+    card = (exported / "assets.extra/model_card.md").read_text()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in card.splitlines()]
+    named = {row[1]: row[2] for row in rows if len(row) == 4 and row[1] in COCO_17.names}
+    other_side = {"left": "right", "right": "left"}
+    for name in COCO_17.names:
+        side, _, part = name.partition("_")
+        assert named[name] == (f"{other_side[side]}_{part}" if part else "")
+
+
 def test_warm_up_requests_parse_and_replay(exported):
     """As TF Serving reads them, and as it runs them, before it lets the version answer anyone."""
     records = [record.numpy() for record in tf.data.TFRecordDataset(str(exported / WARMUP))]

@@ -11,7 +11,7 @@ import tensorflow as tf
 from support.blob_pose import BLOBS, BOXES, assert_equal, blobs, estimator, png, with_orientation
 
 from kptkit import images
-from kptkit.export.pose_graph import PoseGraph
+from kptkit.export.pose_graph import MAX_BOXES, MAX_PERSONS, PoseGraph
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,32 @@ def test_orientation_is_applied(program, orientation):
     answer = program("serving_default", image_bytes=[data], boxes=BOXES[None])
     np.testing.assert_allclose(answer["keypoints"][0], BLOBS, atol=0.25)
     assert_equal(answer, estimator().predict(images.decode_image(data, "exif"), BOXES))
+
+
+@pytest.mark.parametrize("shape", [(1, MAX_PERSONS), (MAX_BOXES // MAX_PERSONS, MAX_PERSONS)])
+def test_as_many_boxes_as_are_allowed(program, shape):
+    """Only the very last is a person."""
+    boxes = np.zeros((*shape, 4), np.float32)
+    boxes[-1, -1] = BOXES[0]
+    answer = program("images", images=np.stack([blobs()] * shape[0]), boxes=boxes)
+    assert answer["keypoints"].shape == (*shape, 3, 2)
+    expected = estimator().predict(blobs(), BOXES[:1])
+    assert_equal({name: array[-1:, -1:] for name, array in answer.items()}, expected)
+    assert np.count_nonzero(answer["scores"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((1, MAX_PERSONS + 1), f"boxes: more than {MAX_PERSONS} on a picture"),
+        ((25, (MAX_BOXES + 1) // 25), f"more than {MAX_BOXES} boxes in a request"),
+    ],
+)
+def test_one_box_more_is_refused(program, shape, message):
+    assert np.prod(shape) in (MAX_PERSONS + 1, MAX_BOXES + 1)
+    images = np.zeros((shape[0], 8, 9, 3), np.uint8)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        program("images", images=images, boxes=np.zeros((*shape, 4), np.float32))
 
 
 def test_pictures_of_a_batch_keep_to_themselves(program):

@@ -188,6 +188,18 @@ def test_the_later_stages_may_find_nothing(models, thresholds):
     assert cascade(image)["boxes"].shape == (0, 4)
 
 
+def test_neighbouring_levels_compete_for_the_pixels_that_windows_lose(models):
+    """Sides of 20 and 20 / 0.83 overlap by 0.69, the whole pixels of 20 and 23 by 0.76."""
+    config = CascadeConfig(20, 0.83, (0.5, 1, 1))
+    image = noise(60, 47)
+    expected = sorted(
+        window.tolist() for window in LoopCascade(models, config).windows_for_r(image)
+    )
+    assert len(expected) > 20
+    found = Cascade({"pnet": models["pnet"]}, config).proposals(tf.constant(image), "pnet")
+    assert sorted(found.numpy().tolist()) == expected
+
+
 def test_faces_are_the_best_first(cascade):
     scores = cascade(tf.constant(noise(80, 80)))["scores"].numpy()
     assert len(scores) > 3
@@ -216,6 +228,19 @@ def test_far_off_boxes_are_dropped(models):
         tf.constant(noise(60, 60)), "pnet"
     )
     assert windows.shape == (0, 4)
+
+
+@pytest.mark.parametrize(("side", "count"), [(20, 1), (56, 1), (57, 0)])
+def test_a_window_shows_the_picture_on_an_eighth_at_least(models, side, count):
+    """Of 20 pixels squared, on 56 squared (3136) or on 57 squared (3249): 8 times 400 is 3200."""
+    pnet = keras.models.clone_model(models["pnet"])
+    pnet.set_weights(models["pnet"].get_weights())
+    head = pnet.get_layer("box")
+    head.kernel.assign(keras.ops.zeros_like(head.kernel))
+    head.bias.assign([0, 0, *[(side + 0.5) / 20 - 1] * 2])
+    cascade = Cascade({"pnet": pnet}, CascadeConfig(20, 0.6, (0, 0, 0)))
+    windows = cascade.proposals(tf.constant(noise(20, 20)), "pnet")
+    assert windows.numpy().tolist() == [[0, 0, side, side]] * count
 
 
 def test_only_the_best_candidates_go_on(models, monkeypatch):

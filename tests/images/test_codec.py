@@ -322,6 +322,13 @@ def test_bombs_are_refused_by_their_header(name, monkeypatch):
     assert error.value.reason == "too large"
 
 
+def test_the_largest_picture_is_read_and_a_pixel_more_is_not():
+    """By their headers alone: 10,000 times 5,000, and 3 times 16,666,667."""
+    assert images.image_size_wh(png(10_000, 5_000)) == (10_000, 5_000)
+    with pytest.raises(ImageError, match="3 x 16666667 pixels, at most 50,000,000 are decoded"):
+        images.image_size_wh(png(3, 16_666_667))
+
+
 PEAK_OF_A_CHILD = """
 import sys
 from pathlib import Path

@@ -122,7 +122,7 @@ def test_arrays_are_sent_as_jpeg_or_without_loss(local, address):
         assert_persons(exact.predict(blobs()[..., 0]), local.predict(blobs()[..., 0]))
 
 
-@pytest.mark.parametrize("orientation", [1, 3, 6])
+@pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation(local, client, orientation, tmp_path):
     path = tmp_path / "picture.jpg"
     path.write_bytes(with_orientation(encode_jpeg(blobs((150, 120))), orientation))
@@ -352,7 +352,8 @@ def outputs(**changes):
         ([b"nonsense\r\n\r\n"], "unavailable"),
         (http_answer(b""), "expected an answer of TF Serving"),
         (http_answer(b"<html>", 404), "HTTP 404 and b'<html>'"),
-        (http_answer(b"<html>", 502), "unavailable"),
+        (http_answer(b"<html>", 500), "HTTP 500 and b'<html>'"),
+        *((http_answer(b"<html>", status), f"HTTP {status}; is the") for status in (502, 503, 504)),
         (http_answer(b"[" * 100_000), "expected an answer of TF Serving"),
         (http_answer(b'{"outputs": [1]}'), "expected an answer of TF Serving"),
         (http_answer(b'{"outputs": {"keypoints": [[1], []]}}'), "expected an answer of TF Serving"),
@@ -373,6 +374,23 @@ def test_malformed_answers(answer, message, monkeypatch):
         else:
             with pytest.raises(ServingError, match=message):
                 client.predict(JPEG)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_rows_behind_counts_are_no_faces(count):
+    """They fill the picture up to the one with most faces of those answered together."""
+    rows = {
+        "boxes": [[1, 2, 3, 4], [0, 0, 9, 9]],
+        "scores": [0.75, 0.5],
+        "landmarks": [[[1, 2]] * 5, [[0, 0]] * 5],
+    }
+    answer = {name: [array] for name, array in rows.items()} | {"counts": [count]}
+    body = json.dumps({"outputs": answer}).encode()
+    with raw_server(http_answer(body)) as address, Client(address) as client:
+        faces = client.detect(JPEG)
+    assert faces.boxes_xyxy.tolist() == rows["boxes"][:count]
+    assert faces.scores.tolist() == rows["scores"][:count]
+    assert faces.landmarks.tolist() == rows["landmarks"][:count]
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,28 @@ def test_updates_are_pytorchs(optimizer, expected, scale):
     np.testing.assert_allclose(variable, expected(start, gradients, 0.01), rtol=2e-5, atol=2e-6)
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (keras.optimizers.Adam, "_backend_update_step"),
+        (keras.optimizers.Adam, "_get_variable_index"),
+        (keras.optimizers.Adam, "_momentums"),
+        (keras.optimizers.Adam, "_velocities"),
+        (keras.optimizers.RMSprop, "_get_variable_index"),
+        (keras.optimizers.RMSprop, "_velocities"),
+    ],
+)
+def test_keras_still_has_the_private_names_that_are_built_on(kind, name):
+    optimizer = kind()
+    optimizer.build([keras.Variable(np.zeros(2))])
+    if not hasattr(optimizer, name):
+        pytest.fail(
+            f"Keras {keras.__version__} has no {kind.__name__}.{name} any more, on which "
+            "kptkit/train/optimizer.py relies.",
+            pytrace=False,
+        )
+
+
 def test_step_schedule_drops_by_ten():
     schedule = Schedule(1e-3, "step", total_steps=210, drop_steps=(170, 200))
     rates = [float(schedule(step)) for step in (0, 169, 170, 199, 200, 209)]

@@ -1,20 +1,28 @@
 """What a recipe builds: the first loss, Keras's own fit, and the choices around it."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 
 from kptkit.commands.train import default_config
-from kptkit.data.pose_flags import DataConfig
+from kptkit.data.augment.pose import AugmentConfig
+from kptkit.data.batches.pose import pose_evaluation_batches, pose_training_batches
+from kptkit.data.pose_flags import DataConfig, PoseData, PoseSet
+from kptkit.data.records.sources import ImageSource
+from kptkit.data.skipped import SkippedPictures
 from kptkit.errors import InputError
+from kptkit.images.codec import write_image
 from kptkit.losses import HeatmapLoss
 from kptkit.models.hrnet import hrnet
 from kptkit.recipes.pose import RECIPES, PoseRecipe
+from kptkit.samples import KeypointSamples
 from kptkit.skeletons.known import COCO_17
 from kptkit.skeletons.schema import KeypointSchema
 from kptkit.train.flags import TrainOptions
 from kptkit.train.optimizer import Adam
-from kptkit.train.pose import keypoint_weights, pose_identity
+from kptkit.train.pose import keypoint_weights, pose_identity, workload
 
 SIZE_WH = (64, 64)
 FIVE = KeypointSchema(tuple("abcde"), (), (), (0.05,) * 5)
@@ -136,6 +144,40 @@ def test_identity_follows_the_training_data(tmp_path):
     assert pose_identity(TrainOptions(seed=1), path) != before
     path.write_text("b")
     assert pose_identity(TrainOptions(), path) != before
+
+
+def test_what_is_learned_by_heart_is_neither_varied_nor_mirrored(tmp_path):
+    """Every crop that is trained on is the crop of evaluation, whatever the recipe varies."""
+    rng = np.random.default_rng(0)
+    write_image(tmp_path / "a.png", rng.integers(0, 256, (80, 90, 3), np.uint8))
+    low, side = np.float32([20, 10]), np.float32([40, 60])
+    points = low + rng.uniform(size=(3, 17, 2)) * side
+    samples = KeypointSamples(
+        schema=COCO_17,
+        image_paths=(str(tmp_path / "a.png"),),
+        image_ids=np.zeros(1, np.int64),
+        image_wh=np.int32([[90, 80]]),
+        image_index=np.zeros(3, np.int64),
+        sample_ids=np.arange(3),
+        boxes_xyxy=np.tile(np.concatenate([low, low + side]), (3, 1)),
+        keypoints=np.concatenate([points, np.full((3, 17, 1), 2)], axis=2).astype(np.float32),
+        box_scores=np.ones(3, np.float32),
+    )
+    persons = PoseSet(ImageSource(samples), {"annotations": [{"id": n} for n in range(3)]})
+    always = {f"{name}_probability": 1 for name in ("rotation", "flip", "half_body", "shift")}
+    strong = AugmentConfig(**always, shift=0.2, photometric=True)
+    recipe = replace(RECIPES["demo"], augment=strong, flip_test=True)
+    work = workload(recipe, PoseData(COCO_17, persons, persons, ()), TrainOptions(overfit=1))
+    assert work.train is work.held_out
+    assert work.train.source.samples.sample_ids.tolist() == [0]
+    assert not work.recipe.flip_test
+    shared = {"size_wh": SIZE_WH, "batch_size": 4, "skipped": SkippedPictures(1)}
+    one_step = {"augment": work.recipe.augment, "seed": 0, "start_step": 0, "stop_step": 1}
+    learned = next(iter(pose_training_batches(work.train.source, **one_step, **shared)))
+    judged = next(iter(pose_evaluation_batches(work.held_out.source, **shared)))
+    for name, atol in (("image", 1), ("keypoints", 1e-4), ("image_to_crop", 1e-4)):
+        found, expected = (np.asarray(batch[name], np.float32) for batch in (learned, judged))
+        np.testing.assert_allclose(found, np.repeat(expected[:1], 4, axis=0), rtol=0, atol=atol)
 
 
 def test_paths_of_a_run_are_absolute_and_shares_stay():

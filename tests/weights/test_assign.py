@@ -127,7 +127,8 @@ def test_members_that_share_their_bytes_are_refused(tmp_path):
             file.filelist.append(copy(file.filelist[0]))
             file.filelist[-1].filename = f"{name}.npy"
         file._didModify = True
-    with pytest.raises(InputError, match="damaged"):
+    # Newer Pythons refuse to read such members, older ones unfold all ten: here before any is read.
+    with pytest.raises(InputError, match="claims more than it holds"):
         load_arrays(path)
 
 
