@@ -1,4 +1,4 @@
-"""Peaks of accelerators, by the names that drivers give them."""
+"""Peak performance of accelerators, by their driver names."""
 
 import re
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ class Chip:
     """Peaks of one device, for dense matrices at boost clock."""
 
     float32_tflops: float
-    """Of what float32 convolutions run in: TF32 on the tensor cores from Ampere on."""
+    """Peak of float32 convolutions: TF32 on the tensor cores since Ampere."""
     bfloat16_tflops: float
     gb_per_second: float
 
 
 # From NVIDIA's data sheets; since Ada and Hopper those state tensor-core figures with sparsity,
 # which are twice these. Volta and Turing have no bfloat16 and compute it in float32. The first row
-# whose words are all in the device's name counts, so the special stands first.
+# whose words are all in the device's name is used, so specific names come first.
 CHIPS: dict[str, Chip] = {
     "H200 NVL": Chip(418, 836, 4800),
     "H200": Chip(494.7, 989.4, 4800),
@@ -36,7 +36,7 @@ CHIPS: dict[str, Chip] = {
 
 
 def find_chip(device_name: str) -> Chip | None:
-    """The chip of a driver's name such as ``NVIDIA A100-SXM4-80GB``; None: not in the table."""
+    """The chip of a driver name such as ``NVIDIA A100-SXM4-80GB``; None: not in the table."""
     words = set(re.split(r"[\s-]+", device_name.upper()))
     for name, chip in CHIPS.items():
         if set(name.upper().split()) <= words:

@@ -1,8 +1,8 @@
 """Arithmetic and memory traffic of a convolutional network, counted from its layers.
 
-Only what no implementation can avoid is counted, as if whatever stands between two convolutions
-(normalisation, ReLU, sums, padding, enlarging) were done while the first one writes its result. So
-a measured time can be compared with a bound: arithmetic / peak, or bytes / bandwidth, the larger.
+Only unavoidable work is counted, as if all layers between two convolutions (normalisation, ReLU,
+sums, padding, upsampling) were fused into the first one. So a measured time can be compared with
+the larger of two bounds: arithmetic / peak and bytes / bandwidth.
 """
 
 import math
@@ -16,28 +16,28 @@ BYTES = {"float32": 4, "mixed_bfloat16": 2}
 
 @dataclass(frozen=True)
 class Work:
-    """What a program has to do."""
+    """Arithmetic and memory traffic of a computation."""
 
     flops: int
     """Floating-point operations; a multiply-accumulate is two."""
     bytes: int
-    """Read and written."""
+    """Bytes read and written."""
 
 
 @dataclass(frozen=True)
 class NetworkCounts:
-    """What one image costs, apart from `parameters`, which a batch shares."""
+    """Counts for one image, except `parameters`, which a batch shares."""
 
     macs: int
     """Multiply-accumulates of the convolutions."""
     parameters: int
     """Trainable weights."""
     convolved: int
-    """Elements that convolutions read and write, kernels apart."""
+    """Elements that convolutions read and write, without kernels."""
     normalised: int
     """Elements of the maps that are batch-normalised."""
     added: int
-    """Elements that sums read besides the operand that a convolution has just written."""
+    """Elements that sums read besides the operand just written by a convolution."""
 
     def forward(self, batch_size: int, precision: str) -> Work:
         """Inference on a batch: every weight is read once, in float32, as it is stored."""
@@ -73,7 +73,7 @@ def count_network(model: keras.Model) -> NetworkCounts:
     made_by = {id(layer.output): layer for layer in model.layers}
 
     def stored_size(tensor: keras.KerasTensor) -> int:
-        """Elements of the map that is padded or enlarged on the fly to become `tensor`."""
+        """Elements of the map that is padded or upsampled on the fly to `tensor`."""
         layer = made_by[id(tensor)]
         while isinstance(layer, (layers.ZeroPadding2D, layers.UpSampling2D)):
             tensor = layer.input

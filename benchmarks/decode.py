@@ -2,9 +2,9 @@
 
     python benchmarks/decode.py
 
-Takes half a minute. 64 samples of 17 heatmaps, 64x48: medians of alternating repeats, how many
-times faster than the loop (at least 8 is wanted), and how many times slower than the floor, that
-is reading the heatmaps once. On a busy machine look at the CPU times, summed over threads.
+takes half a minute. For 64 samples of 17 heatmaps, 64x48, it prints medians of alternating repeats,
+the speed-up over the loop (required: 8), and the ratio to the floor, reading the heatmaps once. On
+a busy machine compare the CPU times, which are summed over threads.
 """
 
 import os
@@ -30,7 +30,7 @@ REPEATS = 31
 
 
 def decode_per_joint(heatmaps: np.ndarray) -> np.ndarray:
-    """DARK as its paper describes it and as it is usually written: joint by joint.
+    """DARK as in its paper and as usually implemented: joint by joint.
 
     Args:
         heatmaps: (B, K, H, W) float32.
@@ -52,7 +52,7 @@ def decode_per_joint(heatmaps: np.ndarray) -> np.ndarray:
 
 
 def _blur(heatmaps: np.ndarray) -> np.ndarray:
-    """Every map blurred as if surrounded by zeros, then scaled to its old maximum."""
+    """Every map blurred with zero padding, then scaled to its previous maximum."""
     border = KERNEL_SIZE // 2
     blurred = np.zeros_like(heatmaps)
     for sample in range(heatmaps.shape[0]):
@@ -81,7 +81,7 @@ def _taylor(log: np.ndarray, x: int, y: int) -> tuple[float, float]:
 
 
 def noisy_heatmaps() -> np.ndarray:
-    """Gaussians inside the maps plus noise, (B, H, W, K)."""
+    """Gaussians inside the maps plus noise, (B, H, W, K) float32."""
     samples, height, width, num_keypoints = SHAPE
     rng = np.random.default_rng(0)
     keypoints = np.ones((samples, num_keypoints, 3))
@@ -91,7 +91,7 @@ def noisy_heatmaps() -> np.ndarray:
 
 
 def medians(functions: dict[str, Callable[[], object]]) -> dict[str, np.ndarray]:
-    """Wall and processor milliseconds per call; the functions take turns, so all meet one load."""
+    """Wall and CPU milliseconds per call; the functions alternate, so all see the same load."""
     times = {name: [] for name in functions}
     for _ in range(REPEATS):
         for name, function in functions.items():

@@ -1,4 +1,4 @@
-"""Is the demo set a problem, not a toy? Two controls that must fail on it.
+"""Is the demo set a real problem? Two controls that must score low on it.
 
     python benchmarks/demo_controls.py
 
@@ -28,17 +28,17 @@ from kptkit.train.pose import demo_data
 
 @dataclass(frozen=True)
 class Config:
-    """Where the demo set stands, and what to write."""
+    """Where the demo set is, and what to write."""
 
     demo: Path = Path("data/demo")
-    """Folder of the demo set; it is drawn there if need be."""
+    """Folder of the demo set, which is drawn if missing."""
     out: Path = Path("runs/demo-swapped")
     """Folder for train.json and, later, the run."""
     seed: int = 0
 
 
 def main(config: Config) -> None:
-    """Both controls."""
+    """Runs both controls."""
     data_config = demo_data(config.demo)
     metrics = judge_mean_pose(load_pose_data(data_config))
     print("\nmean pose\n" + tables.one_row(metrics) + "\n")
@@ -69,7 +69,7 @@ def judge_mean_pose(data: PoseData) -> dict[str, float]:
 
 
 def swap_sides(annotations: list[dict[str, Any]], random: np.random.Generator) -> int:
-    """Exchanges left and right of every other person, by chance; returns of how many."""
+    """Exchanges left and right of a random half of the persons; returns their number."""
     swapped = random.random(len(annotations)) < 0.5
     for annotation, swap in zip(annotations, swapped, strict=True):
         if swap:

@@ -1,15 +1,15 @@
-"""MTCNN on photos: do we find the published form's faces, and in which share of its time?
+"""MTCNN on photos: agreement with the published detector, and time relative to it.
 
     python benchmarks/detector.py
     python benchmarks/detector.py --mtcnn-python ENVIRONMENT/bin/python
 
-Two minutes on 2 cores, with the converted published weights (scripts/convert_weights.py). The same
-three networks also run level by level from Python (levelwise_detector.py), and, where
-`--mtcnn-python` has it (`pip install mtcnn tensorflow`), the `mtcnn` package of PyPI runs in a
-process of its own. All take turns on each photo, so that they meet the same load; a figure is the
-median. Required: 98 % of the faces matched at an IoU of 0.7 both ways, and at most 40 % of either's
-time on 2 idle cores. On a busy machine wall times mislead, and CPU times flatter the others, most
-of whose work keeps one core waiting; the load is told.
+takes two minutes on 2 cores, with the converted published weights (scripts/convert_weights.py). The
+same three networks also run level by level from Python (levelwise_detector.py), and, if the Python
+of `--mtcnn-python` has it (`pip install mtcnn tensorflow`), the `mtcnn` package of PyPI runs in a
+process of its own. All alternate on each photo, so that they see the same load; figures are
+medians. Required: 98 % of the faces matched at an IoU of 0.7 both ways, and at most 40 % of
+either's time on 2 idle cores. On a busy machine wall times mislead, and CPU times favour the
+others, most of whose work leaves one core waiting; the load is printed.
 """
 
 from kptkit import cli
@@ -36,18 +36,18 @@ from kptkit.geometry import boxes
 from kptkit.images.area_resize import area_crops, area_resize
 from kptkit.models.mtcnn import STAGES
 
-MATCH = 0.7  # intersection over union from which two boxes are one face
+MATCH = 0.7  # minimum IoU of two boxes of the same face
 
-# Wall and processor milliseconds.
+# (2,) wall and CPU milliseconds.
 Times = np.ndarray
 
 
 @dataclass(frozen=True)
 class Config:
-    """What to run on, and how often."""
+    """Which photos to use, and how many repeats."""
 
     photos: Path | None = None
-    """A folder of pictures; none: $KPTKIT_DATA/photos."""
+    """Folder of pictures; default: $KPTKIT_DATA/photos."""
     weights: str = "original"
     mtcnn_python: Path | None = None
     """The Python of an environment with the mtcnn package."""
@@ -83,7 +83,7 @@ def find_photos(folder: Path | None) -> list[Path]:
 def print_agreement(
     levelwise: LevelwiseDetector, detector: FaceDetector, photos: dict[Path, np.ndarray]
 ) -> None:
-    """Counts of faces, and how many of each have one of the other's on them."""
+    """Prints the numbers of faces, and how many of each have a match in the other."""
     counts = []
     for image in photos.values():
         expected, _, _ = levelwise.detect(image)
@@ -105,7 +105,7 @@ def print_speed(
     photos: dict[Path, np.ndarray],
     repeats: int,
 ) -> dict[str, Times]:
-    """The times of all detectors, photo by photo; returns the sums."""
+    """Prints the times of all detectors, photo by photo; returns the sums."""
     totals = {}
     print("\nms: wall, CPU")
     for path, image in photos.items():
@@ -129,7 +129,7 @@ def print_stages(
     photos: dict[Path, np.ndarray],
     repeats: int,
 ) -> None:
-    """Where the time goes, summed over the photos: each part run alone on what it gets there."""
+    """Prints the time of each part, run alone on its inputs, summed over the photos."""
     totals, windows = {}, np.zeros(2, int)
     for image in photos.values():
         parts, counts = stages(detector, levelwise.scales(image), tf.constant(image))
@@ -149,7 +149,7 @@ def print_stages(
 def stages(
     detector: FaceDetector, scales: list[float], image: tf.Tensor
 ) -> tuple[dict[str, Callable[[], object]], tuple[int, int]]:
-    """The parts of one detection as calls, and how many windows R-Net and O-Net look at."""
+    """The parts of one detection as calls, and the numbers of R-Net and O-Net windows."""
     cascade = detector.cascade
     pixels = tf.cast(image, tf.float32)
     sizes = [np.ceil(np.multiply(image.shape[:2], scale)).astype(np.int32) for scale in scales]
@@ -176,7 +176,7 @@ def stages(
 
 
 def judged_by(network: FastNetwork) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-    """Scores and offsets of windows, as one call."""
+    """One call for scores and offsets of windows."""
 
     def judged(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         features = network.features(images)
@@ -186,7 +186,7 @@ def judged_by(network: FastNetwork) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf
 
 
 def compiled(function: Callable, *shapes: tuple) -> Callable:
-    """One trace for arguments of these shapes: float32 the first, int32 the second."""
+    """A function traced for these shapes; the first argument is float32, the second int32."""
     specs = [
         tf.TensorSpec(shape, dtype)
         for shape, dtype in zip(shapes, (tf.float32, tf.int32), strict=False)
@@ -196,7 +196,7 @@ def compiled(function: Callable, *shapes: tuple) -> Callable:
 
 def start_package(python: Path | None) -> subprocess.Popen | None:
     if python is None:
-        print("the mtcnn package is skipped: --mtcnn-python tells no Python that has it")
+        print("the mtcnn package is skipped: --mtcnn-python gives no Python that has it")
         return None
     return subprocess.Popen(
         [str(python), str(Path(__file__).with_name("package_detector.py"))],
@@ -217,14 +217,14 @@ def ask(package: subprocess.Popen, path: Path) -> tuple[float, float]:
 
 
 def timed(function: Callable[[], object]) -> tuple[float, float]:
-    """Wall and processor milliseconds of a call."""
+    """Wall and CPU milliseconds of a call."""
     wall, processor = time.perf_counter(), time.process_time()
     function()
     return 1e3 * (time.perf_counter() - wall), 1e3 * (time.process_time() - processor)
 
 
 def medians(timers: dict[str, Callable[[], tuple[float, float]]], repeats: int) -> dict[str, Times]:
-    """The median times of what takes turns; the first turn only warms up."""
+    """Median times of alternating calls; the first turn is a warm-up."""
     turns = [{name: timer() for name, timer in timers.items()} for _ in range(repeats + 1)]
     return {name: np.median([turn[name] for turn in turns[1:]], axis=0) for name in timers}
 

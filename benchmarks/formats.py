@@ -1,18 +1,18 @@
-"""What a network costs in each format: bytes on disk, largest difference, milliseconds an image.
+"""Networks in each export format: bytes on disk, largest difference, milliseconds per image.
 
     pip install -e ".[litert,onnx]"
     python benchmarks/formats.py
 
-Half an hour on 2 cores, most of it for training and conversions. W32 at 256x192, the 2-stack
-hourglass at 256x256 and the face cascade; a recipe's name stands for a network that has learned
-eight drawn people by heart, since rounding weights to float16 does to fresh ones what it does to
-no other, and runs or weights may be named instead. All formats of a network take turns in one
-process on the same crops, with all cores; a figure is the median of its turns. Crops go in,
-keypoints come out, and mirrored crops are not read unless `--flip-test` is given.
+takes half an hour on 2 cores, mostly for training and conversions. It measures W32 at 256x192, the
+2-stack hourglass at 256x256 and the face cascade. A recipe's name means a network overfitted on
+eight drawn people, because float16 rounding affects trained weights otherwise than fresh ones; runs
+or weights may be given instead. All formats of a network alternate in one process on the same
+crops, with all cores; figures are medians. Inputs are crops, outputs keypoints; mirrored crops are
+evaluated only with `--flip-test`.
 
-Differences are those that the export itself measures, on drawn people: keypoints in crop pixels (of
-a SavedModel, in pixels of the picture), the others as shares of the highest peak. LiteRT and ONNX
-have P-Net, R-Net and O-Net of the cascade, each measured beside Keras's own.
+Differences are those measured by the export, on drawn people: keypoints in crop pixels (SavedModel:
+picture pixels), the others as shares of the highest peak. For LiteRT and ONNX, P-Net, R-Net and
+O-Net are measured separately, beside Keras.
 """
 
 from kptkit import cli
@@ -54,33 +54,33 @@ LOADERS = {"litert": litert.load, "onnx": onnx.load}
 PORTABLE: list[tuple[Format, Precision]] = [
     (format, precision) for format in LOADERS for precision in ("float32", "float16")
 ]
-# Seconds between calls: threads of LiteRT and ONNX Runtime look for work a while after they have
-# done theirs, and would take the cores away from the format that is next.
+# Seconds between calls: idle threads of LiteRT and ONNX Runtime spin for a while and would take the
+# cores from the next format.
 PAUSE = 0.05
 LABELS = {"litert": "LiteRT", "onnx": "ONNX"}
 
 
 @dataclass(frozen=True)
 class Config:
-    """What to measure, and how often."""
+    """What to measure, and how many repeats."""
 
     networks: tuple[str, ...] = ("w32-256x192", "hg2")
     """Recipes, run folders, weights files, or names of published weights."""
     face: bool = True
     """Whether the face cascade is measured too."""
     batch_size: int = 1
-    """Crops of a call."""
+    """Crops per call."""
     fixed_batch: bool = False
-    """Whether LiteRT and ONNX are told that number when they are written."""
+    """Whether LiteRT and ONNX files are written for that batch size only."""
     flip_test: bool = False
-    """Whether mirrored crops are read too."""
+    """Whether mirrored crops are evaluated too."""
     repeats: int = 21
-    """Turns of the side-by-side measurement."""
+    """Number of alternating repeats."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One format of a network: what it weighs, by how much it differs, and how it is called."""
+    """One format of a network: its size, its difference, and a call that runs it."""
 
     format: str
     precision: str
@@ -129,7 +129,7 @@ def pose_rows(config: Config, network: str, folder: Path) -> list[Row]:
 
 
 def learned_run(recipe: str, folder: Path) -> Path:
-    """The run of a network that has learned eight drawn people by heart, in some four minutes."""
+    """The run of a network overfitted on eight drawn people, in about four minutes."""
     script = "train_hourglass.py" if RECIPES[recipe].num_stacks else "train_hrnet.py"
     options = ("--overfit", "8", "--batch-size", "8", "--epochs", "3", "--evaluate-every", "3")
     command = [sys.executable, SCRIPTS / script, "--recipe", recipe, *options, "--out", folder]
@@ -138,7 +138,7 @@ def learned_run(recipe: str, folder: Path) -> Path:
 
 
 def face_tables(folder: Path) -> dict[tuple[str, int], list[Row]]:
-    """The cascade on one picture, and its networks one by one; with how many images a call has."""
+    """The rows of the cascade and of each of its networks, by name and images per call."""
     detector = FaceDetector()
     models = detector.cascade.models
     folder.mkdir()
@@ -193,13 +193,13 @@ def converted_row(path: Path, name: str, target: Target, inputs: dict[str, np.nd
 
 
 def size_of(path: Path) -> int:
-    """The bytes of a file or of all files of a folder."""
+    """The size in bytes of a file, or of all files of a folder."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def difference_of(path: Path, name: str | None = None) -> str:
-    """What an export's manifest says it differs by."""
+    """The largest difference stated in an export's manifest."""
     found: dict[str, Any] = json.loads((path / MANIFEST).read_text())["largest_difference"]
     found = found[name] if name else found
     counts = {n: v for n, v in found.items() if isinstance(v, int)}
@@ -208,7 +208,7 @@ def difference_of(path: Path, name: str | None = None) -> str:
 
 
 def report(name: str, rows: list[Row], images: int, repeats: int) -> None:
-    """Prints the rows of one network, whose calls take turns; the first calls are left out."""
+    """Times the alternating calls of a network's rows, without the first, and prints the rows."""
     seconds = np.zeros((repeats, len(rows)))
     for turn in range(-2, repeats):
         for column, row in enumerate(rows):

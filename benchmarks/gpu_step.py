@@ -1,17 +1,17 @@
-"""HRNet's compiled maths on an accelerator: images per second, and the share of the chip reached.
+"""HRNet compiled for an accelerator: images per second, and the share of the chip's peak.
 
     python benchmarks/gpu_step.py
     KERAS_BACKEND=jax python benchmarks/gpu_step.py
 
-Runs through XLA on whatever Keras's backend finds; JAX runs the same `keras.ops` code where a
-machine has no TensorFlow (Adam is then Keras's own). Forward; flip test with decoding; a training
-step with encoding, loss and Adam: W32 and W48, both input sizes, float32 and bfloat16. Compiling
-takes most of the half hour: `--variants w32` and the like do a part. Without an accelerator the
-smallest case runs on the CPU.
+runs with XLA on the device that Keras's backend finds; JAX runs the same `keras.ops` code on
+machines without TensorFlow (with Keras's own Adam). It measures forward, flip test with decoding,
+and a training step with encoding, loss and Adam, for W32 and W48, both input sizes, float32 and
+bfloat16. Compilation takes most of the half hour; `--variants w32` and the like run a part. Without
+an accelerator only the smallest case runs, on the CPU.
 
-The shares compare what must be computed and moved at least (benchmarks/counting.py) with the chip's
-peaks (benchmarks/chips.py); `of bound` is the time that the scarcer of the two needs, over the time
-taken. Images are on the device beforehand: no transfer and no data pipeline is in these numbers.
+The shares compare the minimum arithmetic and traffic (benchmarks/counting.py) with the chip's peaks
+(benchmarks/chips.py); `of bound` is the larger of the two minimum times over the measured time.
+Images are on the device beforehand: transfers and the data pipeline are not included.
 """
 
 import os
@@ -42,25 +42,25 @@ from kptkit.recipes.pose import PoseRecipe
 from kptkit.skeletons.known import COCO_17
 
 REPEATS = 7
-# A repeat calls often enough to last this long, so that the clock and the launch do not count.
+# Minimum duration of a repeat, so that clock resolution and launch overhead do not matter.
 REPEAT_SECONDS = 0.3
 CPU_BATCH_SIZE = 2
 
 Batch = dict[str, np.ndarray]
-# What runs so many times and returns when the device is done, by name.
+# By name: a function that runs the computation n times and returns when the device is done.
 Programs = dict[str, Callable[[int], None]]
 
 
 @dataclass(frozen=True)
 class Config:
-    """Which cases to run, and the chip's peaks where chips.py does not know them."""
+    """Which cases to run, and the chip's peaks if they are not in chips.py."""
 
     variants: tuple[Variant, ...] = ("w32", "w48")
     sizes_wh: tuple[tuple[int, int], ...] = ((192, 256), (288, 384))
     precisions: tuple[Literal["float32", "mixed_bfloat16"], ...] = ("float32", "mixed_bfloat16")
     batch_size: int = 64
     peak_tflops: tuple[float, float] | None = None
-    """Of float32 convolutions (TF32 where it is used) and of bfloat16."""
+    """Peaks of float32 convolutions (TF32 where it is used) and of bfloat16."""
     peak_gbs: float | None = None
     """Memory bandwidth in GB/s."""
 
@@ -72,7 +72,7 @@ class Backend:
     name: str
     accelerator: str | None
     failure: type[Exception]
-    """Raised where a case does not fit into the device's memory."""
+    """Raised if a case does not fit into the device's memory."""
     programs: Callable[[keras.Model, PoseRecipe, Batch], Programs]
 
 
@@ -113,7 +113,7 @@ def main(config: Config) -> None:
 
 
 def smallest_case(config: Config) -> Config:
-    """The first of everything asked for, on a few images."""
+    """The first of all cases in `config`, on a few images."""
     return replace(
         config,
         variants=config.variants[:1],
@@ -124,7 +124,7 @@ def smallest_case(config: Config) -> Config:
 
 
 def peaks(config: Config, device_name: str) -> Chip | None:
-    """What the flags say, or else the table; None: neither knows."""
+    """Peaks from the flags, or else from the table; None: unknown."""
     if config.peak_tflops and config.peak_gbs:
         return Chip(*config.peak_tflops, config.peak_gbs)
     return find_chip(device_name)
@@ -145,7 +145,7 @@ def cases(config: Config) -> Iterator[PoseRecipe]:
 
 
 def random_batch(recipe: PoseRecipe) -> Batch:
-    """Crops of noise and keypoints somewhere on them."""
+    """Crops of noise with random keypoints."""
     rng = np.random.default_rng(0)
     (width, height), size = recipe.input_size_wh, recipe.batch_size
     keypoints = rng.uniform(0, (width, height, 1), (size, COCO_17.num_keypoints, 3))
@@ -156,7 +156,7 @@ def random_batch(recipe: PoseRecipe) -> Batch:
 
 
 def program_work(name: str, counts: NetworkCounts, recipe: PoseRecipe) -> Work:
-    """What one call of a program has to do; reading the heatmaps' peaks is nothing beside it."""
+    """The work of one call of a program; decoding the heatmaps is negligible."""
     if name == "training":
         return counts.training_step(recipe.batch_size, recipe.precision)
     images = {"forward": 1, "flip, decode": 2}[name] * recipe.batch_size
@@ -164,7 +164,7 @@ def program_work(name: str, counts: NetworkCounts, recipe: PoseRecipe) -> Work:
 
 
 def seconds_per_call(program: Callable[[int], None]) -> tuple[float, float]:
-    """Of the first call, compilation included, and the median of the later ones."""
+    """Seconds of the first call, with compilation, and the median of the later ones."""
 
     def seconds(times: int) -> float:
         start = time.perf_counter()
@@ -178,7 +178,7 @@ def seconds_per_call(program: Callable[[int], None]) -> tuple[float, float]:
 
 
 def format_row(work: Work, seconds: float, recipe: PoseRecipe, chip: Chip | None) -> str:
-    """Speed, the counted work, and what share of the peaks that makes."""
+    """A row of speed, counted work, and its shares of the peaks."""
     size = recipe.batch_size
     tflops, gbs = work.flops / seconds / 1e12, work.bytes / seconds / 1e9
     shares = ["-", "-", "-"]
@@ -195,7 +195,7 @@ def format_row(work: Work, seconds: float, recipe: PoseRecipe, chip: Chip | None
 
 
 def tensorflow_backend() -> Backend:
-    """TensorFlow: `tf.function` through XLA, and the product's own training step and Adam."""
+    """TensorFlow: `tf.function` with XLA, and kptkit's training step and Adam."""
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
@@ -209,7 +209,7 @@ def tensorflow_backend() -> Backend:
 
 
 def tensorflow_programs(model: keras.Model, recipe: PoseRecipe, batch: Batch) -> Programs:
-    """The three programs of a recipe as TensorFlow compiles them."""
+    """The three programs of a recipe, compiled by TensorFlow."""
     import tensorflow as tf
 
     from kptkit.train.optimizer import Adam
@@ -263,7 +263,7 @@ def jax_backend() -> Backend:
 
 
 def jax_programs(model: keras.Model, recipe: PoseRecipe, batch: Batch) -> Programs:
-    """The three programs of a recipe as JAX compiles them; `training` goes last (see below)."""
+    """The three programs of a recipe, compiled by JAX; `training` must run last (see below)."""
     import jax
 
     loss = HeatmapLoss(recipe.input_size_wh, recipe.loss, recipe.target)

@@ -1,9 +1,9 @@
-"""A landmark network on the faces it learned and on those it never saw, drawn without the photos.
+"""A landmark network on training and held-out faces, drawn without the photos.
 
     python benchmarks/landmarks.py --run runs/face68 --out docs/face68.png
 
-Lines are what the network says, red dots the truth. The photos are left out of the picture, since
-data sets of faces may not be published.
+Lines are predictions, red dots ground truth. The photos are not drawn, since face data sets may not
+be redistributed.
 """
 
 from kptkit import cli
@@ -30,14 +30,14 @@ SIDE = 200
 
 @dataclass(frozen=True)
 class Config:
-    """Which run, and where its picture goes."""
+    """Which run, and where to write the picture."""
 
     run: Path = Path("runs/face68")
     out: Path = Path("docs/face68.png")
 
 
 def main(config: Config) -> None:
-    """Prints the metrics of both sets and draws all their faces, those held out last."""
+    """Prints the metrics of both sets and draws all faces, held-out ones last."""
     estimator = PoseEstimator.from_run(config.run, "last.npz")
     data = load_pose_data(DataConfig(**load_run(config.run).data))
     faces = []
@@ -48,7 +48,7 @@ def main(config: Config) -> None:
 
 
 def judged(name: str, estimator: PoseEstimator, persons: PoseSet) -> list[np.ndarray]:
-    """Prints how far the predictions are from the truth, and draws both."""
+    """Prints the errors of the predictions, and draws predictions and truth."""
     evaluation = evaluate_pose(estimator, persons.source, persons.truth)
     samples = evaluation.samples
     print(f"{name}: {len(samples)} faces")
@@ -60,7 +60,7 @@ def judged(name: str, estimator: PoseEstimator, persons: PoseSet) -> list[np.nda
 
 
 def drawn(predicted: np.ndarray, true: np.ndarray, schema: KeypointSchema) -> np.ndarray:
-    """One face as large as a cell allows, without its photo."""
+    """One face, scaled to its cell, without its photo."""
     low, high = true[:, :2].min(axis=0), true[:, :2].max(axis=0)
     scale = 0.8 * SIDE / (high - low).max()
     canvas = np.full((SIDE, SIDE, 3), 255, np.uint8)

@@ -1,9 +1,9 @@
-"""MTCNN as it is usually run: level by level from Python, one crop after the other.
+"""MTCNN as usually implemented: level by level from Python, one crop after the other.
 
-The arithmetic is davidsandberg/facenet's form of the published detector: inclusive pixel
-coordinates from 1, areas with + 1, corners cut to whole pixels towards zero, OpenCV's area
-interpolation. It is written from that description and shares no line with `kptkit.face.cascade`;
-only the three networks are the same.
+The arithmetic is that of davidsandberg/facenet's port of the published detector: inclusive pixel
+coordinates from 1, areas with + 1, corners truncated to whole pixels, OpenCV's area interpolation.
+It is written from that description and shares no code with `kptkit.face.cascade`; only the three
+networks are the same.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Network = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
 class LevelwiseDetector:
-    """`detect(image)` gives boxes (N, 4) as edges, scores (N,) and landmarks (N, 5, 2)."""
+    """`detect(image)` returns boxes (N, 4) as edges, scores (N,) and landmarks (N, 5, 2)."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class LevelwiseDetector:
         return self._finish(image, rows)
 
     def _propose(self, image: np.ndarray) -> np.ndarray:
-        """Rows x1 y1 x2 y2 score of whole-pixel squares for R-Net."""
+        """Rows (N, 5), x1 y1 x2 y2 score, of whole-pixel squares for R-Net."""
         found = [np.zeros((0, 9))]
         for scale in self.scales(image):
             height, width = (int(np.ceil(side * scale)) for side in image.shape[:2])
@@ -76,7 +76,7 @@ class LevelwiseDetector:
         points = points * side[:, None] + rows[:, None, :2] - 1
         rows = _regressed(rows, outputs["box"][passed])
         kept = suppress(rows, 0.7, "min")
-        # From inclusive pixels counted from 1 to edges.
+        # From inclusive, 1-based pixels to edges.
         return rows[kept, :4] - [1, 1, 0, 0], rows[kept, 4], points[kept]
 
     def scales(self, image: np.ndarray) -> list[float]:
@@ -88,9 +88,9 @@ class LevelwiseDetector:
 
 
 def suppress(rows: np.ndarray, threshold: float, over: str) -> np.ndarray:
-    """Greedy non-maximum suppression: the indices kept of rows x1 y1 x2 y2 score, best first.
+    """Greedy non-maximum suppression: the kept indices of rows x1 y1 x2 y2 score, best first.
 
-    `over` is what the overlap is a share of: the "union", or the smaller box ("min").
+    `over` is the denominator of the overlap: the "union", or the smaller box ("min").
     """
     low, high = rows[:, :2], rows[:, 2:4]
     areas = np.prod(high - low + 1, axis=1)
@@ -127,7 +127,7 @@ def _face_scores(outputs: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def _cells(scores: np.ndarray, offsets: np.ndarray, scale: float, threshold: float) -> np.ndarray:
-    """Rows x1 y1 x2 y2 score and the four offsets of P-Net's windows from `threshold` on."""
+    """Rows x1 y1 x2 y2 score and four offsets of P-Net's windows with scores from `threshold`."""
     y, x = np.where(scores >= threshold)
     corner = STRIDE * np.stack([x, y], axis=1)
     low, high = np.fix((corner + 1) / scale), np.fix((corner + CELL) / scale)
@@ -147,7 +147,7 @@ def _squared(rows: np.ndarray) -> np.ndarray:
 
 
 def _crops(image: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:
-    """Crops (N, size, size, 3) of squares, which are zero outside the picture."""
+    """Crops (N, size, size, 3) of squares, zero outside the picture."""
     height, width = image.shape[:2]
     crops = np.zeros((len(rows), size, size, 3))
     for crop, (x1, y1, x2, y2) in zip(crops, rows[:, :4].astype(int), strict=True):

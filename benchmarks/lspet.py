@@ -5,8 +5,8 @@
         --input-size-wh 128 128 --epochs 30 --out runs/lspet
     python benchmarks/lspet.py judge --run runs/lspet
 
-An hour of two CPU cores. PCK is normalised by the torso (left shoulder to right hip); persons whose
-torso is not labelled are left out of it.
+takes an hour on two CPU cores. PCK is normalised by the torso (left shoulder to right hip); persons
+without a labelled torso are left out.
 """
 
 from kptkit import cli

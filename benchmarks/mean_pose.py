@@ -1,4 +1,4 @@
-"""The pose that knows nothing of the picture: what a benchmark must be far above to mean much."""
+"""The mean-pose baseline, which does not look at the picture."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from kptkit.samples import KeypointSamples
 
 
 def mean_pose(samples: KeypointSamples) -> np.ndarray:
-    """The mean of every labelled keypoint (K, 2) in units of its person's box."""
+    """The mean position (K, 2) of each labelled keypoint, in units of its person's box."""
     low, size = _corner_and_size(samples)
     relative = (samples.keypoints[..., :2] - low) / size
     labelled = samples.keypoints[..., 2:] > 0
@@ -14,7 +14,7 @@ def mean_pose(samples: KeypointSamples) -> np.ndarray:
 
 
 def place(pose: np.ndarray, samples: KeypointSamples) -> np.ndarray:
-    """A pose (K, 2) in the box of every person: (N, K, 2) in image pixels."""
+    """A pose (K, 2) placed in the box of each person: (N, K, 2) in image pixels."""
     low, size = _corner_and_size(samples)
     return low + pose * size
 

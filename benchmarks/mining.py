@@ -2,10 +2,10 @@
 
     python benchmarks/mining.py
 
-Two minutes on 2 cores. Faces come from $KPTKIT_DATA/wider, or else from a small demo set. Both
-miners work in one thread and in turn, several times over, and are timed by the CPU's clock; a
-figure is the median. Required: 4 times the crops of the usual miner. The last lines say where
-kptkit's time goes. No miner can do without decoding the pictures, and that is the floor.
+takes two minutes on 2 cores. Faces come from $KPTKIT_DATA/wider, or from a small demo set. Both
+miners run in one thread, alternate several times, and are timed in CPU time; figures are medians.
+Required: 4 times the crops of the usual miner. The last lines print kptkit's time by step. Decoding
+the pictures is the floor, which no miner can avoid.
 """
 
 from kptkit import cli
@@ -86,14 +86,14 @@ def load_samples(folder: Path) -> FaceSamples:
 
 
 def timed(run: Callable[[], Result]) -> tuple[float, Result]:
-    """Seconds of CPU time that something takes, and its result."""
+    """CPU seconds of a call, and its result."""
     start = time.process_time()
     result = run()
     return time.process_time() - start, result
 
 
 def run_usual(samples: FaceSamples, folder: Path) -> dict[str, int]:
-    """Mines into a new folder; returns how many crops of each kind."""
+    """Mines into a new folder; returns the number of crops of each kind."""
     miner = UsualMiner(folder)
     miner.mine(samples, seed=0)
     miner.close()
@@ -101,7 +101,7 @@ def run_usual(samples: FaceSamples, folder: Path) -> dict[str, int]:
 
 
 def run_ours(samples: FaceSamples, folder: Path) -> dict[str, int]:
-    """The same, as data_prep/gen_pnet_samples.py does it, but in this process."""
+    """As `run_usual`, with the miner of data_prep/gen_pnet_samples.py, in this process."""
     mine_image = partial(pnet_crops, config=CONFIG)
     mine = partial(mine_part, mine_image=mine_image, smallest_side=SIZE, seed=0)
     with redirect_stderr(StringIO()):  # no bar
@@ -111,7 +111,7 @@ def run_ours(samples: FaceSamples, folder: Path) -> dict[str, int]:
 
 
 def time_steps(samples: FaceSamples) -> dict[str, float]:
-    """Seconds that steps of kptkit's miner take, each alone, for all pictures."""
+    """CPU seconds of each step of kptkit's miner, run alone, for all pictures."""
     decode, pictures = timed(lambda: [images.read_image(path) for path in samples.image_paths])
     choose, windows = timed(lambda: [choose_windows(samples, n, p) for n, p in enumerate(pictures)])
     pairs = list(zip(pictures, windows, strict=True))

@@ -2,11 +2,11 @@
 
     python benchmarks/network.py
 
-A quarter of an hour on 2 cores. All take turns in one process, several times over; a figure is the
-median. The share is that of the convolutions' arithmetic (benchmarks/counting.py) in the speed of a
-large matrix product of the same type, measured in turn with them. Required: inference in bfloat16
-at least 1.4 times as fast as in float32, where the CPU has the instructions; the first training
-step, in a fresh process, at most 30 s after the start of training.
+takes a quarter of an hour on 2 cores. All cases alternate several times in one process; figures are
+medians. The share is the speed of the convolutions' arithmetic (benchmarks/counting.py) over that
+of a large matrix product of the same type, measured in the same turns. Required: inference in
+bfloat16 at least 1.4 times as fast as in float32, if the CPU has the instructions; the first
+training step, in a fresh process, at most 30 s after the start of training.
 """
 
 from kptkit import cli
@@ -35,25 +35,25 @@ from kptkit.train.pose import build_pose_step
 from kptkit.train.step import TrainStep
 
 MATRIX_SIZE = 4096
-# What /proc/cpuinfo calls the instructions that multiply bfloat16.
+# Names in /proc/cpuinfo of the bfloat16 instructions.
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
-# (what, precision) to a call that returns when its result is there.
+# Maps (case, precision) to a call that blocks until its result is ready.
 Programs = dict[tuple[str, str], Callable[[], object]]
 
 
 @dataclass(frozen=True)
 class Config:
-    """What to measure, and how often."""
+    """What to measure, and how many repeats."""
 
     variant: Variant = "w32"
     input_size_wh: tuple[int, int] = (192, 256)
     batch_size: int = 8
     repeats: int = 9
-    """Turns of the side-by-side measurement."""
+    """Number of alternating repeats."""
     first_steps: int = 3
-    """Fresh processes that take one training step."""
+    """Number of fresh processes that run one training step."""
 
 
 def main(config: Config) -> None:
@@ -64,7 +64,7 @@ def main(config: Config) -> None:
 
 
 def describe_cpu() -> str:
-    """Cores, load, and whether the CPU multiplies bfloat16."""
+    """Cores, load, and bfloat16 instructions of the CPU."""
     cpuinfo = Path("/proc/cpuinfo")
     words = set(cpuinfo.read_text().split()) if cpuinfo.exists() else set()
     return (
@@ -89,7 +89,7 @@ def report_first_step(config: Config) -> None:
 
 
 def first_step(config: Config) -> tuple[float, float, float]:
-    """Seconds until the model stood and until the first step was done; processor seconds."""
+    """Seconds until the model was built and until the first step was done; CPU seconds."""
     batch = random_batch(config)
     start, processor = time.perf_counter(), time.process_time()
     step = training_step(config, "float32")
@@ -99,7 +99,7 @@ def first_step(config: Config) -> tuple[float, float, float]:
 
 
 def training_step(config: Config, precision: str) -> TrainStep:
-    """The product's own training step, as a run with these constants sets it up."""
+    """kptkit's training step, as a run with these constants sets it up."""
     recipe = PoseRecipe(
         variant=config.variant,
         input_size_wh=config.input_size_wh,
@@ -112,7 +112,7 @@ def training_step(config: Config, precision: str) -> TrainStep:
 
 
 def random_batch(config: Config) -> dict[str, tf.Tensor]:
-    """Crops of noise and keypoints somewhere on them."""
+    """Crops of noise with random keypoints."""
     rng = np.random.default_rng(0)
     width, height = config.input_size_wh
     keypoints = rng.uniform(0, (width, height, 1), (config.batch_size, COCO_17.num_keypoints, 3))
@@ -121,7 +121,7 @@ def random_batch(config: Config) -> dict[str, tf.Tensor]:
 
 
 def build_programs(config: Config) -> tuple[Programs, dict[str, float]]:
-    """What is measured, and the floating-point operations of each."""
+    """The measured calls, and their floating-point operations by case."""
     batch = random_batch(config)
     programs: Programs = {}
     for precision in PRECISIONS:
@@ -140,7 +140,7 @@ def build_programs(config: Config) -> tuple[Programs, dict[str, float]]:
 
 
 def inference(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
-    """The network as a graph, as the estimator and the served model run it."""
+    """The network as a graph, as in the estimator and the SavedModel."""
 
     @tf.function(autograph=False)
     def forward(images: tf.Tensor) -> tf.Tensor:
@@ -150,7 +150,7 @@ def inference(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
 
 
 def take_turns(programs: Programs, repeats: int) -> dict[tuple[str, str], np.ndarray]:
-    """Seconds of every call; the first, which compile, are left out."""
+    """Seconds of every call, without the first ones, which compile."""
     seconds: dict[tuple[str, str], list[float]] = {key: [] for key in programs}
     for turn in range(repeats + 1):
         for key, program in programs.items():
@@ -164,7 +164,7 @@ def take_turns(programs: Programs, repeats: int) -> dict[tuple[str, str], np.nda
 def report(
     config: Config, seconds: dict[tuple[str, str], np.ndarray], flops: dict[str, float]
 ) -> None:
-    """Prints medians: of the times, and of the ratios within one turn."""
+    """Prints median times, and medians of the ratios within a turn."""
     print(f"{config.variant}, batch {config.batch_size}, medians of {config.repeats} turns")
     print(f"{'':24}      ms  images/s  GFLOP/s  share of product  x float32")
     for (what, precision), times in seconds.items():

@@ -1,6 +1,6 @@
-"""How the official HRNet code makes one training sample, rebuilt to measure against.
+"""The official HRNet code's way to make a training sample, reimplemented as a baseline.
 
-Step by step as its `JointsDataset` works: the whole picture is decoded and converted, flipped by a
+It follows `JointsDataset` step by step: the whole picture is decoded and converted, flipped by a
 copy, warped through a matrix from three point pairs, turned into normalised float32 channels-first
 (ToTensor, Normalize), and the heatmaps are drawn joint by joint.
 """
@@ -23,7 +23,7 @@ Sample = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class OfficialLoader:
-    """Makes samples, and adds up in `seconds` what each step of them took of this thread's CPU."""
+    """Makes samples, and sums the CPU time of each step on this thread in `seconds`."""
 
     def __init__(self, samples: KeypointSamples):
         self.samples = samples
@@ -45,7 +45,7 @@ class OfficialLoader:
             rotation = np.clip(rng.standard_normal() * 45, -90, 90)
         self._lap("augmentation")
         if rng.random() <= 0.5:
-            # The official code passes the mirrored view on, which OpenCV then copies in this way.
+            # The official code passes the mirrored view on; OpenCV then makes this copy.
             image = np.ascontiguousarray(image[:, ::-1, :])
             joints, visible = _flip(joints, visible, image.shape[1], schema.flip_pairs)
             centre[0] = image.shape[1] - centre[0] - 1
@@ -80,7 +80,7 @@ class OfficialLoader:
 
 
 def _centre_and_scale(box_xyxy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The official centre and scale: 200 pixels are 1, and 1.25 is already in it."""
+    """The official centre and scale: in units of 200 pixels, including the factor 1.25."""
     left, top, right, bottom = box_xyxy.tolist()
     centre = np.array([(left + right) / 2, (top + bottom) / 2], np.float32)
     return centre, _scale_of(right - left, bottom - top) * 1.25
@@ -139,7 +139,7 @@ def _three_point_matrix(centre: np.ndarray, scale: np.ndarray, rotation: float) 
 
 
 def _targets(joints: np.ndarray, visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A Gaussian patch of 6 sigma around each joint's rounded place."""
+    """A Gaussian patch of 6 sigma around each joint's rounded position."""
     weights = visible.astype(np.float32)[:, None]
     heatmaps = np.zeros((len(joints), HEATMAP_WH[1], HEATMAP_WH[0]), np.float32)
     radius = SIGMA * 3

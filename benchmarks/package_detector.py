@@ -1,8 +1,8 @@
-"""The `mtcnn` package of PyPI (1.0.0) on pictures, timed by itself; `detector.py` starts it.
+"""Times the `mtcnn` package of PyPI (1.0.0) on pictures, in a process started by `detector.py`.
 
-It runs with a Python that has mtcnn and tensorflow, and needs nothing else. Each line it reads is
-the path of a picture; each line it writes is a JSON object with wall and processor milliseconds of
-one detection and the number of faces.
+It needs a Python with mtcnn and tensorflow, and nothing else. Each line of its input is the path of
+a picture; each line of its output is a JSON object with wall and CPU milliseconds of one detection
+and the number of faces.
 """
 
 import json
@@ -15,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow as tf
 from mtcnn import MTCNN
 
-# The settings of the published form; the package's own differ in the last threshold.
+# The published settings; the package's defaults differ in the last threshold.
 SETTINGS = {
     "min_face_size": 20,
     "scale_factor": 0.709,

@@ -1,13 +1,14 @@
-"""Converted networks beside PyTorch running the authors' own files, at full width.
+"""Converted networks compared with the authors' own code in PyTorch, at full width.
 
     git clone https://github.com/leoxiaobin/deep-high-resolution-net.pytorch hrnet
     git clone https://github.com/princeton-vl/pytorch_stacked_hourglass hourglass
     pip install -e ".[weights]"
     python benchmarks/parity.py --hrnet hrnet --hourglass hourglass
 
-Weights and batch statistics are random; without a clone its networks are left out. A minute on 2
-cores. Told is the largest difference of two heatmaps' pixels over the largest pixel (1e-5 wanted),
-and how many peaks are at the same pixel. The clones' model files are run, so name ones you trust.
+takes a minute on 2 cores. Weights and batch statistics are random; networks without a clone are
+left out. It prints the largest difference of heatmap pixels, as a share of the largest pixel (1e-5
+wanted), and the share of peaks at the same pixel. The clones' model files are executed, so give
+clones that you trust.
 """
 
 from kptkit import cli
@@ -62,21 +63,21 @@ def main(config: Config) -> None:
 
 
 def authors_module(folder: Path, name: str) -> Any:
-    """A module of a clone."""
+    """Imports a module of a clone."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected one of a clone of the authors' code")
     for loaded in [loaded for loaded in sys.modules if loaded.partition(".")[0] == "models"]:
-        del sys.modules[loaded]  # both projects call theirs so
+        del sys.modules[loaded]  # both projects use this name
     sys.path.insert(0, str(folder))
     try:
-        # Not by the package, whose __init__ imports what is not asked for.
+        # Not through the package, whose __init__ imports more than needed.
         return importlib.import_module(name)
     finally:
         sys.path.remove(str(folder))
 
 
 def hrnet_settings(variant: str) -> dict[str, Any]:
-    """What the authors' yaml files say of a network."""
+    """The settings of a network in the authors' YAML files."""
     sizes = VARIANTS[variant]
     extra: dict[str, Any] = {"FINAL_CONV_KERNEL": 1, "PRETRAINED_LAYERS": ["*"]}
     for branches, modules in zip((2, 3, 4), sizes.modules, strict=True):
@@ -99,7 +100,7 @@ def compare(
     crops: int,
     imagenet: bool,
 ) -> None:
-    """Prints how far apart two networks with the same random weights are."""
+    """Prints the differences between two networks with the same random weights."""
     import torch
 
     rng = np.random.default_rng(0)
@@ -129,7 +130,7 @@ def compare(
 def drawn(
     name: str, array: np.ndarray, state: dict[str, Any], rng: np.random.Generator
 ) -> np.ndarray:
-    """Random numbers for an array by its name, so that no layer's outputs vanish or run away."""
+    """Random values for a named array, scaled so that outputs neither vanish nor explode."""
     layer, _, kind = name.rpartition(".")
     if kind == "num_batches_tracked":
         return array

@@ -1,11 +1,11 @@
-"""MPII's published evaluation, scored again: joint by joint, and what the field calls PCKh@0.1.
+"""MPII's published evaluation reproduced: PCKh per joint, at 0.5 and 0.1.
 
     python benchmarks/pckh.py --data $KPTKIT_DATA/mpii/pckh_reference.mat
 
-takes five seconds. The file holds truth, head boxes and one set of predictions for 1,400 persons.
-Scored the official way they reach PCKh@0.5 81.944, and 27.214 for @0.1, which is at 0.10 head sizes
-(as in mmpose), without pelvis and thorax, which were not predicted here. HRNet's own table would
-say 31.187, at 0.11.
+takes five seconds. The file holds ground truth, head boxes and one set of predictions for 1,400
+persons. The official evaluation gives PCKh@0.5 81.944 and PCKh@0.1 27.214, at 0.10 head sizes as in
+mmpose, without pelvis and thorax, which were not predicted here. HRNet's code evaluates PCKh@0.1 at
+0.11 head sizes, which gives 31.187.
 """
 
 from kptkit import cli
@@ -21,7 +21,7 @@ from kptkit.data.formats.mpii import head_sizes
 from kptkit.errors import InputError
 from kptkit.metrics import pck, tables
 
-# What the official evaluation says of the file, in percent.
+# Results of the official evaluation on the file, in percent.
 OFFICIAL = {"PCKh@0.5": 81.944, "PCKh@0.1": 27.214}
 
 POINTS = ("pos_pred_src", "pos_gt_src", "headboxes_src")
@@ -36,7 +36,7 @@ class Config:
 
 
 def main(config: Config) -> None:
-    """A table in percent; stops where a mean differs from the official one."""
+    """Prints a table in percent; raises an error if a mean differs from the official one."""
     if not config.data.is_file():
         raise InputError(f"{config.data}: no such file; expected MPII's truth and predictions")
     content = scipy.io.loadmat(config.data)

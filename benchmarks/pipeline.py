@@ -2,11 +2,11 @@
 
     python benchmarks/pipeline.py
 
-Five minutes on 2 cores. Persons come from $KPTKIT_DATA/coco, or else from a small demo set. All
-augment fully, on one thread like the official function, and are measured in turn, several times
-over; a figure is the median of samples per second of CPU time. Required: records 3 times, pictures
-1.3 times the official loader. The last lines show how the pipelines scale to all cores, in samples
-per second of wall time, which only an idle machine can tell.
+takes five minutes on 2 cores. Persons come from $KPTKIT_DATA/coco, or from a small demo set. All
+pipelines use full augmentation on one thread, like the official one, and alternate several times;
+figures are medians of samples per second of CPU time. Required: records 3 times, pictures 1.3 times
+the official loader. The last lines show how the pipelines scale to all cores, in samples per second
+of wall time, which is meaningful on an idle machine only.
 """
 
 from kptkit import cli
@@ -105,7 +105,7 @@ def measure(
 
 
 def run_official(loader: OfficialLoader, seed: int) -> int:
-    """Loads samples; returns how many."""
+    """Loads samples; returns their number."""
     rng = np.random.default_rng(seed)
     count = BATCH_SIZE * OFFICIAL_STEPS
     for index in rng.integers(len(loader.samples), size=count):
@@ -114,7 +114,7 @@ def run_official(loader: OfficialLoader, seed: int) -> int:
 
 
 def run_pipeline(source: SampleSource, seed: int, threads: int) -> int:
-    """Reads batches, from the making of the dataset on; returns how many samples."""
+    """Builds the dataset and reads batches; returns the number of samples."""
     options = tf.data.Options()
     options.threading.private_threadpool_size = threads
     batches = pose_training_batches(

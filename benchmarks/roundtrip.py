@@ -1,10 +1,10 @@
-"""How well a perfect network would do: true keypoints through crop, encode, decode and judge.
+"""The score of a perfect network: true keypoints through crop, encoding, decoding, evaluation.
 
     python benchmarks/roundtrip.py --data $KPTKIT_DATA/coco
 
-takes half a minute on 2 cores, without any network. Heatmaps are the training targets of the true
-keypoints, so what is missing to AP 1 is lost by the crop, the grid of the heatmap and the decoder.
-Required: AP of at least 0.99 on val for unbiased targets read by DARK.
+takes half a minute on 2 cores and uses no network. Heatmaps are the training targets of the true
+keypoints, so any loss below AP 1 comes from the crop, the heatmap grid and the decoder. Required:
+AP of at least 0.99 on val for unbiased targets decoded by DARK.
 """
 
 from kptkit import cli
@@ -37,25 +37,25 @@ from kptkit.skeletons.schema import KeypointSchema
 SPLITS = ("val", "train")
 SIZES_WH = ((192, 256), (288, 384))
 CONVENTIONS: tuple[affine.Convention, ...] = ("official", "udp")
-# The default first: it is what the persons are listed for.
+# The first one is used for the list of persons.
 CODECS = (("unbiased", "dark"), ("msra", "quarter"))
 COLUMNS = ("AP", "AP50", "AP75", "APM", "APL", "AR")
 
 
 @dataclass(frozen=True)
 class Config:
-    """What to push through."""
+    """Which data to use."""
 
     data: Path
     """Folder with annotations/person_keypoints_{val,train}.json and images."""
     worst: int = 5
-    """How many of the persons that lose most to list."""
+    """Number of persons with the largest loss to list."""
     out: Path | None = None
-    """Json file for the numbers, if wanted."""
+    """JSON file for the numbers; default: none is written."""
 
 
 class Oracle(PoseEstimator):
-    """What a network would predict that had learned its targets by heart."""
+    """An estimator that predicts its training targets exactly."""
 
     def __init__(self, recipe: PoseRecipe, schema: KeypointSchema):
         self.recipe, self.schema = recipe, schema
@@ -78,7 +78,7 @@ class Oracle(PoseEstimator):
 
 
 def main(config: Config) -> None:
-    """One row for each way of making and reading heatmaps."""
+    """Prints one row per pair of encoding and decoding."""
     metrics = {}
     for split in SPLITS:
         persons = load_split(config.data, split)
@@ -107,7 +107,7 @@ def main(config: Config) -> None:
 
 
 def load_split(folder: Path, split: str) -> PoseSet:
-    """The persons of one annotation file and their truth."""
+    """The persons of one annotation file, with their ground truth."""
     coco = load_coco(folder / f"annotations/person_keypoints_{split}.json")
     return PoseSet(ImageSource(keypoint_samples(coco, folder / "images")), coco.annotations)
 
@@ -115,14 +115,14 @@ def load_split(folder: Path, split: str) -> PoseSet:
 def print_worst(
     evaluation: PoseEvaluation, persons: PoseSet, recipe: PoseRecipe, count: int
 ) -> None:
-    """What the crop and the decoder lose, and the persons that lose most."""
+    """Prints the losses of crop and decoder, and the persons with the largest loss."""
     samples = evaluation.samples
     size_wh = recipe.input_size_wh
     centre_xy, window_wh = affine.crop_window(samples.boxes_xyxy, size_wh)
     matrices = affine.crop_matrix(centre_xy, window_wh, size_wh, convention=recipe.convention)
     in_crop = affine.transform_points(matrices, samples.keypoints[..., :2])
     labelled = samples.keypoints[..., 2] > 0
-    # Half a heatmap pixel beyond its first and last centres, a map ends.
+    # A heatmap ends half a pixel beyond its first and last pixel centres.
     half = STRIDE / 2
     inside = ((in_crop >= -half) & (in_crop < np.array(size_wh) - half)).all(axis=-1)
     distance = np.linalg.norm(evaluation.keypoints[..., :2] - samples.keypoints[..., :2], axis=-1)

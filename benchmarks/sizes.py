@@ -24,7 +24,7 @@ from kptkit.skeletons.known import COCO_17
 
 @dataclass(frozen=True)
 class Config:
-    """Which networks, and what they look at."""
+    """Which networks, and their input."""
 
     variants: tuple[hrnet.Variant | hourglass.Variant, ...] = ("w18_small", "hg2_medium")
     input_size_wh: tuple[int, int] = (128, 128)
@@ -33,7 +33,7 @@ class Config:
 
 
 def main(config: Config) -> None:
-    """Prints a row for each network; times are medians of alternating calls, decoding included."""
+    """Prints a row per network; times are medians of alternating calls, including decoding."""
     calls: dict[tuple[str, int], Callable[[], object]] = {}
     width, height = config.input_size_wh
     print("network: parameters, multiplications")

@@ -1,10 +1,10 @@
-"""Intermediate supervision or none: four stacks on the demo set, the same steps, several seeds.
+"""Ablation of intermediate supervision: four stacks, demo set, equal steps, several seeds.
 
     python benchmarks/supervision.py
 
 trains hg4_small with the loss at every stack, and with the loss at the last stack only, and prints
-what the last stack reaches on held-out scenes. Half an hour of two CPU cores with three seeds; runs
-that are finished are not trained again.
+the scores of the last stack on held-out scenes. It takes half an hour on two CPU cores with three
+seeds; finished runs are not trained again.
 """
 
 from kptkit import cli
@@ -26,7 +26,7 @@ WEIGHTS = {"every stack": (1.0, 1.0, 1.0, 1.0), "last stack only": (0.0, 0.0, 0.
 
 @dataclass(frozen=True)
 class Config:
-    """How much to train."""
+    """How long to train."""
 
     seeds: tuple[int, ...] = (0, 1, 2)
     epochs: int = 2

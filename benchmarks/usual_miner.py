@@ -1,9 +1,9 @@
-"""How Python miners of MTCNN's crops work, rebuilt to measure against.
+"""A typical Python miner of MTCNN's crops, reimplemented as a baseline.
 
 As in AITTSMD/MTCNN-Tensorflow, which follows Seanlinx/mtcnn: windows are drawn one by one, each is
 compared with all boxes of its picture by a few NumPy calls, resized bilinearly, written as a JPEG
 file of its own, and listed in a text file with its offsets in two decimals. The one difference is a
-bound on the tries, without which it hangs on a picture that is full of faces.
+limit on the attempts, without which it hangs on a picture full of faces.
 """
 
 from pathlib import Path
@@ -120,7 +120,7 @@ class UsualMiner:
 
 
 def iou(window: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Intersection over union of a window (4,) with boxes (N, 4), sides counted with one more."""
+    """IoU (N,) of a window (4,) with boxes (N, 4), with inclusive pixels (sides + 1)."""
     area = (window[2] - window[0] + 1) * (window[3] - window[1] + 1)
     areas = (boxes[:, 2] - boxes[:, 0] + 1) * (boxes[:, 3] - boxes[:, 1] + 1)
     left, top = np.maximum(window[0], boxes[:, 0]), np.maximum(window[1], boxes[:, 1])

@@ -1,11 +1,11 @@
-"""Puts a detector's boxes around annotated faces, so that a landmark network learns what it gets.
+"""Replaces the boxes of annotated faces by a detector's, to train landmark networks on them.
 
     python data_prep/detect_face_boxes.py --annotations X --images DIR --out faces.json
 
-Landmark networks are trained on crops around the landmarks; in use their crops come from a face
-detector, whose boxes lie otherwise. The json is COCO-like, as 300W and WFLW are passed around, and
-is read with --data.format 300w (68 points), wflw (98) or cofw (29). Faces that the detector misses
-keep the box around their landmarks.
+Landmark networks are usually trained on crops around the landmarks, but used on crops of a face
+detector, whose boxes have other positions and sizes. The JSON is COCO-like, as 300W and WFLW are
+distributed, and is read with --data.format 300w (68 points), wflw (98) or cofw (29). Faces that the
+detector misses keep the box around their landmarks.
 """
 
 from kptkit import cli
@@ -38,18 +38,18 @@ class Config:
     images: str
     """Folder of its pictures."""
     out: Path
-    """Json to write."""
+    """JSON file to write."""
     format: Literal["300w", "wflw", "cofw", "dlib"] = "300w"
-    """What the annotation file is."""
+    """Format of the annotation file."""
     detector: str = "default"
-    """default, original, or a cascade's file."""
+    """Weights: default (packaged), original (published, converted) or a file."""
     min_face_size: float = 20.0
     min_iou: float = 0.3
-    """How much the detected box must overlap the one around the landmarks."""
+    """Minimum IoU of the detected box and the box around the landmarks."""
 
 
 def main(config: Config) -> None:
-    """Detects, replaces boxes, and says how many faces were found."""
+    """Detects faces, replaces boxes, and prints how many faces were found."""
     file = load_annotations(config.annotations, config.format, config.images)
     samples = keypoint_samples(file, config.images)
     detector = FaceDetector(config.detector, config.min_face_size)
@@ -65,13 +65,13 @@ def main(config: Config) -> None:
 def detected_boxes(
     samples: KeypointSamples, detector: FaceDetector, min_iou: float
 ) -> dict[int, np.ndarray]:
-    """The detector's box of each face that it found, by the sample's id."""
+    """The detected box (4,) of each face that was found, by sample id."""
     found = {}
     for index, path in enumerate(tqdm(samples.image_paths, "detecting", unit="picture")):
         own = np.flatnonzero(samples.image_index == index)
         faces = detector.detect(read_image(path, samples.orientation))
         overlaps = boxes.iou(samples.boxes_xyxy[own], faces.boxes_xyxy)
-        # The best pairs first; each face and each detection is taken once.
+        # Pairs of the largest IoU first; each face and each detection is used once.
         for place in np.argsort(-overlaps, axis=None):
             face, detection = np.unravel_index(place, overlaps.shape)
             if overlaps[face, detection] < max(min_iou, 1e-9):
@@ -82,7 +82,7 @@ def detected_boxes(
 
 
 def with_box(annotation: dict[str, Any], box_xyxy: np.ndarray | None) -> dict[str, Any]:
-    """An annotation with a detected box, if there is one."""
+    """A copy of an annotation, with the detected box if there is one."""
     if box_xyxy is None:
         return annotation
     box_xywh = boxes.to_xywh(np.float64(box_xyxy))[0]

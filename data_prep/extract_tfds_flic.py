@@ -1,11 +1,11 @@
-"""Writes the FLIC of TensorFlow Datasets as pictures and a json that stands for examples.mat.
+"""Writes FLIC from TensorFlow Datasets as pictures and a JSON file that replaces examples.mat.
 
     python data_prep/extract_tfds_flic.py --data-dir ~/tensorflow_datasets --out data/flic
     python scripts/train_hrnet.py --data.format flic --data.train data/flic/examples.json \\
         --data.val data/flic/examples.json --data.images data/flic/images
 
-The data set must stand there already; `tfds build flic/small` downloads and prepares it. Pictures
-keep their bytes and get FLIC's own names. Where examples.mat is at hand this step is not needed.
+The data set must be prepared already; `tfds build flic/small` downloads and prepares it. Pictures
+keep their bytes and get FLIC's own names. With the original examples.mat this step is not needed.
 """
 
 from collections.abc import Iterator
@@ -20,14 +20,14 @@ from kptkit import cli
 
 @dataclass(frozen=True)
 class ExtractConfig:
-    """Where the data set stands, and where it goes."""
+    """Which data set to extract, and where to write it."""
 
     data_dir: Path
-    """Folder of TensorFlow Datasets, which holds flic/small or flic/full."""
+    """Folder of TensorFlow Datasets that holds flic/small or flic/full."""
     out: Path
     """Folder to write."""
     variant: Literal["small", "full"] = "small"
-    """The 5,003 examples of the paper, or 20,928."""
+    """small: the 5,003 examples of the paper; full: 20,928."""
 
 
 def main(config: ExtractConfig) -> None:
@@ -54,7 +54,7 @@ def extract(config: ExtractConfig) -> Iterator[dict[str, Any]]:
     except ImportError as error:
         raise InputError(f"needs {error.name}: pip install 'kptkit[tfds]'") from None
 
-    # The builder's own code says what the files hold; nothing in them is asked.
+    # Features come from the builder's code, not from the data set's files.
     builder = tfds.builder(f"flic/{config.variant}", data_dir=config.data_dir)
     if not builder.is_prepared():
         raise InputError(
@@ -68,10 +68,10 @@ def extract(config: ExtractConfig) -> Iterator[dict[str, Any]]:
 
 
 def write_example(example: dict[str, Any], split: str, folder: Path) -> dict[str, Any]:
-    """Writes the picture of an example, and gives the example's row of the json.
+    """Writes the picture of an example, and returns the example's row of the JSON file.
 
     Raises:
-        InputError: the picture's name leads out of the folder, or it is no picture.
+        InputError: the picture's name leads out of the folder, or it is not a picture.
     """
     from kptkit import files, images
     from kptkit.data.formats.faults import is_file_name

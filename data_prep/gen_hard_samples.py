@@ -1,4 +1,4 @@
-"""Mines R-Net's and O-Net's crops: what the cascade so far takes for faces, rightly or not.
+"""Mines R-Net's and O-Net's crops: true and false detections of the stages before.
 
     python data_prep/gen_hard_samples.py --help
 

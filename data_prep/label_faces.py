@@ -1,15 +1,15 @@
-"""Labels the faces of pictures that nobody has labelled, by a detector: more to learn from.
+"""Labels faces in unlabelled pictures with a detector, to get more training data.
 
     python data_prep/label_faces.py --images DIR --detector original
 
-A tenth of a second a picture on 2 cores. What it writes, gen_pnet_samples.py and
-gen_hard_samples.py take as --annotations and --landmarks:
+takes a tenth of a second per picture on 2 cores. Its output is --annotations and --landmarks of
+gen_pnet_samples.py and gen_hard_samples.py:
 
-    OUT/wider_face_bbx_gt.txt   every candidate; what is not surely a face is flagged as invalid, so
-                                that it serves neither as a face nor as background
-    OUT/landmarks.txt           the sure faces and their five points, as CNN_FacePoint has them
+    OUT/wider_face_bbx_gt.txt   all candidates; unsure ones are flagged as invalid, so that they are
+                                used neither as faces nor as background
+    OUT/landmarks.txt           the sure faces and their five points, in CNN_FacePoint's format
 
-A network that learns from such labels learns the detector's mistakes, too: say so in its card.
+A network trained on such labels learns the detector's mistakes, too: mention it in its card.
 """
 
 from kptkit import cli
@@ -32,24 +32,24 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
 @dataclass(frozen=True)
 class Config:
-    """What to label, and with what."""
+    """What to label, and with which detector."""
 
     images: Path
-    """Folder of pictures, looked through with all its subfolders."""
+    """Folder of pictures, including all subfolders."""
     pictures: Path | None = None
-    """Text file with the name of a picture to label on each line; none: all of the folder."""
+    """Text file with the name of one picture per line; default: all pictures of the folder."""
     out: Path = Path("data/labels")
     detector: str = "default"
-    """default, original, or a cascade's file."""
+    """Weights: default (packaged), original (published, converted) or a file."""
     min_face_size: float = 12.0
     score_thresholds: tuple[float, float, float] = (0.5, 0.5, 0.3)
-    """What makes a candidate."""
+    """Score thresholds of P-, R- and O-Net for a candidate."""
     sure_score: float = 0.95
-    """From which score on a candidate is a face."""
+    """Minimum score for a candidate to be labelled as a face."""
 
 
 def main(config: Config) -> None:
-    """Labels, and says how many faces were found."""
+    """Labels pictures, and prints how many faces were found."""
     detector = FaceDetector(
         config.detector, config.min_face_size, score_thresholds=config.score_thresholds
     )
@@ -96,7 +96,7 @@ def picture_names(config: Config) -> list[str]:
 
 
 def wider_record(name: str, faces: FacePrediction, sure: list[bool]) -> Iterator[str]:
-    """The lines of a picture in WIDER FACE's list; the fourth flag says invalid."""
+    """The lines of a picture in WIDER FACE's list; the fourth flag is invalid."""
     yield name
     yield str(len(sure))
     for (left, top, right, bottom), certain in zip(faces.boxes_xyxy, sure, strict=True):
@@ -107,7 +107,7 @@ def wider_record(name: str, faces: FacePrediction, sure: list[bool]) -> Iterator
 
 
 def landmark_lines(name: str, faces: FacePrediction, sure: list[bool]) -> Iterator[str]:
-    """One line for each sure face: its picture, left right top bottom, five points x y."""
+    """One line per sure face: picture name, left right top bottom, x y of five points."""
     for index in range(len(sure)):
         if sure[index]:
             left, top, right, bottom = faces.boxes_xyxy[index]

@@ -1,4 +1,4 @@
-"""Cuts the persons of an annotation file out of their pictures: the fast path of training.
+"""Cuts the persons of an annotation file out of their pictures, for faster training.
 
     python data_prep/make_pose_records.py --help
 

@@ -1,4 +1,4 @@
-"""How every command starts and ends: flags from a dataclass, one line and code 2 for an error."""
+"""Runs a command: flags from a dataclass; for an error, one line and exit code 2."""
 
 import difflib
 import os
@@ -13,13 +13,13 @@ Config = Any
 
 
 def start(module: str, function: str = "command", tensorflow: bool = True) -> None:
-    """Runs a command of `kptkit.commands`; what a script does.
+    """Runs a command of `kptkit.commands`; all that a script in `scripts/` does.
 
     Args:
-        module: its file.
-        function: the function in it that reads the command line.
-        tensorflow: whether TensorFlow is imported first, quietly; a command that never needs it
-            starts much sooner without.
+        module: the command's module.
+        function: the function in it that parses the command line.
+        tensorflow: whether to import TensorFlow first, quietly; a command that does not need it
+            starts much faster without.
     """
     if tensorflow:
         import_tensorflow_quietly()
@@ -36,11 +36,11 @@ def run(
 
     Args:
         config: the dataclass whose fields are the flags.
-        default: makes the values that flags override from the raw arguments, where one flag
-            (`--recipe`) decides what the others start from.
-        description: what `--help` says first; default: the docstring of `config`.
+        default: maps the raw arguments to the default values of the flags, for commands where one
+            flag (`--recipe`) determines the defaults of others.
+        description: the first lines of `--help`; default: the docstring of `config`.
 
-    Exit codes: 0 done, 2 unusable input or flags, 130 interrupted, 141 the reader of a pipe left.
+    Exit codes: 0 done, 2 unusable input or flags, 130 interrupted, 141 broken pipe.
     """
     quieten()
     import tyro
@@ -58,7 +58,7 @@ def run(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except OSError as error:
-        if error.errno is None:  # not the system's: no full disk, no folder without permission
+        if error.errno is None:  # not from the system (full disk, permissions)
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -67,20 +67,20 @@ def run(
 def run_task(
     tasks: dict[str, tuple[Callable[[Config], None], type]], description: str | None = None
 ) -> None:
-    """As `run`, for a command of several tasks, of which `--task` chooses one; default: the first.
+    """As `run`, for a command with several tasks; `--task` chooses one, by default the first.
 
     Args:
         tasks: by name, `main` and the dataclass of its flags, one of which is `task`.
-        description: what `--help` says first, for every task.
+        description: the first lines of `--help`, for every task.
     """
     name = flag_value(sys.argv[1:], "--task")
-    # An unknown task is refused by the parser of the first one, which knows all names.
+    # An unknown task is refused by the parser of the first task, which has all names.
     main, config = tasks.get(name or "", next(iter(tasks.values())))
     run(main, config, description=description)
 
 
 def flag_value(arguments: list[str], flag: str) -> str | None:
-    """The last value that a raw command line gives for a flag; None if it is not there."""
+    """The last value of a flag in the raw arguments; None if the flag is missing."""
     value = None
     for place, argument in enumerate(arguments):
         if argument.startswith(f"{flag}="):
@@ -91,10 +91,10 @@ def flag_value(arguments: list[str], flag: str) -> str | None:
 
 
 def check_name(flag: str, name: str, known: Collection[str]) -> None:
-    """Refuses a name that is not known.
+    """Checks the value of a flag against the known names.
 
     Raises:
-        InputError: with the nearest name that is.
+        InputError: the name is unknown; the message suggests the most similar one.
     """
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
@@ -103,15 +103,15 @@ def check_name(flag: str, name: str, known: Collection[str]) -> None:
 
 
 def quieten() -> None:
-    """Silences start-up messages of TensorFlow and albumentations that are imported after this."""
+    """Silences the start-up messages of TensorFlow and albumentations, if imported later."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 
 def import_tensorflow_quietly() -> None:
-    """Imports TensorFlow and lists its devices while the error stream goes to /dev/null.
+    """Imports TensorFlow and lists its devices with standard error sent to /dev/null.
 
-    Some of its messages are written before it reads its own log level.
+    TensorFlow writes some messages before it reads its log level.
     """
     quieten()
     stderr = os.dup(2)

@@ -1,4 +1,4 @@
-"""A recipe's pose network, and its way from crops to heatmaps and from heatmaps to keypoints.
+"""A recipe's pose network: from crops to heatmaps, and from heatmaps to keypoints.
 
 Pure `keras.ops`, so that it runs inside graphs of TensorFlow and on Keras's other backends.
 """
@@ -19,10 +19,10 @@ from kptkit.skeletons.schema import KeypointSchema
 
 @dataclass(frozen=True)
 class PoseNetwork:
-    """A network with what is needed to use it."""
+    """A model with the recipe and keypoint schema that are needed to use it."""
 
     model: keras.Model
-    """From crops, RGB 0..255 (B, H, W, 3), to heatmaps (B, h, w, K), or (B, S, h, w, K) of S
+    """Maps crops (B, H, W, 3), RGB 0..255, to heatmaps (B, h, w, K), or (B, S, h, w, K) for S
     stacks."""
     recipe: PoseRecipe
     schema: KeypointSchema
@@ -41,10 +41,10 @@ def build_model(recipe: PoseRecipe, num_keypoints: int, synchronized: bool = Fal
 
 
 def crops_to_heatmaps(network: PoseNetwork, crops: Any) -> Any:
-    """Heatmaps (B, h, w, K) float32 of crops (B, H, W, 3); of an hourglass, its last stack's.
+    """Heatmaps (B, h, w, K) float32 of crops (B, H, W, 3); for an hourglass, the last stack's.
 
-    Where the recipe has a flip test, they are the mean with those of the mirrored crops. Logits of
-    a network trained by spatial cross-entropy become maps that peak at 1.
+    With the recipe's flip test, they are averaged with the heatmaps of the mirrored crops. Logits
+    of a network trained by spatial cross-entropy are converted to maps that peak at 1.
     """
     recipe, schema = network.recipe, network.schema
 
@@ -69,9 +69,9 @@ def heatmaps_to_crop(heatmaps: Any, recipe: PoseRecipe) -> Any:
 
 
 def stacks_to_crop(network: PoseNetwork, crops: Any) -> Any:
-    """Keypoints (B, S * K, 3) of every stack of an hourglass, without a flip test.
+    """Keypoints (B, S * K, 3) float32 of all S stacks of an hourglass, without a flip test.
 
-    They are x and y in crop pixels and score, the first stack's before the second's.
+    The last axis is x and y in crop pixels and score; keypoints are ordered by stack.
     """
     outputs = network.model(ops.cast(crops, "float32"), training=False)
     stacks, *map_shape = outputs.shape[1:]

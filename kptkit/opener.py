@@ -1,6 +1,6 @@
-"""The one place that opens a pose network: from a run folder, a weights file or a published name.
+"""Opens pose networks: from a run folder, a weights file or a published name.
 
-Estimators, evaluation, export and `--init` all come here. Face cascades, which are three networks
+Estimators, evaluation, export and `--init` all use this module. Face cascades, three networks
 without a pose recipe, are opened by `kptkit.weights.cascade`.
 """
 
@@ -30,7 +30,7 @@ from kptkit.weights.known import cached_or_path
 
 @dataclass(frozen=True)
 class PoseSource:
-    """A pose network that was found but not built yet."""
+    """A pose network that was located but not built yet."""
 
     weights: Path
     """The `.npz` file."""
@@ -41,7 +41,7 @@ class PoseSource:
     data: dict[str, Any] = field(default_factory=dict)
     """The data flags of the training command; empty for published weights."""
     origin: Origin | None = None
-    """Who published the weights; None for those of a run."""
+    """Who published the weights; None for the weights of a run."""
 
 
 def load(source: str | os.PathLike) -> PoseNetwork:
@@ -50,17 +50,17 @@ def load(source: str | os.PathLike) -> PoseNetwork:
     Args:
         source: a run folder; a file that `convert_weights.py` wrote, or one inside a run folder,
             such as runs/demo/last.npz; or a name such as ``coco-w32-256x192`` that was converted
-            before (`kptkit.weights.known`). Names are never looked for in the working folder.
+            before (`kptkit.weights.known`). A name is never taken for a path.
 
     Raises:
-        InputError: the name is unknown or not converted yet (the message has the command that does
-            it); or the file or folder is missing, damaged or lacks a recipe.
+        InputError: the name is unknown or not converted yet (the message has the command to run);
+            or the file or folder is missing, damaged or lacks a recipe.
     """
     return build(find(source))
 
 
 def find(source: str | os.PathLike) -> PoseSource:
-    """What `load` would build; for callers that need more of a run than its network.
+    """Locates what `load` would build; for callers that need more than the network.
 
     Raises:
         InputError: as `load`, except for faults of the weights themselves.
@@ -80,7 +80,7 @@ def find(source: str | os.PathLike) -> PoseSource:
         )
     if card.recipe is None or card.schema is None:
         raise InputError(
-            f"{path}: features of {card.network} without a head; they are there to start from: "
+            f"{path}: features of {card.network} without a head; use them to initialise training: "
             f"python scripts/train_hrnet.py --init {source}"
         )
     folder = Path("runs", path.stem)
@@ -88,7 +88,7 @@ def find(source: str | os.PathLike) -> PoseSource:
 
 
 def of_run(folder: str | os.PathLike, weights: str = "best.npz") -> PoseSource:
-    """A run folder with another of its weights files.
+    """The source of a run folder, with the weights file `weights` in it.
 
     Raises:
         InputError: it is not the folder of a pose run.
@@ -102,10 +102,10 @@ def _of_run(run: PoseRun, weights: Path) -> PoseSource:
 
 
 def build(source: PoseSource, recipe: PoseRecipe | None = None) -> PoseNetwork:
-    """The network of a source with its weights.
+    """Builds the network of a source and loads its weights.
 
     Args:
-        recipe: the source's recipe with other constants, such as its precision or decoder.
+        recipe: replaces the source's recipe, to change constants such as precision or decoder.
 
     Raises:
         InputError: the weights file is missing, damaged or does not fit the network.
@@ -117,15 +117,15 @@ def build(source: PoseSource, recipe: PoseRecipe | None = None) -> PoseNetwork:
 
 
 def initialise(model: keras.Model, source: str | os.PathLike) -> list[str]:
-    """Starts `model` from other weights: those of a run folder, a file or a published name.
+    """Initialises `model` with the weights of a run folder, a file or a published name.
 
-    Every layer but the head must fit. A head for other keypoints keeps its fresh values.
+    Every layer but the head must fit. A head for other keypoints keeps its fresh weights.
 
     Returns:
-        Lines to print about what was not taken over.
+        Lines to print about weights that were not used.
 
     Raises:
-        InputError: as `load`, or the weights are those of another network.
+        InputError: as `load`, or the weights belong to another network.
     """
     path = cached_or_path(source, "pose")
     if path.is_dir():

@@ -1,12 +1,12 @@
-"""The run folder: what a run was and what it reached, in files that other software can read.
+"""The run folder: settings, weights and results of a training, in files of common formats.
 
 config.json    the recipe, the keypoints, the data flags, the command's other flags
 history.csv    one row an epoch
-metrics.json   what the best weights reach
+metrics.json   the metrics of the best weights
 best.npz       the best weights (their moving average, where the recipe keeps one)
 last.npz       the weights at the end
-checkpoints/   everything needed to go on after a kill
-predictions.jpg, tensorboard/, export/    of a pose network; those of faces are beside the cascade
+checkpoints/   everything needed to resume after a kill
+predictions.jpg, tensorboard/, export/    pose networks only; for faces, beside the cascade
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ from kptkit.skeletons.schema import KeypointSchema
 
 @dataclass(frozen=True)
 class Run(ABC):
-    """A run folder and the settings it began with."""
+    """A run folder and the settings it was started with."""
 
     folder: Path
     task: ClassVar[str]
@@ -46,7 +46,7 @@ class Run(ABC):
     @classmethod
     @abstractmethod
     def from_settings(cls, folder: Path, settings: dict[str, Any]) -> Self:
-        """The run whose `settings()` were read back from JSON."""
+        """The run with `settings` read back from JSON, as `settings()` returned them."""
 
     def write(self, options: dict[str, Any]) -> None:
         """Publishes `config.json`; a run that is resumed must have the same settings as before.
@@ -67,7 +67,7 @@ class Run(ABC):
         if difference:
             raise InputError(
                 f"{self.folder}: holds a run with other settings: {'; '.join(difference[:5])}; "
-                "give the same flags to go on, or another --out"
+                "give the same flags to resume, or another --out"
             )
 
 
@@ -79,7 +79,7 @@ class PoseRun(Run):
     recipe: PoseRecipe
     schema: KeypointSchema
     data: dict[str, Any]
-    """The data flags of the training command, with paths made absolute."""
+    """The data flags of the training command, with absolute paths."""
 
     def settings(self) -> dict[str, Any]:
         """See `Run.settings`."""
@@ -101,7 +101,7 @@ class FaceRun(Run):
     stage: Stage
     recipe: FaceRecipe
     data: dict[str, Any]
-    """The folders of crops that the network learned from and was judged on, made absolute."""
+    """The folders of the training and the held-out crops, as absolute paths."""
 
     def settings(self) -> dict[str, Any]:
         """See `Run.settings`."""
@@ -144,7 +144,7 @@ def load_run(folder: str | os.PathLike, kind: type[AnyRun] = PoseRun) -> AnyRun:
 
 
 def _dataclass_from_json(kind: type, content: dict[str, Any]) -> Any:
-    """A frozen dataclass from what `dataclasses.asdict` made of it."""
+    """A frozen dataclass from the output of `dataclasses.asdict`, read back from JSON."""
     values = {}
     hints = typing.get_type_hints(kind)
     for name, value in content.items():

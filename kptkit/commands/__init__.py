@@ -1,1 +1,1 @@
-"""The commands, one file each: their flags, what they do and what they print."""
+"""The commands, one file each: flags, actions and printed output."""

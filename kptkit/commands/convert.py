@@ -2,24 +2,24 @@
 
     python scripts/convert_weights.py --from coco-w32-256x192
 
-fetches known weights, checks them, and puts them where PoseEstimator.from_weights, --weights and
---init find them by that name; --from list prints the names, with scores and addresses. What has no
-direct address is given as a file: --from coco-w32-256x192-official pose_hrnet_w32_256x192.pth.
+downloads known weights, checks them, and puts them where PoseEstimator, --weights and --init find
+them by that name; --from list prints the names, with scores and addresses. Weights without a direct
+address are given as a file: --from coco-w32-256x192-official pose_hrnet_w32_256x192.pth.
 
     python scripts/convert_weights.py --from hrnet FILE.pth --recipe w32-256x192 --out mine.npz
 
-reads a checkpoint of the authors' HRNet or of mmpose's (0.x and 1.x, MSRA, DARK and UDP) that you
-have trained, --from hourglass one of princeton-vl/pytorch_stacked_hourglass. --recipe is one of
-train_hrnet.py's or a known name, whose keypoints, decoder and flip test are then used; --keypoints
-names a COCO file with other keypoints.
+reads a checkpoint that you trained with the authors' HRNet code or mmpose (0.x and 1.x; MSRA, DARK
+and UDP); --from hourglass reads one of princeton-vl/pytorch_stacked_hourglass. --recipe is a recipe
+of train_hrnet.py or a known name, whose keypoints, decoder and flip test are then used; --keypoints
+gives a COCO file with other keypoints.
 
     python scripts/convert_weights.py --from facenet-pytorch DIR
 
-reads pnet.pt, rnet.pt and onet.pt of timesler/facenet-pytorch, the MTCNN authors' own weights as
-PyTorch keeps them, and writes what FaceDetector(weights="original") loads; --from mtcnn-original
-fetches them. --from aittsmd DIR --out aittsmd.npz reads the TensorFlow 1 checkpoints PNet-*, RNet-*
-and ONet-* of AITTSMD/MTCNN-Tensorflow. Instead of a folder, three files (of checkpoints: their
-prefixes, such as PNet-18) may be given: P, R, O.
+reads pnet.pt, rnet.pt and onet.pt of timesler/facenet-pytorch, the MTCNN authors' own weights in
+PyTorch format, and writes the file that FaceDetector(weights="original") loads; --from
+mtcnn-original downloads them. --from aittsmd DIR --out aittsmd.npz reads the TensorFlow 1
+checkpoints PNet-*, RNet-* and ONet-* of AITTSMD/MTCNN-Tensorflow. Instead of a folder, three files
+(for checkpoints, their prefixes, such as PNet-18) may be given: P, R, O.
 
 All but the last read PyTorch's files: pip install -e ".[weights]".
 """
@@ -46,13 +46,13 @@ from kptkit.weights.cascade import ORIGINAL, load_cascade, save_cascade, stage_m
 from kptkit.weights.known import KNOWN, cached_path, known
 
 CHECKPOINTS: dict[Stage, str] = {"pnet": "PNet", "rnet": "RNet", "onet": "ONet"}
-# Networks of one's own that are read, beside the names of known weights.
+# Projects whose checkpoints are read, besides the known weights.
 PROJECTS = ("facenet-pytorch", "aittsmd", "hrnet", "hourglass")
 
 
 @dataclass(frozen=True)
 class Config:
-    """Whose weights to convert, and where to."""
+    """Which weights to convert, and where to write them."""
 
     sources: tyro.conf.Positional[tuple[Path, ...]]
     """Files to convert, or a folder; known weights with an address need none."""
@@ -60,8 +60,8 @@ class Config:
     """A known name (list prints them), or the project that published the sources: facenet-pytorch,
     aittsmd, hrnet (mmpose's too), hourglass."""
     recipe: str | None = None
-    """With hrnet and hourglass: the recipe or known name whose input, decoder and flip test the
-    weights need."""
+    """With hrnet and hourglass: the recipe or known name with the input size, decoder and flip test
+    of the weights."""
     keypoints: Path | None = None
     """With hrnet and hourglass: a COCO file that names the keypoints; default: those of the known
     name, or COCO's 17."""
@@ -70,7 +70,7 @@ class Config:
 
 
 def main(config: Config) -> None:
-    """Read, convert, write, and read again."""
+    """Reads, converts and writes weights, and checks that they can be read again."""
     if config.project == "list":
         print_known()
         return
@@ -87,14 +87,14 @@ def main(config: Config) -> None:
 
 
 def print_known() -> None:
-    """The names, what was measured, and where the files are."""
+    """Prints names, scores and addresses of the known weights."""
     for name, row in KNOWN.items():
         where = " ".join(file.url or f"from a file: {file.name}" for file in row.files)
         print(f"{name}: {row.score}\n    {where}")
 
 
 def published(config: Config) -> tuple[list[str], Path]:
-    """Converts known weights, fetched or from the files given."""
+    """Converts known weights, downloaded or from the files given."""
     name = config.project
     row, out = known(name), config.out or cached_path(name)
     files = source_files(name, config.sources)
@@ -109,20 +109,22 @@ def published(config: Config) -> tuple[list[str], Path]:
 
 
 def own_pose(config: Config) -> tuple[list[str], Path]:
-    """Converts a checkpoint that somebody trained."""
+    """Converts a checkpoint of the user's own training."""
     if len(config.sources) != 1 or config.recipe is None or config.out is None:
         raise InputError(f"--from {config.project}: expected one file, --recipe and --out")
     (source,) = config.sources
     schema = load_coco(config.keypoints).schema if config.keypoints else None
     recipe, schema = recipe_of(config.recipe, schema)
     if bool(recipe.num_stacks) != (config.project == "hourglass"):
-        raise InputError(f"--recipe {config.recipe}: {recipe.variant} is no {config.project}")
+        raise InputError(
+            f"--recipe {config.recipe}: {recipe.variant} is not a variant of {config.project}"
+        )
     lines = convert_pose(source, config.out, recipe, schema, origin_of(None, source))
     return lines, config.out
 
 
 def recipe_of(name: str, schema: KeypointSchema | None) -> tuple[PoseRecipe, KeypointSchema]:
-    """The recipe of train_hrnet.py or of known weights, and its keypoints unless they are given."""
+    """A recipe of train_hrnet.py or of known weights, with its keypoints unless they are given."""
     recipes = RECIPES | {n: row.recipe for n, row in KNOWN.items() if row.recipe}
     cli.check_name("--recipe", name, recipes)
     usual = KNOWN[name].schema if name in KNOWN else COCO_17
@@ -130,14 +132,14 @@ def recipe_of(name: str, schema: KeypointSchema | None) -> tuple[PoseRecipe, Key
 
 
 def own_cascade(config: Config) -> tuple[list[str], Path]:
-    """Converts the three networks of a face detector."""
+    """Converts the three networks of a face cascade."""
     out = config.out or cached_path(ORIGINAL)
     sources = _sources(config.sources, config.project == "facenet-pytorch")
     return write_cascade(sources, config.project, out), out
 
 
 def write_cascade(sources: dict[Stage, Path], project: str, out: Path) -> list[str]:
-    """Converts, writes and reads again three networks; returns what they are, line by line."""
+    """Converts, writes and reloads three networks; returns lines to print."""
     models, lines = {}, []
     for stage, source in sources.items():
         if project == "facenet-pytorch":
@@ -180,7 +182,7 @@ def _sources(paths: tuple[Path, ...], facenet: bool) -> dict[Stage, Path]:
 
 
 def _prefix(folder: Path, network: str) -> Path:
-    """The one checkpoint of a network in a folder or below it."""
+    """The prefix of the only checkpoint of a network in a folder or its subfolders."""
     found = sorted(folder.rglob(f"{network}-*.index"))
     if len(found) != 1:
         names = ", ".join(str(path.with_suffix("")) for path in found) or "none"

@@ -1,11 +1,11 @@
-"""Lists everything that is wrong with an annotation file and its pictures, and shows persons.
+"""Lists all faults of an annotation file and its pictures, and draws some persons.
 
     python scripts/check_data.py X.json --images DIR [--format FORMAT]
 
-takes the formats that training takes. It prints every fault with its place, counts per keypoint,
-the mirror partners, the sizes of the persons and how the pictures lie, and draws 16 random persons
-to look at. It takes some 15 seconds for 10,000 pictures on 2 cores, less with --no-decode. Exit
-code 0: training takes the data, without what is listed as left out; 2: something should be mended
+reads the formats that training reads. It prints every fault with its location, counts per keypoint,
+the flip pairs, the sizes of the persons and the orientation of the pictures, and draws 16 random
+persons. It takes about 15 seconds for 10,000 pictures on 2 cores, less with --no-decode. Exit code
+0: the data can be trained on, except for what is listed as left out; 2: there are errors to fix
 first.
 """
 
@@ -41,24 +41,24 @@ class CheckConfig:
     annotations: tyro.conf.Positional[Path]
     """Annotation file."""
     format: Format = "coco"
-    """What it is; see --data.format of train_hrnet.py."""
+    """Format of the file; see --data.format of train_hrnet.py."""
     images: Path | None = None
     """Folder of its pictures; without it only the file is checked, if it has their sizes."""
     category: str | None = None
     """Name of the category to use, where a file has several with keypoints."""
     orientation: Literal["auto", "stored", "exif"] = "auto"
-    """How pictures lie: as stored, turned by EXIF, or (auto) whichever the file's sizes match."""
+    """Orientation of pictures: as stored, by EXIF, or (auto) the one that matches their sizes."""
     decode: bool = True
-    """Whether every picture is decoded, which alone finds those broken inside."""
+    """Whether to decode every picture, the only way to find damaged pixel data."""
     sheet: Path = Path("check_data.png")
-    """Where the drawn persons are written."""
+    """Picture to write, with the drawn persons."""
 
 
 def main(config: CheckConfig) -> None:
     """Prints the report.
 
     Raises:
-        InputError: the data cannot be trained on as they are.
+        InputError: the data have errors.
     """
     coco, faults = inspect_annotations(
         config.annotations, config.format, config.images, config.category, config.orientation
@@ -83,7 +83,7 @@ def main(config: CheckConfig) -> None:
 
 
 def print_faults(coco: AnnotationFile, faults: Counter[Fault]) -> int:
-    """Prints every error and everything left out, then the notices; returns how many errors."""
+    """Prints errors, left-out items and notices, in this order; returns the number of errors."""
     for level in ("error", "skip"):
         for fault in faults:
             if fault.level == level:
@@ -94,7 +94,7 @@ def print_faults(coco: AnnotationFile, faults: Counter[Fault]) -> int:
 
 
 def print_keypoints(coco: AnnotationFile) -> None:
-    """Prints how often each keypoint is labelled, and what it becomes in a mirror."""
+    """Prints how often each keypoint is labelled, and its flip partner."""
     schema = coco.schema
     annotations = [a for a in coco.annotations["annotations"] if not a["iscrowd"]]
     keypoints = np.array([a["keypoints"] for a in annotations])
@@ -130,7 +130,7 @@ def print_sizes(coco: AnnotationFile) -> None:
 
 
 def print_picture_faults(stated: list[dict[str, Any]], folder: Path) -> int:
-    """Decodes every picture, prints the unusable ones, and returns how many they are."""
+    """Decodes every picture, prints the unusable ones, and returns their number."""
     with ThreadPoolExecutor() as pool:
         found = pool.map(lambda image: picture_fault(image, folder / image["file_name"]), stated)
         messages = [m for m in tqdm(found, "decoding pictures", len(stated)) if m is not None]
@@ -140,7 +140,7 @@ def print_picture_faults(stated: list[dict[str, Any]], folder: Path) -> int:
 
 
 def picture_fault(stated: dict[str, Any], path: Path) -> str | None:
-    """What is wrong with one picture, or with its stated size."""
+    """The fault of a picture or of its stated size; None if there is none."""
     try:
         content = images.read_bytes(path)
     except images.ImageError as error:
@@ -161,7 +161,7 @@ def picture_fault(stated: dict[str, Any], path: Path) -> str | None:
 
 
 def draw_sheet(samples: KeypointSamples, path: Path) -> None:
-    """Writes a sheet of random persons with their keypoints; the same data give the same sheet."""
+    """Writes a sheet of random persons with keypoints; always the same for the same data."""
     order = np.random.default_rng(0).permutation(len(samples))[:_SHEET_PERSONS]
     pictures, captions = [], []
     for index in order:

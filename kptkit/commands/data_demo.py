@@ -2,8 +2,8 @@
 
     python data_prep/make_demo_data.py
 
-takes about 20 seconds on 2 cores and writes data/demo with its labels in COCO's and WIDER FACE's
-formats, and a preview.jpg to look at. The same flags give the same files.
+takes about 20 seconds on 2 cores and writes data/demo, with labels in COCO's and WIDER FACE's
+formats and a preview.jpg. The same flags give the same files.
 """
 
 import json
@@ -15,15 +15,15 @@ from kptkit import cli
 
 @dataclass(frozen=True)
 class DemoDataConfig:
-    """What to draw, and where."""
+    """What to draw, and where to write it."""
 
     out: Path = Path("data/demo")
-    """Folder to write; must not hold anything else."""
+    """Folder to write; it must not hold other files."""
     train_images: int = 2600
     val_images: int = 400
     seed: int = 0
     workers: int | None = None
-    """Processes that draw; default: one per core."""
+    """Number of processes; default: one per core."""
 
 
 def main(config: DemoDataConfig) -> None:
@@ -47,7 +47,7 @@ def main(config: DemoDataConfig) -> None:
 
 
 def write_preview(folder: Path, num_scenes: int = 8) -> None:
-    """Writes preview.jpg: the first training scenes, bare and with boxes and skeletons."""
+    """Writes preview.jpg: the first training scenes, plain and with boxes and skeletons."""
     import numpy as np
 
     from kptkit import images

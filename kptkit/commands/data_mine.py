@@ -1,4 +1,4 @@
-"""Mines the crops that P-Net, R-Net and O-Net learn from."""
+"""Mines the training crops of P-Net, R-Net and O-Net."""
 
 import inspect
 
@@ -20,23 +20,22 @@ def pnet() -> None:
             --images DIR --landmarks trainImageList.txt --landmark-images DIR
         python data_prep/gen_pnet_samples.py
 
-    The second mines the demo set, drawn if need be, in half a minute on 2 cores. The same flags
-    and lists give the same bytes for any number of workers. Stopped at any moment, the same
-    command resumes.
+    The second mines the demo set (drawn if missing) in half a minute on 2 cores. The same flags and
+    lists give the same bytes with any number of workers. After a stop, the same command resumes.
     """
     cli.run(_mine_pnet, PnetSamplesConfig, description=inspect.getdoc(pnet))
 
 
 def hard() -> None:
-    """Mines R-Net's and O-Net's crops: what the cascade so far takes for faces, rightly or not.
+    """Mines R-Net's and O-Net's crops: true and false detections of the stages before.
 
         python data_prep/gen_hard_samples.py --stage rnet
         python data_prep/gen_hard_samples.py --stage onet --annotations X.txt --images DIR \\
             --landmarks Y.txt --landmark-images DIR
 
-    The first runs P-Net as just trained on the demo set; --detector original or FILE takes another
-    cascade. The same flags, lists and weights give the same bytes for any number of workers.
-    Stopped at any moment, the same command resumes.
+    The first runs the P-Net in runs/mtcnn on the demo set; --detector original or FILE uses another
+    cascade. The same flags, lists and weights give the same bytes with any number of workers. After
+    a stop, the same command resumes.
     """
     cli.run(_mine_hard, HardSamplesConfig, description=inspect.getdoc(hard))
 

@@ -1,10 +1,10 @@
-"""Cuts the persons of an annotation file out of their pictures: the fast path of training.
+"""Cuts the persons of an annotation file out of their pictures, for faster training.
 
     python data_prep/make_pose_records.py --annotations X.json --images DIR --out RECORDS
     python scripts/train_hrnet.py --data.train RECORDS --data.val Y.json --data.val-images DIR
 
 Training from records sees the same crops in the same order as training from the pictures. About
-100 persons/s per core and 60 kB per person. Stopped at any moment, the same command resumes.
+100 persons/s per core and 60 kB per person. After a stop, the same command resumes.
 """
 
 import os
@@ -19,29 +19,29 @@ from kptkit.data.formats.index import Format
 
 @dataclass(frozen=True)
 class RecordsConfig:
-    """What to cut out, and where to put it."""
+    """What to cut out, and where to write it."""
 
     annotations: Path
-    """Annotation file; of one that says what is for training, that part."""
+    """Annotation file; if it defines a training split, only that split is used."""
     images: Path
     """Folder of its pictures."""
     out: Path
     """Folder to write."""
     format: Format = "coco"
-    """What the annotation file is; see --data.format of train_hrnet.py."""
+    """Format of the annotation file; see --data.format of train_hrnet.py."""
     orientation: Literal["auto", "stored", "exif"] = "auto"
-    """How pictures lie: as stored, turned by EXIF, or (auto) whichever the file's sizes match."""
+    """Orientation of pictures: as stored, by EXIF, or (auto) the one that matches their sizes."""
     category: str | None = None
     """Name of the category to use, where a file has several with keypoints."""
     size_wh: tuple[int, int] = (192, 256)
-    """Width and height of the crops to be trained on; only their ratio matters."""
+    """Width and height of the training crops in pixels; only their ratio matters."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    """The strongest augmentation that the records must serve."""
+    """The strongest augmentation that the records must support."""
     jpeg_quality: int = 95
     shard_size: int = 512
     """Persons per shard."""
     workers: int | None = None
-    """Threads; default: one per core."""
+    """Number of threads; default: one per core."""
     verify: bool = False
     """Also compare every byte of existing files with the manifest."""
 

@@ -7,13 +7,14 @@ uses the run's own held-out data. Other data, or the boxes of a detector:
     python scripts/evaluate.py RUN --data.val Y.json --data.images DIR [--detections BOXES.json]
 
 prints AP and AR for COCO, PCKh for MPII, PCK@0.2 for FLIC and LSP, the mean error for faces, and
-the same of every keypoint; writes results.json (COCO results) and metrics.json into RUN/evaluation.
+values per keypoint; writes results.json (COCO results) and metrics.json into RUN/evaluation.
 
     python scripts/evaluate.py --task face --annotations WIDER_TXT --images DIR [--landmarks LIST
         --landmark-images DIR] [--weights original|FILE] [--compare FILE]
 
-prints AP, recall and landmark errors of the packaged face detector or of other weights, and how
-much two of them differ; without data, on the demo set. Writes metrics.json into runs/evaluate.
+prints AP, recall and landmark errors of the packaged face detector or of other weights, and the
+difference between two of them; without data, on the demo set. It writes metrics.json into
+runs/evaluate.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -42,19 +43,19 @@ class Config:
     """What to evaluate, and how."""
 
     run: tyro.conf.Positional[Path]
-    """Run folder of a script that trains a pose network."""
+    """Run folder of train_hrnet.py or train_hourglass.py."""
     task: Literal["pose", "face"] = "pose"
-    """What is evaluated; each task has its own flags, which --task face --help lists."""
+    """What to evaluate; each task has its own flags (--task face --help)."""
     weights: str = "best.npz"
     """Weights file in the run folder."""
     data: DataConfig = DataConfig()
-    """Held-out data; what is not given is the run's own."""
+    """Held-out data; default: those of the run."""
     detections: Path | None = None
-    """COCO detection results whose boxes are used instead of the ground truth's."""
+    """COCO detection results, whose boxes replace the ground truth's."""
     oks_nms: float = 0.9
-    """With --detections: the similarity above which the lower-scored of two persons goes."""
+    """With --detections: the OKS above which the lower-scored of two persons is removed."""
     flip_test: bool | None = None
-    """Whether mirrored crops are read too; default: as the recipe says, like the next two."""
+    """Whether mirrored crops are evaluated too; default: as in the recipe, like the next two."""
     flip_alignment: Alignment | None = None
     decoder: Method | None = None
     oks_sigmas: tuple[float, ...] | None = None
@@ -64,7 +65,7 @@ class Config:
 
 
 def main(config: Config) -> None:
-    """Opens the run and its data, predicts, prints tables."""
+    """Opens the run and its data, predicts, evaluates, prints tables."""
     source = opener.find(config.run)
     if source.origin is None:
         source = replace(source, weights=source.folder / config.weights)
@@ -129,13 +130,13 @@ def held_out_data(run: PoseSource, config: Config) -> PoseSet:
 
 
 def print_tables(evaluation: PoseEvaluation, truth: dict) -> None:
-    """The table of the protocol and, where boxes are the ground truth's, one row a keypoint."""
+    """Prints the protocol's table and, with ground-truth boxes, one row per keypoint."""
     samples = evaluation.samples
     kind = "faces" if samples.protocol.startswith("nme") else "persons"
     print(f"{len(samples)} {kind}\n")
     print(protocols.format_table(samples.protocol, evaluation.metrics))
     if not samples.keypoints[..., 2].any():
-        return  # detected boxes: nobody knows who is who
+        return  # detected boxes are not matched to persons
     if samples.protocol != "oks":
         print("\n" + protocols.keypoint_table(samples, evaluation.keypoints))
         return

@@ -2,13 +2,13 @@
 
     python scripts/export.py runs/demo
 
-writes RUN/export/<version>/, which answers pictures and boxes with keypoints in image pixels;
+writes RUN/export/<version>/, from pictures and boxes to keypoints in image pixels;
 
     python scripts/export.py --task face
 
-writes runs/mtcnn/export/<version>/, which answers pictures with faces. Both run in any process that
-has TensorFlow. What is written is first loaded and compared with what it was made of. Beside the
-versions, `serving` gets the files of a server; docs/serving.md tells the rest.
+writes runs/mtcnn/export/<version>/, from pictures to faces. Both run in any process that has
+TensorFlow. An export is reloaded and compared with its source before it is published. Beside the
+versions, `serving` gets the files of a server; see docs/serving.md.
 
     python scripts/export.py runs/demo --format litert --precision float16
 
@@ -35,7 +35,7 @@ from kptkit.face.cascade import CascadeConfig
 
 @dataclass(frozen=True)
 class PoseConfig:
-    """What to export, and where to."""
+    """What to export, and where to write it."""
 
     run: tyro.conf.Positional[Path]
     """Run folder of train_hrnet.py, or converted weights: a file, or a name such as
@@ -53,19 +53,19 @@ class PoseConfig:
     licence: str = ""
     """Of the weights, for the model card."""
     flip_test: bool = True
-    """Whether mirrored crops are read too, if the recipe says so; without, an answer takes half the
+    """Whether mirrored crops are evaluated too, if the recipe does so; --no-flip-test halves the
     time."""
 
 
 @dataclass(frozen=True)
 class FaceConfig:
-    """Which face detector to export, and where to."""
+    """Which face detector to export, and where to write it."""
 
     task: Literal["pose", "face"] = "face"
     """What the network finds; each task has its own flags."""
     weights: str = "default"
-    """Of the detector: default (packaged), original (published, converted), a file, or a folder
-    that train_mtcnn.py wrote one into, such as runs/mtcnn."""
+    """Weights of the detector: default (packaged), original (published, converted), a file, or a
+    folder of train_mtcnn.py, such as runs/mtcnn."""
     target: Annotated[Target, tyro.conf.arg(name="")] = Target()
     """What kind of file is written."""
     out: Path | None = None
@@ -78,9 +78,9 @@ class FaceConfig:
     licence: str = ""
     """Of the weights, for the model card."""
     cascade: Annotated[CascadeConfig, tyro.conf.arg(name="")] = CascadeConfig()
-    """What the detector looks for, fixed in a SavedModel, recommended beside other formats."""
+    """Settings of the detector, fixed in a SavedModel, recommended in other manifests."""
     max_faces: int = 1000
-    """Of a SavedModel: on a picture with more faces, the best-scored ones are returned."""
+    """SavedModel only: the most faces returned for a picture, the best-scored ones."""
 
 
 def pose(config: PoseConfig) -> None:
@@ -109,7 +109,7 @@ def face(config: FaceConfig) -> None:
     """Exports, then prints the signatures and how well they agree."""
     saved_model = config.target.format == "saved_model"
     if not saved_model and config.max_faces != FaceConfig.max_faces:
-        raise InputError("max_faces: for --format saved_model only; no other has the cascade")
+        raise InputError("max_faces: for --format saved_model only; others do not hold the cascade")
     folder = export_face(
         config.weights,
         config.out,
@@ -133,7 +133,7 @@ def face(config: FaceConfig) -> None:
 
 
 def report_converted(folder: Path) -> None:
-    """Prints inputs, outputs, sizes and differences of LiteRT's or ONNX's files."""
+    """Prints inputs, outputs, sizes and differences of LiteRT or ONNX files."""
     for name, difference in report_signatures(folder)["largest_difference"].items():
         values = ", ".join(f"{what} {value:.3g}" for what, value in difference.items())
         size = next(folder.glob(f"{name}.*")).stat().st_size
@@ -150,14 +150,14 @@ def report_signatures(folder: Path) -> dict[str, Any]:
 
 
 def report_saved_model(folder: Path, model: str) -> None:
-    """Prints how a version is served, and where it is."""
+    """Prints the folder of a version and the command that serves it."""
     server_files = folder.parent / SERVER_FILES
     print(f"to serve it: {docker_run(server_files, {model: folder.parent})}")
     print(f"written: {folder}")
 
 
 def _shapes(tensors: dict[str, dict]) -> str:
-    """The tensors of a signature in one line; N is the batch, and ? what a request decides."""
+    """The tensors of a signature in one line; N is the batch, ? any size."""
     texts = []
     for name, tensor in tensors.items():
         batch, *sides = tensor["shape"]

@@ -2,15 +2,15 @@
 
     python scripts/predict.py PHOTO.jpg --run runs/demo
 
-takes the whole picture as one person; give boxes as --box X1 Y1 X2 Y2 or from a COCO-style json as
---boxes FILE. With --weights coco-w32-256x192 instead of --run, the published network of that name
-is used, once scripts/convert_weights.py has fetched it. Writes PHOTO.jpg with skeletons and
+takes the whole picture as one person; boxes are given as --box X1 Y1 X2 Y2, or as a COCO-style JSON
+file: --boxes FILE. With --weights coco-w32-256x192 instead of --run, the published network of that
+name is used, once scripts/convert_weights.py has fetched it. Writes PHOTO.jpg with skeletons and
 keypoints.json (COCO results) to --out.
 
     python scripts/predict.py --task face PHOTO.jpg
 
-finds faces with their scores and five landmarks, by the weights that the package brings. Writes
-PHOTO.jpg with faces and faces.json to --out.
+finds faces with their scores and five landmarks, with the packaged weights. Writes PHOTO.jpg with
+faces and faces.json to --out.
 """
 
 import os
@@ -35,7 +35,7 @@ from kptkit.pose.estimator import PoseEstimator
 from kptkit.reading import read_json
 
 Task = Literal["pose", "face"]
-# From the number, path and pixels of a picture to its drawing and what was found, for json.
+# Maps index, path and pixels of a picture to its drawing and its detections, for JSON.
 Look = Callable[[int, str, np.ndarray], tuple[np.ndarray, list[dict[str, Any]]]]
 
 
@@ -46,15 +46,15 @@ class Config:
     images: tyro.conf.Positional[tuple[str, ...]]
     """Pictures."""
     task: Task = "pose"
-    """What to find; each task has its own flags, which --task face --help lists."""
+    """What to find; each task has its own flags (--task face --help)."""
     run: Path = Path("runs/demo")
     """Run folder of train_hrnet.py."""
     weights: str | None = None
-    """Instead of a run: a name such as coco-w32-256x192, or a file of convert_weights.py."""
+    """Instead of --run: a name such as coco-w32-256x192, or a file of convert_weights.py."""
     box: tuple[float, float, float, float] | None = None
     """One person in pixels of the upright picture: x1 y1 x2 y2."""
     boxes: Path | None = None
-    """Json with persons: a COCO file, or a list of {"file_name", "bbox": [x, y, w, h]}."""
+    """JSON file with persons: COCO, or a list of {"file_name", "bbox": [x, y, w, h]}."""
     out: Path = Path("runs/predict")
     """Folder for pictures and keypoints.json."""
 
@@ -68,11 +68,11 @@ class FaceConfig:
     task: Task = "face"
     """What to find; each task has its own flags."""
     weights: str = "default"
-    """Of the detector: default (packaged), original (published, converted) or a file."""
+    """Weights of the detector: default (packaged), original (published, converted) or a file."""
     min_face_size: float = 20
-    """Side in pixels of the smallest faces looked for; the time goes with its inverse square."""
+    """Side in pixels of the smallest faces to detect; halving it takes four times as long."""
     score_thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
-    """Least scores in the three networks; higher ones find fewer faces and fewer non-faces."""
+    """Score thresholds of the three networks; higher: fewer faces and fewer false positives."""
     out: Path = Path("runs/predict")
     """Folder for pictures and faces.json."""
 
@@ -126,7 +126,7 @@ def main_face(config: FaceConfig) -> None:
 def look_at_all(
     paths: Sequence[str], targets: Sequence[Path], look: Look, kind: str, json_path: Path
 ) -> None:
-    """Draws what is found on each picture, and writes all of it as json."""
+    """Draws the detections on each picture, and writes all of them as JSON."""
     results = []
     bar = tqdm(list(zip(paths, targets, strict=True)), disable=len(targets) < 3)
     for number, (path, target) in enumerate(bar, start=1):
@@ -139,10 +139,10 @@ def look_at_all(
 
 
 def drawing_paths(paths: Sequence[str], folder: Path) -> list[Path]:
-    """Where each picture is drawn, so that none takes the place of another or of an original.
+    """The path of each drawing; none replaces another one or an original.
 
     Raises:
-        InputError: one would, or there are no pictures.
+        InputError: a drawing would, or there are no pictures.
     """
     if not paths:
         raise InputError("no pictures; give one or more paths")
@@ -159,7 +159,7 @@ def drawing_paths(paths: Sequence[str], folder: Path) -> list[Path]:
 
 
 def boxes_by_name(path: Path) -> dict[str, np.ndarray]:
-    """Boxes (N, 4) as x1 y1 x2 y2 of every file name in a json.
+    """The boxes (N, 4), x1 y1 x2 y2, of every file name in a JSON file.
 
     Raises:
         InputError: the file is neither a COCO file nor a list of boxes with file names.

@@ -1,9 +1,9 @@
-"""Writes what TF Serving needs to serve exported models together, and prints how it is started.
+"""Writes TF Serving's configuration for exported models, and prints the command that starts it.
 
     python scripts/serve.py pose=runs/demo/export face=runs/mtcnn/export
 
-makes serving/ with models.config, batching.config, monitoring.config and compose.yaml; files that
-are there already stay as they are. docs/serving.md says what is in them.
+writes serving/ with models.config, batching.config, monitoring.config and compose.yaml; existing
+files are not overwritten. docs/serving.md describes them.
 """
 
 from dataclasses import dataclass
@@ -25,15 +25,15 @@ class Config:
         "pose=runs/demo/export",
         "face=runs/mtcnn/export",
     )
-    """NAME=FOLDER for each: what clients call it, and where export.py put its versions."""
+    """NAME=FOLDER of each model: its name for clients, and the folder of its versions."""
     out: Path = Path("serving")
-    """Folder for the files."""
+    """Folder for the written files."""
     batching: bool = False
-    """Whether the printed line has TF Serving merge requests, which helps on a GPU."""
+    """Whether TF Serving merges requests in the printed command, which helps on a GPU."""
 
 
 def main(config: Config) -> None:
-    """Files, then the line that starts a server."""
+    """Writes the files, then prints the command that starts a server."""
     models = {}
     for text in config.models:
         name, equals, folder = text.partition("=")

@@ -20,7 +20,7 @@ def hrnet() -> None:
 
         python scripts/train_hrnet.py --data.train X.json --data.val Y.json --data.images DIR
 
-    uses the fine-tuning recipe (--recipe NAME for another; --help lists every constant). The run
+    uses the fine-tuning recipe (--recipe NAME for another; --help lists all constants). The run
     folder is all that evaluate.py, predict.py and export.py need; the same command resumes after a
     stop.
     """
@@ -36,8 +36,8 @@ def hourglass() -> None:
 
         python scripts/train_hourglass.py --data.train X.json --data.val Y.json --data.images DIR
 
-    --recipe hg8 is the paper's, hg8-dark the stronger one in use since; --help lists every
-    constant. Everything else is as in train_hrnet.py.
+    --recipe hg8 is the paper's, hg8-dark a stronger, newer one; --help lists all constants.
+    Everything else is as in train_hrnet.py.
     """
     defaults = partial(default_config, demo="hg-demo", own_data="hg-finetune")
     cli.run(train_pose, TrainConfig, defaults, inspect.getdoc(hourglass))
@@ -48,18 +48,18 @@ def mtcnn() -> None:
 
         python scripts/train_mtcnn.py
 
-    mines and trains P-Net, R-Net and O-Net on the built-in demo set and judges the detector on
-    scenes it never saw; it takes about ten minutes on two cores. One network at a time, each on the
-    crops that data_prep/gen_pnet_samples.py or data_prep/gen_hard_samples.py made:
+    mines and trains P-Net, R-Net and O-Net on the built-in demo set and evaluates the detector on
+    scenes it never saw; it takes about ten minutes on two cores. To train one network, on crops of
+    data_prep/gen_pnet_samples.py or data_prep/gen_hard_samples.py:
 
         python scripts/train_mtcnn.py --stage pnet
 
-    Faces of your own, from lists as those two commands take them:
+    To train on your own faces, with the lists that those two commands take:
 
         python scripts/train_mtcnn.py --annotations X.txt --images DIR --landmarks Y.txt \\
             --landmark-images DIR --out runs/own --data.train data/own
 
-    uses the recipe for real data (--recipe NAME for another; --help lists every constant). --init
+    uses the recipe for real data (--recipe NAME for another; --help lists all constants). --init
     original fine-tunes the published weights. The same command resumes after a stop.
     """
     cli.run(train_face, FaceTrainConfig, default_face_config, inspect.getdoc(mtcnn))
@@ -68,10 +68,10 @@ def mtcnn() -> None:
 def default_config(
     arguments: list[str], demo: str = "demo", own_data: str = "finetune"
 ) -> TrainConfig:
-    """The configuration that flags override: that of `--recipe`.
+    """The configuration of `--recipe`, which flags override.
 
     Args:
-        demo, own_data: the recipes where none is named, for the demo set and with `--data.train`.
+        demo, own_data: the default recipes for the demo set and with `--data.train`.
 
     Raises:
         InputError: there is no such recipe.
@@ -83,7 +83,7 @@ def default_config(
 
 
 def default_face_config(arguments: list[str]) -> FaceTrainConfig:
-    """As `default_config`, for the cascade: the constants are those of `--stage`.
+    """As `default_config`, for the cascade, with the constants of `--stage`.
 
     Raises:
         InputError: there is no such recipe.
@@ -92,6 +92,6 @@ def default_face_config(arguments: list[str]) -> FaceTrainConfig:
     name = cli.flag_value(arguments, "--recipe") or ("wider" if own_data else "demo")
     cli.check_name("--recipe", name, FACE_RECIPES)
     stage = cli.flag_value(arguments, "--stage") or "all"
-    # A stage that does not exist is refused with the other flags.
+    # An unknown stage is refused later, when the flags are parsed.
     constants = FACE_RECIPES[name].get(stage, FACE_RECIPES[name]["pnet"])
     return FaceTrainConfig(recipe=name, constants=constants)

@@ -1,1 +1,1 @@
-"""Weights of other projects into ours; only `kptkit convert` needs this folder."""
+"""Converts weights of other projects; only `kptkit convert` needs this package."""

@@ -1,7 +1,7 @@
-"""One file over HTTPS into the cache: downloads resume, and appear complete or not at all.
+"""Downloads a file over HTTPS into the cache: resumable, and published only when complete.
 
-The checksum decides what is kept, so it does not matter which host an address is redirected to; but
-every step must be encrypted. Loopback addresses may be plain: there is nobody in between.
+The checksum decides whether a file is kept, so redirects to any host are followed, as long as every
+hop is encrypted. Loopback addresses may use plain HTTP.
 """
 
 import http.client
@@ -30,19 +30,19 @@ def download(
 ) -> None:
     """Fetches a file unless it is at `path` already.
 
-    An interrupted download is kept beside `path` as ``.part``; this call continues it if the server
-    can.
+    An interrupted download is kept beside `path` as ``.part`` and resumed if the server supports
+    it.
 
     Args:
         url: https, or http on a loopback address.
         sha256_prefix: first hexadecimal digits of the file's SHA-256, at least 8.
         max_bytes: a longer file is refused.
-        timeout: seconds without a byte after which an attempt ends.
+        timeout: an attempt ends after this many seconds without data.
 
     Raises:
-        InputError: the address is not allowed or answers with an error; the file is longer than
-            allowed or another than expected; the connection was cut several times in a row; or
-            another process is fetching into the same folder.
+        InputError: the address is not allowed or answers with an error; the file is too long or its
+            checksum differs; the connection was lost several times in a row; or another process is
+            downloading into the same folder.
     """
     if len(sha256_prefix) < 8:
         raise ValueError(f"sha256_prefix: {sha256_prefix!r}, expected 8 digits or more")
@@ -54,14 +54,14 @@ def download(
         resumed = part.exists()
         _fetch(url, part, max_bytes, timeout)
         if resumed and not sha256(part).startswith(sha256_prefix):
-            part.unlink()  # The first piece was of another file.
+            part.unlink()  # the resumed part belonged to another file
             _fetch(url, part, max_bytes, timeout)
         found = sha256(part)
         if not found.startswith(sha256_prefix):
             part.unlink()
             raise InputError(
-                f"{url}: what came has SHA-256 {found}, expected {sha256_prefix}...; the file was "
-                "exchanged or altered on the way, and is not used"
+                f"{url}: the download has SHA-256 {found}, expected {sha256_prefix}...; the file "
+                "was replaced or altered on the way, and is not used"
             )
         with open(part, "rb") as file:
             os.fsync(file.fileno())
@@ -69,7 +69,7 @@ def download(
 
 
 def _fetch(url: str, part: Path, max_bytes: int, timeout: float) -> None:
-    """Fills `part` to its end, in several attempts if need be."""
+    """Completes `part`, in several attempts if necessary."""
     reason = ""
     for _ in range(ATTEMPTS):
         try:
@@ -78,7 +78,7 @@ def _fetch(url: str, part: Path, max_bytes: int, timeout: float) -> None:
             reason = "the connection ended early"
         except urllib.error.HTTPError as error:
             with error:
-                if error.code == 416:  # There is nothing behind what we have: begin again.
+                if error.code == 416:  # `part` is not a prefix of the file: start over
                     part.unlink(missing_ok=True)
                 elif error.code < 500:
                     raise InputError(f"{url}: {error.code} {error.reason}") from None
@@ -87,13 +87,13 @@ def _fetch(url: str, part: Path, max_bytes: int, timeout: float) -> None:
             reason = str(getattr(error, "reason", "") or error) or type(error).__name__
     done = part.stat().st_size if part.exists() else 0
     raise InputError(
-        f"{url}: {reason}, {ATTEMPTS} times, with {done:,} bytes here; the same command goes on "
-        "from there"
+        f"{url}: {reason}, {ATTEMPTS} times, with {done:,} bytes here; the same command "
+        "resumes from there"
     )
 
 
 def _attempt(url: str, part: Path, max_bytes: int, timeout: float) -> bool:
-    """Appends what the server still has; returns whether that is all of it."""
+    """Appends the rest of the file to `part`; returns whether it is complete."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"User-Agent": "kptkit"})
     if have:
@@ -120,10 +120,10 @@ def _attempt(url: str, part: Path, max_bytes: int, timeout: float) -> bool:
 def _copy(
     answer: Any, file: BinaryIO, have: int, total: int | None, url: str, max_bytes: int
 ) -> int:
-    """Writes an answer's body behind `have` bytes; returns how many there are then."""
+    """Appends the body of an answer after `have` bytes; returns the new length."""
     name = urlsplit(url).path.rpartition("/")[2]
     with tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=name, disable=None) as bar:
-        while chunk := answer.read1(_CHUNK):  # what has come; `read` would wait for a whole chunk
+        while chunk := answer.read1(_CHUNK):  # what is there; `read` would wait for a whole chunk
             have += len(chunk)
             if have > max_bytes:
                 raise _too_long(url, have, max_bytes)
@@ -146,7 +146,7 @@ def _opener(url: str) -> urllib.request.OpenerDirector:
 
 
 def _check_address(url: str, first: str) -> None:
-    """Refuses what is not encrypted, but for loopback addresses that were asked for as such."""
+    """Refuses unencrypted addresses, except loopback ones that were requested as such."""
     scheme = urlsplit(url).scheme
     if scheme == "https" or (scheme == "http" and _is_loopback(url) and _is_loopback(first)):
         return

@@ -1,11 +1,11 @@
-"""Other projects' MTCNN weights as those of `kptkit.models.mtcnn`: arithmetic on named arrays.
+"""Converts other projects' MTCNN weights for `kptkit.models.mtcnn`: arithmetic on named arrays.
 
-One network definition serves all: every difference in what a source's networks are given, how they
-compute and what they answer is turned into weights here, so that the outputs are the same numbers.
+All sources share one network definition: differences in input format, layer arithmetic and output
+order are absorbed into the weights, so that the outputs are the same numbers.
 
-Landmarks: the published networks learnt (p - corner) / side, without the half pixel from the centre
-of a pixel to its edge that `kptkit.geometry.face_windows` adds. It stays so: half a pixel of the
-picture is a different share of every window, which no change of weights could add.
+Landmarks: the published networks were trained on (p - corner) / side, without the half pixel from a
+pixel's centre to its edge that `kptkit.geometry.face_windows` adds. This is not corrected: half a
+picture pixel is a different share of every window, which no change of weights could add.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from kptkit.models.mtcnn import Stage
 
 Arrays = dict[str, np.ndarray]
 
-# What the sources call the layers behind the convolutions.
+# The sources' names of the layers after the convolutions.
 _FACENET_PYTORCH: dict[Stage, dict[str, str]] = {
     "pnet": {"conv4_1": "logits", "conv4_2": "box"},
     "rnet": {"dense4": "fc", "prelu4": "prelu_fc", "dense5_1": "logits", "dense5_2": "box"},
@@ -40,19 +40,19 @@ _AITTSMD: dict[Stage, dict[str, str]] = {
 def from_facenet_pytorch(stage: Stage, state: Arrays, source: str) -> Arrays:
     """The weights of timesler/facenet-pytorch, which are the authors' own.
 
-    Its kernels are (out, in, H, W). Its maps are transposed before the hidden layer, whose inputs
-    run over columns, rows and channels. Its landmarks are x1, ..., x5, y1, ..., y5.
+    Kernels are (out, in, H, W). Feature maps are transposed before the hidden layer, so its inputs
+    are ordered by column, row, channel. Landmarks are ordered x1, ..., x5, y1, ..., y5.
 
     Args:
         state: the state dict, names such as ``conv1.weight``.
-        source: its file, for messages.
+        source: the file, for error messages.
 
     Returns:
-        Arrays by the path of the variable, such as ``conv1/kernel``. Whether they are all that the
-        network needs is seen by who assigns them.
+        Arrays by the path of the variable, such as ``conv1/kernel``. Missing ones are not detected
+        here, but when they are assigned.
 
     Raises:
-        InputError: an array does not have the shape that its name says.
+        InputError: an array does not have the shape that its name implies.
     """
     named = []
     for name, array in state.items():
@@ -80,13 +80,13 @@ def _facenet_array(path: str, array: np.ndarray) -> np.ndarray:
 def from_aittsmd(stage: Stage, variables: Arrays, source: str) -> Arrays:
     """The weights of AITTSMD/MTCNN-Tensorflow.
 
-    It sees BGR: the first kernels' channels are swapped. Its hidden layer is a ReLU: a PReLU whose
-    slope is 0. All three networks have a landmark head.
+    It takes BGR: the input channels of the first kernels are swapped. Its hidden layer has a ReLU,
+    which is a PReLU of slope 0. All three networks have a landmark head.
 
     Args:
-        variables: of a TensorFlow 1 checkpoint, names such as ``conv1/weights``; the optimizer's
-            and the step are passed over.
-        source: the checkpoint, for messages.
+        variables: of a TensorFlow 1 checkpoint, with names such as ``conv1/weights``; optimizer
+            slots and the step are ignored.
+        source: the checkpoint, for error messages.
 
     Returns and raises as `from_facenet_pytorch`.
     """
@@ -114,7 +114,7 @@ def _aittsmd_array(path: str, array: np.ndarray) -> np.ndarray:
 
 
 def _slope(layer: str, array: np.ndarray) -> np.ndarray:
-    """A PReLU's slopes as Keras keeps them: of maps (1, 1, C), of units (C,)."""
+    """A PReLU's slopes in Keras's shape: (1, 1, C) for feature maps, (C,) for units."""
     return array if layer == "prelu_fc" else array[None, None]
 
 
@@ -123,7 +123,7 @@ def _convert(
     convert: Callable[[str, np.ndarray], np.ndarray],
     source: str,
 ) -> Arrays:
-    """Converts arrays given with the source's name and the path here; keyed by the path."""
+    """Converts arrays given as (name in the source, path here, array); keyed by the path."""
     arrays = {}
     for name, path, array in named:
         try:

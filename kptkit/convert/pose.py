@@ -1,4 +1,4 @@
-"""Published weights into files of kptkit: fetched or given, converted, checked, published."""
+"""Converts published pose weights, fetched or given, into files of kptkit."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,8 @@ def source_files(name: str, given: Sequence[Path]) -> list[Path]:
     """The published files of a known name: those given, or fetched into the cache.
 
     Raises:
-        InputError: a file without an address was not given, or a given one is not the published.
+        InputError: a file without an address was not given, or a given file is not the published
+            one.
     """
     row = known(name)
     if not given:
@@ -43,7 +44,7 @@ def source_files(name: str, given: Sequence[Path]) -> list[Path]:
             raise InputError(f"{path}: no such file")
         if not sha256(path).startswith(file.sha256):
             raise InputError(
-                f"{path}: its SHA-256 is {sha256(path)}, that of {file.name} begins with "
+                f"{path}: its SHA-256 is {sha256(path)}, that of {file.name} starts with "
                 f"{file.sha256}; for weights of your own: --from hrnet --recipe {name}"
             )
     return list(given)
@@ -67,11 +68,11 @@ def convert_pose(
     """Converts a PyTorch file of a keypoint network.
 
     Returns:
-        What was left out, as lines to print.
+        Lines to print about arrays that were left out.
 
     Raises:
-        InputError: an array is missing, left over, misshapen or not finite; or the network is
-            another than the recipe's or has other keypoints.
+        InputError: an array is missing, left over, misshapen or not finite; or the network or its
+            keypoints are not those of the recipe.
     """
     weights = read_torch(source)
     if recipe.num_stacks:
@@ -96,7 +97,7 @@ def convert_pose(
 
 
 def convert_features(source: Path, out: Path, variant: str, origin: Origin) -> list[str]:
-    """Converts a PyTorch file of an HRNet for ImageNet, whose classifier is left out.
+    """Converts a PyTorch file of an ImageNet HRNet, without its classifier.
 
     Returns and raises as `convert_pose`.
     """
@@ -111,7 +112,7 @@ def convert_features(source: Path, out: Path, variant: str, origin: Origin) -> l
 
 
 def _check_width(converted: Converted, variant: str, source: str) -> None:
-    """Reports another size of HRNet by its width instead of array by array."""
+    """Reports an HRNet of another width in one message instead of array by array."""
     kernel, expected = converted.arrays.get("transition1.0.0/kernel"), VARIANTS[variant].width
     if kernel is None:
         raise InputError(f"{source}: no transition1.0.0.weight; expected an HRNet")

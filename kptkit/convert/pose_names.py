@@ -1,9 +1,9 @@
-"""Other projects' pose networks as those of `kptkit.models`: one rule on named arrays.
+"""Converts other projects' pose weights for `kptkit.models`: one rule on named arrays.
 
-Layers here are named by the authors' PyTorch paths, so a name stays as it is; ``weight`` of a
-convolution becomes ``kernel``, and a normalisation's four arrays get Keras's names. What may be
-left out is listed in `Converted.left_out` and nothing else is: an array without a place is refused
-by who assigns the others.
+Layers here are named by the authors' PyTorch paths, so names stay; only ``weight`` of a convolution
+becomes ``kernel``, and the four arrays of a batch normalisation get Keras's names. Arrays that are
+left out are counted in `Converted.left_out`; any other array without a variable is refused when the
+weights are assigned.
 """
 
 import re
@@ -17,7 +17,7 @@ from kptkit.recipes.pose import PoseRecipe
 
 Arrays = dict[str, np.ndarray]
 
-# mmpose's backbone and head, of its versions 0.x and 1.x.
+# Prefixes of mmpose's backbone and head, versions 0.x and 1.x.
 _PREFIXES = {"backbone.": "", "keypoint_head.final_layer.": "final_layer."}
 _PREFIXES["head.final_layer."] = "final_layer."
 _NORMALISATION = {
@@ -26,35 +26,35 @@ _NORMALISATION = {
     "running_mean": "moving_mean",
     "running_var": "moving_variance",
 }
-# Beside the modules named so, the last module of stage 4 has rows of fusions that only they read.
+# The last module of stage 4 also has fusion rows that only these modules read.
 _CLASSIFIER = re.compile(r"(incre_modules|downsamp_modules|final_layer|classifier)\.")
 _LOWER_FUSION = re.compile(r"stage4\.(\d+)\.fuse_layers\.[123]\.")
-# The mean and deviation that the networks here have built in, as configurations write them.
+# The built-in normalisation of the networks here, as configurations write it.
 _MEANS = ([0.485, 0.456, 0.406], [123.675, 116.28, 103.53])
 _DEVIATIONS = ([0.229, 0.224, 0.225], [58.395, 57.12, 57.375])
 
 
 @dataclass(frozen=True)
 class Converted:
-    """A network's weights by the paths of its variables, and what of the source is not in them."""
+    """A network's weights by the paths of its variables, and what was left out of the source."""
 
     arrays: Arrays
-    """Such as ``stage2.0.branches.0.0.conv1/kernel``."""
+    """By path, such as ``stage2.0.branches.0.0.conv1/kernel``."""
     left_out: dict[str, int]
-    """How many arrays of each kind have no use here, and why."""
+    """Number of unused arrays by kind; the kind says why."""
 
 
 def from_hrnet(state: Arrays, source: str) -> Converted:
-    """The weights of the authors' HRNet for keypoints, of mmpose's, or of one for ImageNet.
+    """The weights of an HRNet: the authors' or mmpose's for keypoints, or one for ImageNet.
 
-    Of the latter the features alone are kept; its classifier has no place in a keypoint network.
+    Of the latter only the backbone is kept; a keypoint network has no classifier.
 
     Args:
         state: arrays by PyTorch's names, with or without mmpose's prefixes.
-        source: their file, for messages.
+        source: the file, for error messages.
 
     Raises:
-        InputError: an array is of no kind that HRNet has.
+        InputError: HRNet has no array of that kind.
     """
     state = {_without_prefix(name): array for name, array in state.items()}
     left_out: Counter[str] = Counter()
@@ -71,7 +71,7 @@ def from_hrnet(state: Arrays, source: str) -> Converted:
 def from_hourglass(state: Arrays, source: str) -> Converted:
     """The weights of princeton-vl/pytorch_stacked_hourglass.
 
-    Its residuals have a shortcut's convolution even where widths are equal; nobody reads those.
+    Its residual blocks have a shortcut convolution even where widths are equal; those are unused.
 
     Args, returns and raises as `from_hrnet`.
     """
@@ -83,13 +83,13 @@ def from_hourglass(state: Arrays, source: str) -> Converted:
 
 
 def check_configuration(config: str, recipe: PoseRecipe, source: str) -> None:
-    """Compares the configuration beside mmpose's weights with what they are converted for.
+    """Compares the configuration beside mmpose's weights with the recipe they are converted for.
 
-    Only numbers and words are looked for in its text; it is never executed.
+    The text is searched for numbers and words; it is never executed.
 
     Raises:
-        InputError: the network was trained on pixels of another normalisation, which no weights
-            here could make good at the borders; or by another convention than the recipe's.
+        InputError: the network was trained with another pixel normalisation, which cannot be
+            absorbed into the weights at image borders; or with another convention than the recipe.
     """
     for word, known in (("mean", _MEANS), ("std", _DEVIATIONS)):
         for found in re.findall(rf"\b{word}\s*=\s*\[([^\]]*)\]", config):

@@ -1,8 +1,8 @@
-"""State dicts out of PyTorch's files, as NumPy arrays: the only place that imports PyTorch.
+"""Reads state dicts of PyTorch files as NumPy arrays: the only module that imports PyTorch.
 
-A .pth file is a pickle, which is a program. It is read with ``weights_only=True``, by an unpickler
-that knows tensors and plain containers; NumPy's arrays are let through as well, because mmpose
-writes some beside its weights, and they are numbers too.
+A .pth file is a pickle, which can execute code. It is read with ``weights_only=True``, by an
+unpickler that accepts only tensors and plain containers; NumPy arrays of numbers are allowed as
+well, because mmpose writes some beside its weights.
 """
 
 import os
@@ -19,13 +19,13 @@ from kptkit.errors import InputError
 
 # Where training scripts keep the weights in a checkpoint, the averaged or best ones first.
 _HOLDERS = ("best_state_dict", "state_dict")
-# What wrappers put before every name: DataParallel, and the hourglass's trainer around that.
+# Name prefixes added by wrappers: DataParallel, and the hourglass's trainer around it.
 _WRAPPER = re.compile(r"^(model\.)?module\.")
 
 
 @dataclass(frozen=True)
 class TorchWeights:
-    """What a PyTorch file holds."""
+    """The content of a PyTorch file."""
 
     state: dict[str, np.ndarray]
     """Arrays by the name of the parameter or buffer, without wrappers' prefixes."""
@@ -34,11 +34,11 @@ class TorchWeights:
 
 
 def read_torch(path: str | os.PathLike) -> TorchWeights:
-    """Reads a state dict, bare or in a checkpoint that holds more.
+    """Reads a state dict, bare or inside a larger checkpoint.
 
     Raises:
-        InputError: PyTorch is not installed; or the file is missing, damaged, no state dict, or
-            holds objects that are no plain data.
+        InputError: PyTorch is not installed; or the file is missing, damaged, not a state dict, or
+            holds objects that are not plain data.
     """
     path = Path(path)
     try:
@@ -52,7 +52,7 @@ def read_torch(path: str | os.PathLike) -> TorchWeights:
     try:
         with _numbers_allowed(torch):
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # PyTorch raises every kind for a file that is not its own.
+    except Exception as error:  # PyTorch raises exceptions of any kind for foreign files.
         reason = str(error).strip().split("\n")[0]
         raise InputError(f"{path}: no PyTorch state dict, or a damaged one ({reason})") from None
     state = _state_of(content)
@@ -85,7 +85,7 @@ def _config_of(content: Any) -> str:
 
 @contextmanager
 def _numbers_allowed(torch: Any) -> Iterator[None]:
-    """Lets NumPy arrays of numbers through, under the names that NumPy 1 and 2 pickle them by."""
+    """Allows NumPy arrays of numbers, under the names in pickles of NumPy 1 and 2."""
     from numpy._core import multiarray
 
     reconstruct, scalar = multiarray._reconstruct, multiarray.scalar

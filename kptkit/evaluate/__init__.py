@@ -1,4 +1,4 @@
-"""Networks evaluated on annotated pictures."""
+"""Evaluation of networks on annotated pictures."""
 
 from kptkit.evaluate.face import FaceEvaluation, evaluate_faces
 from kptkit.evaluate.pose import PoseEvaluation, evaluate_pose

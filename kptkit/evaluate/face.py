@@ -1,4 +1,4 @@
-"""A face detector evaluated: boxes by WIDER FACE's protocol, landmarks by their mean error."""
+"""Evaluates face detectors: boxes by WIDER FACE's protocol, landmarks by normalised mean error."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -26,11 +26,11 @@ from kptkit.metrics.detection import (
 from kptkit.metrics.nme import failure_rate, inter_ocular, mean_error, nme
 from kptkit.samples import FaceSamples
 
-# From a picture (H, W, 3) uint8 RGB to its faces.
+# Maps a picture (H, W, 3) uint8 RGB to its faces.
 Detector = Callable[[np.ndarray], FacePrediction]
 
-# Lists with landmarks have boxes of other shapes than WIDER FACE's, such as CNN_FacePoint's squares
-# from brow to mouth. So this overlap is enough for a prediction to be of that face.
+# Landmark lists have boxes of other shapes than WIDER FACE's, such as CNN_FacePoint's squares from
+# brow to mouth, so this low IoU is enough to match a prediction to a face.
 LANDMARK_IOU = 0.3
 
 # Recall is reported at these numbers of false positives in the whole set.
@@ -39,26 +39,26 @@ FALSE_POSITIVES = (10, 50, 100)
 
 @dataclass(frozen=True)
 class FaceEvaluation:
-    """What a detector found, and which face each prediction belongs to."""
+    """A detector's predictions, and the face that each of them is matched to."""
 
     samples: FaceSamples
     """The N faces of the M pictures that could be read."""
     found: FoundFaces
     """The P predictions on those pictures."""
     belongs: np.ndarray
-    """(P,) the place in `samples` of each prediction's face by WIDER FACE's rule; -1: none."""
+    """(P,) int: index in `samples` of each prediction's face by WIDER FACE's rule; -1: no face."""
     skipped: dict[str, int] = field(default_factory=dict)
     """How many pictures could not be read, by reason."""
 
     def judged(self, ignored: np.ndarray, thresholds: int | None = None) -> Judgement:
-        """Hits and false positives for the faces (N,) that are not ignored; see `judge`."""
+        """Hits and false positives, given which faces (N,) bool are ignored; see `judge`."""
         return judge(self.found, self.belongs, self.samples, ignored, thresholds)
 
 
 def evaluate_faces(detector: Detector, samples: FaceSamples) -> FaceEvaluation:
-    """Looks for faces on every picture of `samples`.
+    """Detects faces on every picture of `samples`.
 
-    Average precision lives on predictions of low scores: `detector` should keep them.
+    `detector` should keep predictions of low scores: average precision depends on them.
 
     Raises:
         InputError: too many pictures cannot be read, or a prediction is not finite.
@@ -83,13 +83,13 @@ def evaluate_faces(detector: Detector, samples: FaceSamples) -> FaceEvaluation:
 
 
 def height_subsets(samples: FaceSamples, heights: Sequence[float]) -> dict[str, np.ndarray]:
-    """For each least height in pixels, the faces (N,) that are left out: ignored or smaller."""
+    """For each minimum height in pixels, which faces (N,) bool are left out: ignored or smaller."""
     tall = samples.boxes_xyxy[:, 3] - samples.boxes_xyxy[:, 1]
     return {f"at_least_{height:g}px": samples.ignored | (tall < height) for height in heights}
 
 
 def box_metrics(evaluation: FaceEvaluation, ignored: np.ndarray) -> dict[str, float]:
-    """AP by WIDER FACE's protocol and by every score, and recall at `FALSE_POSITIVES`."""
+    """AP by WIDER FACE's protocol and over all scores, and recall at `FALSE_POSITIVES`."""
     exact = evaluation.judged(ignored)
     metrics = {
         "faces": int(exact.num_faces.sum()),
@@ -103,9 +103,9 @@ def box_metrics(evaluation: FaceEvaluation, ignored: np.ndarray) -> dict[str, fl
 
 
 def landmark_errors(evaluation: FaceEvaluation) -> dict[str, np.ndarray]:
-    """The errors (N,) of the landmarks of each face by the name of their normaliser.
+    """The landmark errors (N,) float of the faces, by the name of the normaliser.
 
-    The best-scored prediction that overlaps a face by `LANDMARK_IOU` is taken for it. NaN: the face
+    A face is compared with the best-scored prediction of IoU `LANDMARK_IOU` or more. NaN: the face
     was not found, is ignored or has no annotated landmarks.
     """
     samples, found = evaluation.samples, evaluation.found
@@ -124,7 +124,7 @@ def landmark_errors(evaluation: FaceEvaluation) -> dict[str, np.ndarray]:
 
 
 def landmark_metrics(evaluation: FaceEvaluation) -> dict[str, float]:
-    """NME over the faces that were found, how many those are, and the share that errs above 0.1."""
+    """NME over the faces that were found, their number, and the share with an error above 0.1."""
     samples = evaluation.samples
     annotated = np.isfinite(samples.landmarks).all(axis=(1, 2)) & ~samples.ignored
     metrics: dict[str, float] = {"faces": int(annotated.sum())}
@@ -138,9 +138,9 @@ def landmark_metrics(evaluation: FaceEvaluation) -> dict[str, float]:
 def compare_boxes(
     first: FaceEvaluation, second: FaceEvaluation, ignored: np.ndarray, resamples: int = 1000
 ) -> Difference:
-    """The AP by WIDER FACE's protocol of the first less that of the second on the same pictures.
+    """Difference in AP by WIDER FACE's protocol, first minus second, on the same pictures.
 
-    In the draws, scores stay stretched as they are in the whole set.
+    Bootstrap draws use the score normalisation of the whole set.
     """
     judged = [each.judged(ignored, WIDER_THRESHOLDS) for each in (first, second)]
     return paired_difference(
@@ -153,7 +153,7 @@ def compare_boxes(
 def compare_landmarks(
     first: FaceEvaluation, second: FaceEvaluation, resamples: int = 1000
 ) -> dict[str, Difference]:
-    """The NME of the first less that of the second over the faces that both found."""
+    """Difference in NME, first minus second, over the faces that both found."""
     samples = first.samples
     one, other = landmark_errors(first), landmark_errors(second)
     differences = {}
@@ -169,7 +169,7 @@ def compare_landmarks(
 
 
 def _joined(predictions: Sequence[FacePrediction]) -> FoundFaces:
-    """The predictions of all pictures one after another."""
+    """The predictions of all pictures, concatenated."""
     counts = [len(prediction.scores) for prediction in predictions]
     return FoundFaces(
         np.repeat(np.arange(len(predictions)), counts),

@@ -1,4 +1,4 @@
-"""A face detector from flags to tables: which data, which weights, how certain a difference is."""
+"""Evaluates face detectors, from flags to tables: data, weights, differences with intervals."""
 
 import os
 from dataclasses import asdict, dataclass
@@ -34,24 +34,24 @@ class FaceEvaluationConfig:
     """Which face detector to evaluate, and on what."""
 
     task: Literal["pose", "face"] = "face"
-    """What is evaluated; each task has its own flags."""
+    """What to evaluate; each task has its own flags."""
     lists: tyro.conf.OmitArgPrefixes[FaceLists] = FaceLists()
     wider_lists: Path | None = None
-    """Folder of wider_{easy,medium,hard}_val.mat, which then say which faces are to be found."""
+    """Folder of wider_{easy,medium,hard}_val.mat, which define the subsets of faces to find."""
     heights: tuple[float, ...] = (20, 10)
-    """Without --wider-lists: the least heights of the faces to be found, in pixels."""
+    """Without --wider-lists: minimum heights of the faces to find, in pixels; one subset each."""
     weights: str = "default"
-    """Of the detector: default (packaged), original (published, converted) or a file."""
+    """Weights of the detector: default (packaged), original (published, converted) or a file."""
     compare: str | None = None
     """Other weights, evaluated on the same pictures."""
     min_face_size: float = 10
-    """Side in pixels of the smallest faces looked for."""
+    """Side in pixels of the smallest faces to detect."""
     scale_factor: float = 0.709
-    """From one level of the pyramid to the next."""
+    """Scale from one level of the image pyramid to the next."""
     score_thresholds: tuple[float, float, float] = (0.5, 0.5, 0.3)
-    """Of P, R and O: low ones, as AP lives on predictions of low scores."""
+    """Score thresholds of P-, R- and O-Net; low, since AP depends on predictions of low scores."""
     resamples: int = 1000
-    """With --compare: draws of the paired bootstrap over pictures."""
+    """With --compare: number of draws of the paired bootstrap over pictures."""
     out: Path = Path("runs/evaluate")
     """Folder for metrics.json."""
 
@@ -59,7 +59,7 @@ class FaceEvaluationConfig:
 def report_faces(config: FaceEvaluationConfig) -> None:
     """Evaluates boxes and landmarks, prints tables and writes `metrics.json`.
 
-    Boxes are evaluated on sets in which every face is listed, landmarks on sets that have some.
+    Boxes are evaluated on sets that list every face, landmarks on sets that have landmarks.
 
     Raises:
         InputError: a flag, a file or the weights are unusable.
@@ -139,7 +139,7 @@ def _report_differences(
 
 
 def _finite(numbers: dict[str, Any]) -> dict[str, Any]:
-    """Nested numbers without NaN and infinity, for JSON."""
+    """Nested numbers with NaN and infinity removed, for JSON."""
     return {
         name: _finite(value) if isinstance(value, dict) else value
         for name, value in numbers.items()
@@ -148,7 +148,7 @@ def _finite(numbers: dict[str, Any]) -> dict[str, Any]:
 
 
 def draw_face_predictions(detector: FaceDetector, samples: FaceSamples) -> np.ndarray:
-    """A contact sheet of a dozen pictures with the faces found on them."""
+    """A contact sheet (H, W, 3) uint8 of a dozen pictures with their detected faces."""
     count = len(samples.image_paths)
     pictures = []
     for place in np.unique(np.linspace(0, count - 1, min(count, 12)).astype(int)):

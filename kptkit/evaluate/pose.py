@@ -1,4 +1,4 @@
-"""A pose estimator evaluated by its data set's protocol: AP, PCKh, PCK or NME of landmarks."""
+"""Evaluates pose estimators by the data set's protocol: AP, PCKh, PCK or NME of landmarks."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ from kptkit.samples import KeypointSamples
 
 @dataclass(frozen=True)
 class PoseEvaluation:
-    """Metrics, and the samples and predictions that they are of."""
+    """Metrics, with the samples and predictions they were computed from."""
 
     metrics: dict[str, float]
     """The numbers of the samples' protocol; for `oks` AP, AP50, AP75, APM, APL, AR and so on, by
@@ -36,7 +36,7 @@ def evaluate_pose(
     batch_size: int = 32,
     oks_nms_threshold: float | None = None,
 ) -> PoseEvaluation:
-    """Predicts every person of `source` and evaluates that by the protocol of its samples.
+    """Predicts every person of `source` and evaluates by the protocol of its samples.
 
     Args:
         truth: a COCO dictionary of all images of `source`; of other protocols than `oks` only the
@@ -46,7 +46,7 @@ def evaluate_pose(
 
     Raises:
         InputError: too many images cannot be read, a prediction is not finite, or the samples lack
-            what their protocol measures errors in.
+            the reference lengths of their protocol.
     """
     recipe = estimator.recipe
     skipped = SkippedPictures(len(source.samples))
@@ -77,9 +77,9 @@ def evaluate_pose(
 def _without_copies(
     samples: KeypointSamples, keypoints: np.ndarray, scores: np.ndarray, threshold: float
 ) -> np.ndarray:
-    """Which predictions OKS-NMS keeps, image by image, in their order.
+    """Indices of the predictions that OKS-NMS keeps, per image, in their order.
 
-    As in the official code a person's area is that of the padded window, not of the box.
+    As in the official code, a person's area is that of the padded crop, not of the box.
     """
     areas = affine.PADDING**2 * boxes.area(samples.boxes_xyxy)
     kept = [np.zeros(0, np.int64)]

@@ -1,4 +1,4 @@
-"""What a pose network predicts, drawn for the eye."""
+"""Draws the predictions of pose networks."""
 
 import numpy as np
 
@@ -34,7 +34,7 @@ def draw_pose_predictions(samples: KeypointSamples, keypoints: np.ndarray) -> np
 
 
 class PredictionSheet:
-    """Truth, prediction and heatmap of the same few persons, drawn again as the network learns.
+    """Truth, prediction and heatmap of a few fixed persons, redrawn during training.
 
     Args:
         samples: the persons; at most `SHEET_PERSONS` of them, evenly chosen, are shown.
@@ -54,7 +54,7 @@ class PredictionSheet:
         self.batch = next(iter(batches.as_numpy_iterator()))
 
     def draw(self) -> np.ndarray:
-        """The sheet (H, W, 3) uint8 as the network answers now."""
+        """The sheet (H, W, 3) uint8 with the current predictions."""
         estimator = self.estimator
         heatmaps = crops_to_heatmaps(estimator.network, self.batch["image"])
         keypoints = heatmaps_to_crop(heatmaps, estimator.recipe)

@@ -1,1 +1,1 @@
-"""Networks as files that need no kptkit: SavedModel, LiteRT, ONNX."""
+"""Exports networks to formats that run without kptkit: SavedModel, LiteRT, ONNX."""

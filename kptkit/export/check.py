@@ -1,12 +1,11 @@
-"""Whether an exported network answers as its source does; one that does not is never published.
+"""Compares an exported network with its source; an export that differs is never published.
 
-A SavedModel is compared with the estimator or detector it was made of, on whole pictures; LiteRT's
-and ONNX's files, as their runtimes run them, with Keras, on crops.
+A SavedModel is compared, on whole pictures, with the estimator or detector it was made from; LiteRT
+and ONNX files, run by their runtimes, are compared with Keras on crops.
 
-A keypoint that lies where two places of its heatmap are almost equally high may leap from one to
-the other by rounding. It says nothing about the export and is left out: boxes are moved, or
-heatmaps shaken, by very little, and keypoints that move by more than half the limit are not
-compared.
+If a heatmap has two almost equal peaks, rounding can move the keypoint from one to the other. That
+says nothing about the export, so such keypoints are left out: boxes or heatmaps are perturbed very
+slightly, and keypoints that move by more than half the limit are not compared.
 """
 
 from collections.abc import Callable
@@ -29,42 +28,42 @@ from kptkit.pose.estimator import PoseEstimator
 Arrays = dict[str, np.ndarray]
 # A network in its runtime: named arrays in, named arrays out.
 Runner = Callable[[Arrays], Arrays]
-# The signature `serving_default` of a SavedModel that was loaded again.
+# The signature `serving_default` of a reloaded SavedModel.
 Signature = Callable[..., dict[str, tf.Tensor]]
 
-# By how much answers may differ. Scores of poses and heatmaps are shares of the highest peak, for
-# SavedModels only where that is above 1, as it may be before training.
+# The largest allowed differences. Pose scores and heatmaps are shares of the highest peak; for
+# SavedModels only if that peak is above 1, as it may be before training.
 SAVED_POSE_LIMITS = {"keypoints_px": 0.05, "scores": 1e-3}
 SAVED_FACE_LIMITS = {"boxes_and_landmarks_px": 0.01, "scores": 1e-5}
 CONVERTED_POSE_LIMITS: dict[Precision, dict[str, float]] = {
     "float32": {"heatmaps": 1e-4, "scores": 1e-4, "keypoints_px": 0.01},
     "float16": {"heatmaps": 1e-2, "scores": 1e-2, "keypoints_px": 0.25},
 }
-# Of P-Net, R-Net and O-Net: scores, and offsets as shares of a window's side.
+# For P-Net, R-Net and O-Net: scores, and offsets as shares of a window's side.
 CONVERTED_STAGE_LIMITS: dict[Precision, float] = {"float32": 1e-4, "float16": 2e-2}
 
-# By how many pixels a box is moved to find the keypoints that leap.
+# Shifts of a box, in pixels, that reveal unstable keypoints.
 _NUDGES = (-1e-3, 1e-3)
-# How often a heatmap is shaken, and by how many times its largest difference: if two pixels can
-# change places, at least one shake in five makes them.
+# Number of perturbations of a heatmap, and their amplitude as a multiple of its largest difference:
+# if two pixels can change order, at least one perturbation in five makes them.
 _SHAKES, _SHAKE = 16, 3.0
-# Scenes on which faces are compared; a trained detector finds some on most of them.
+# Number of scenes on which faces are compared; a trained detector finds faces on most of them.
 _FACE_SCENES = 16
 
 
 def compare_saved_pose(served: Signature, estimator: PoseEstimator) -> dict[str, float]:
-    """The largest differences between a SavedModel's answers and its estimator's.
+    """The largest differences between the outputs of a SavedModel and of its estimator.
 
-    A SavedModel cuts crops that differ from the estimator's by up to a grey level, which some
-    networks amplify. So the two must agree where the estimator reads the SavedModel's crops; how
-    far apart `estimator.predict` is, on its own crops, is only returned.
+    A SavedModel's crops differ from the estimator's by up to one grey level, which some networks
+    amplify. So the limits apply to the estimator's output on the SavedModel's crops; the
+    difference from `estimator.predict`, on its own crops, is only returned.
 
     Returns:
         Differences from `estimator.predict` in pixels and scores, and how many keypoints were
         compared.
 
     Raises:
-        RuntimeError: on the same crops they differ by more than `SAVED_POSE_LIMITS`.
+        RuntimeError: on the same crops the outputs differ by more than `SAVED_POSE_LIMITS`.
     """
     noise = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
     data = encode_jpeg(cv2.resize(noise, (320, 240), interpolation=cv2.INTER_CUBIC))
@@ -91,9 +90,9 @@ def compare_saved_pose(served: Signature, estimator: PoseEstimator) -> dict[str,
 def compare_saved_faces(
     served: Signature, detector: FaceDetector, max_faces: int
 ) -> dict[str, float]:
-    """The largest differences between a SavedModel's answers and its detector's.
+    """The largest differences between the outputs of a SavedModel and of its detector.
 
-    Drawn scenes of several sizes go into one request.
+    One request holds drawn scenes of several sizes.
 
     Raises:
         RuntimeError: they exceed `SAVED_FACE_LIMITS`, or other faces are found.
@@ -125,7 +124,7 @@ def compare_saved_faces(
 def compare_converted_pose(
     runner: Runner, network: NetworkFunction, estimator: PoseEstimator, precision: Precision
 ) -> dict[str, float]:
-    """The largest differences between a runtime's answers and the estimator's on the same crops.
+    """The largest differences between the outputs of a runtime and of the estimator on equal crops.
 
     Raises:
         RuntimeError: they exceed `CONVERTED_POSE_LIMITS` of this precision.
@@ -157,7 +156,7 @@ def compare_converted_stage(
         RuntimeError: they exceed `CONVERTED_STAGE_LIMITS` of this precision.
     """
     size = STAGES[network.name].size
-    # P-Net sees levels of two sizes, so that a file with one size baked in fails.
+    # P-Net gets pyramid levels of two sizes, so that a file with a hard-coded size fails.
     pictures = [face_windows(size)] if network.spec.shape[1] else levels()
     largest: dict[str, float] = {}
     for images in pictures:
@@ -179,7 +178,7 @@ def _refuse_beyond(largest: dict[str, float], limits: dict[str, float]) -> None:
 
 
 def _on_graph_crops(estimator: PoseEstimator, image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """The estimator's keypoints (N, K, 3) on crops that are cut as SavedModels cut them."""
+    """The estimator's keypoints (N, K, 3) on crops as a SavedModel cuts them."""
     recipe = estimator.recipe
     crops, crop_to_image = cut_persons_in_graph(
         image, tf.constant(boxes), recipe.input_size_wh, recipe.convention
@@ -190,7 +189,7 @@ def _on_graph_crops(estimator: PoseEstimator, image: np.ndarray, boxes: np.ndarr
 def _largest_pose(
     keypoints: np.ndarray, others: np.ndarray, steady: np.ndarray
 ) -> dict[str, float]:
-    """The largest distance and the largest difference in score of the `steady` (..., K) ones."""
+    """The largest distance and score difference of the `steady` (..., K) bool keypoints."""
     pixels, scores = _pose_apart(keypoints, others)[steady].max(axis=0, initial=0.0).tolist()
     return {"keypoints_px": pixels, "scores": scores}
 
@@ -202,7 +201,7 @@ def _pose_apart(keypoints: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _distances(points: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Distances (...) between points (..., 2 or more), by x and y."""
+    """Distances (...) between points (..., 2 or more) in x and y."""
     return np.linalg.norm(np.asarray(points)[..., :2] - others[..., :2], axis=-1)
 
 
@@ -220,10 +219,10 @@ def _keras_answers(network: NetworkFunction, images: np.ndarray) -> Arrays:
 
 
 def _answers(runner: Runner, network: NetworkFunction, images: np.ndarray) -> Arrays:
-    """The outputs for images (N, ...), in batches of the network's size.
+    """The outputs for images (N, ...), in batches of the network's batch size.
 
-    A last batch is filled up with images whose outputs are dropped again. A network that takes any
-    number gets the first image alone, then all others.
+    The last batch is filled up, and the extra outputs are dropped. A network of any batch size gets
+    the first image alone, then all others.
     """
     size = network.spec.shape[0]
     count = len(images) + -len(images) % (size or 1)
@@ -237,10 +236,10 @@ def _answers(runner: Runner, network: NetworkFunction, images: np.ndarray) -> Ar
 def _leaps(
     heatmaps: np.ndarray, keypoints: np.ndarray, noise: np.ndarray, estimator: PoseEstimator
 ) -> np.ndarray:
-    """How far keypoints (N, K, 3) move at most when noise is added to heatmaps: (N, K).
+    """Largest movements (N, K) of keypoints (N, K, 3) when noise is added to heatmaps.
 
     Args:
-        noise: its amplitude on each heatmap (N, 1, 1, K).
+        noise: amplitude of the noise on each heatmap, (N, 1, 1, K).
     """
     rng = np.random.default_rng(0)
     far = np.zeros(keypoints.shape[:-1])

@@ -1,4 +1,4 @@
-"""Drawn people and faces on which an exported network is compared with its source."""
+"""Drawn people and faces, the inputs on which an export is compared with its source."""
 
 from functools import cache
 
@@ -17,7 +17,7 @@ _SCENES = 6
 
 
 def person_crops(estimator: PoseEstimator) -> np.ndarray:
-    """People of drawn scenes as the estimator cuts them out: (N, h, w, 3) uint8."""
+    """Crops (N, h, w, 3) uint8 of the people of drawn scenes, as the estimator cuts them."""
     crops = []
     for scene in _scenes():
         persons = boxes.from_xywh(np.array([person.box_xywh for person in scene.people]))
@@ -26,7 +26,7 @@ def person_crops(estimator: PoseEstimator) -> np.ndarray:
 
 
 def face_windows(size: int) -> np.ndarray:
-    """Squares around faces of drawn scenes, and as many beside them: (N, size, size, 3) float32."""
+    """Windows (N, size, size, 3) float32 of drawn scenes, half of them on faces, half beside."""
     crops = []
     for scene in _scenes():
         faces = [person.face.box_xywh for person in scene.people if person.face]
@@ -39,7 +39,7 @@ def face_windows(size: int) -> np.ndarray:
 
 
 def levels() -> list[np.ndarray]:
-    """Two drawn scenes at half their sizes, each with its mirror image: (2, h, w, 3) float32."""
+    """Two arrays (2, h, w, 3) float32: a drawn scene at half size and its mirror image."""
     scenes = {scene.image.shape: scene.image for scene in _scenes()}
     halves = [
         cv2.resize(image, (shape[1] // 2, shape[0] // 2), interpolation=cv2.INTER_AREA)

@@ -1,6 +1,6 @@
-"""Face cascades as files: one SavedModel for TF Serving, or three files for LiteRT or ONNX Runtime.
+"""Exports face cascades: one SavedModel for TF Serving, or three files for LiteRT or ONNX Runtime.
 
-As in `kptkit.export.pose`, what is written is loaded again and compared before it appears.
+As in `kptkit.export.pose`, an export is reloaded and compared before it is published.
 """
 
 import dataclasses
@@ -38,10 +38,10 @@ def export_face(
     keep: int | None = None,
     licence: str = "",
 ) -> Path:
-    """Writes a face detector into a numbered folder.
+    """Exports a face detector to a numbered version folder.
 
     A SavedModel has the signatures of `kptkit.export.face_graph`, from pictures to faces. For
-    LiteRT and ONNX, P-Net, R-Net and O-Net are files of their own.
+    LiteRT and ONNX, P-Net, R-Net and O-Net are separate files.
 
     Args:
         weights: as for `kptkit.weights.cascade.load_cascade`.
@@ -49,18 +49,18 @@ def export_face(
             `runs/mtcnn/export-FORMAT-PRECISION`.
         target: format, precision and batch.
         version: the number to publish under; default: one more than the highest there.
-        config: pyramid and thresholds. A SavedModel keeps them for good; the manifest of other
-            formats recommends them.
-        max_faces: of a SavedModel: on a picture with more faces, the best-scored ones are returned.
+        config: pyramid and thresholds. They are fixed in a SavedModel and recommended in the
+            manifest of the other formats.
+        max_faces: SavedModel only: the most faces returned for a picture, the best-scored ones.
         keep: how many of the newest versions stay; default: all.
-        licence: of the weights, for manifest and model card; those of the package have theirs.
+        licence: of the weights, for manifest and model card; the packaged weights state theirs.
 
     Returns:
         The version's folder.
 
     Raises:
         InputError: the weights cannot be read, the version exists, or a library is missing.
-        RuntimeError: what was written answers differently from its source.
+        RuntimeError: the outputs of the export differ from its source's.
     """
     config = config or CascadeConfig()
     out = Path("runs/mtcnn", target.folder_name) if out is None else Path(out)

@@ -1,13 +1,13 @@
-"""A face detector as one graph from pictures to faces, which needs no kptkit when it runs.
+"""A face detector as one graph from pictures to faces, which runs without kptkit.
 
-Signatures by name; every input has the batch N first, as TF Serving's batching needs:
+Signatures by name; the batch N is the first axis of all inputs, as TF Serving's batching needs:
 
     serving_default  image_bytes [N]          pictures of any sizes
     images           images [N, H, W, 3], image_hw [N, 2]     the same as pixels
 
-Both give boxes [N, M, 4], scores [N, M], landmarks [N, M, 5, 2] and counts [N]; M is the number of
-faces on the picture that has most of them. Every request, however malformed, gets an answer or
-InvalidArgumentError and leaves the process alive.
+Both return boxes [N, M, 4], scores [N, M], landmarks [N, M, 5, 2] and counts [N]; M is the largest
+count. Every request, however malformed, gets an answer or
+InvalidArgumentError and never crashes the process.
 """
 
 import os
@@ -29,7 +29,7 @@ from kptkit.export.signatures import (
 )
 from kptkit.face.cascade import Cascade
 
-# What the tensors of the signatures are; the manifest and the model card say it too.
+# Meanings of the tensors, as given in manifest and model card.
 MEANINGS = {
     **PICTURE_MEANINGS,
     "boxes": "x1 y1 x2 y2 of faces in pixels of the upright picture, best first; zeros for padding",
@@ -51,7 +51,7 @@ class FaceGraph:
     """A cascade as TensorFlow functions with checked inputs, to be saved as a SavedModel.
 
     Args:
-        max_faces: of a picture with more faces, only the best-scored ones are returned.
+        max_faces: the most faces returned for a picture, the best-scored ones.
     """
 
     def __init__(self, cascade: Cascade, max_faces: int = 1000):

@@ -1,7 +1,7 @@
-"""LiteRT (once TensorFlow Lite): a network as a `.tflite` file of built-in operations, and back.
+"""LiteRT (formerly TensorFlow Lite): converts networks to `.tflite` files and runs those.
 
-The converter is TensorFlow's; the interpreter is that of the `litert` extra, or TensorFlow's own
-where it is not installed.
+Files use built-in operations only. The converter is TensorFlow's; the interpreter is that of the
+`litert` extra, or TensorFlow's own if that is not installed.
 """
 
 import os
@@ -21,7 +21,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def convert(network: NetworkFunction, precision: Precision) -> bytes:
-    """The file of a network; float16: constants are stored in it and widened when it is loaded."""
+    """The bytes of a network's file; float16: constants are stored so and widened at loading."""
     keeper = tf.Module()
     keeper.weights = [variable.value for variable in network.model.variables]
     function = network.function.get_concrete_function()
@@ -33,10 +33,10 @@ def convert(network: NetworkFunction, precision: Precision) -> bytes:
 
 
 def load(path: str | os.PathLike, threads: int | None = None) -> Callable[[Arrays], Arrays]:
-    """A file's network as a function of named arrays.
+    """The network of a file, as a function of named arrays.
 
     Args:
-        threads: how many compute; default: one per core.
+        threads: number of threads; default: one per core.
     """
     interpreter = _interpreter(str(path), threads or os.cpu_count())
     runner = interpreter.get_signature_runner("serving_default")
@@ -53,5 +53,5 @@ def _interpreter(path: str, threads: int) -> Any:
     except ImportError:
         Interpreter = tf.lite.Interpreter
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # TensorFlow's own interpreter announces its removal
+        warnings.simplefilter("ignore")  # TensorFlow's interpreter is deprecated
         return Interpreter(path, num_threads=threads)

@@ -1,7 +1,7 @@
-"""What an export says about itself: `assets.extra/export.json`, and the same for people.
+"""The manifest of an export, `assets.extra/export.json`, and its model card.
 
 The manifest names inputs and outputs with their types, shapes and meanings, the weights and their
-licence, how far the export differs from its source, and the SHA-256 of its files.
+licence, the largest difference from its source, and the SHA-256 of its files.
 """
 
 import json
@@ -19,11 +19,11 @@ from kptkit.opener import PoseSource
 
 
 def write_manifest(folder: Path, description: dict[str, Any], card: bool) -> None:
-    """Writes the manifest of a version's folder, which is complete otherwise.
+    """Writes the manifest of a version's folder; all other files must be there already.
 
     Args:
-        description: its content, but for the versions of kptkit and TensorFlow and the checksums.
-        card: whether a model card is written as well.
+        description: its content, without the checksums and the versions of kptkit and TensorFlow.
+        card: whether to write a model card as well.
     """
     description = description | {"kptkit": kptkit.__version__, "tensorflow": tf.__version__}
     if card:
@@ -37,10 +37,10 @@ def write_manifest(folder: Path, description: dict[str, Any], card: bool) -> Non
 
 
 def describe_pose_weights(source: PoseSource, licence: str) -> dict[str, str]:
-    """What manifest and model card say of the weights of a run, or of published ones.
+    """The entry on the weights of a run, or on published ones, in manifest and model card.
 
     Args:
-        licence: given by the user; published weights bring their own.
+        licence: given by the user; published weights state their own.
     """
     if source.origin is not None:
         origin = source.origin
@@ -64,7 +64,7 @@ def describe_pose_weights(source: PoseSource, licence: str) -> dict[str, str]:
 
 
 def describe_face_weights(weights: str | os.PathLike, licence: str) -> dict[str, str]:
-    """What manifest and model card say of a cascade's weights."""
+    """The entry on a cascade's weights in manifest and model card."""
     known = {
         "default": "kptkit's default weights, see below",
         "original": "those of MTCNN's authors, as facenet-pytorch has them",
@@ -80,7 +80,7 @@ def describe_face_weights(weights: str | os.PathLike, licence: str) -> dict[str,
 
 
 def describe_signatures(signatures: dict[str, Any], meanings: dict[str, str]) -> dict[str, Any]:
-    """Type, shape and meaning of the inputs and outputs of every signature, by its name."""
+    """Type, shape and meaning of the inputs and outputs of each signature, by name."""
 
     def tensors(specs: dict[str, Any]) -> dict[str, Any]:
         return {

@@ -1,4 +1,4 @@
-"""The model card of an export: its manifest as a page that people read."""
+"""The model card of an export: its manifest as a readable page."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ _UNKNOWN = "not stated; ask those who trained it, and mind the terms of the trai
 
 
 def model_card(manifest: dict[str, Any]) -> str:
-    """Markdown on what an export takes and gives, and how good its weights are.
+    """Markdown on the inputs, outputs and weights of an export, with their scores.
 
     Args:
         manifest: the content of `assets.extra/export.json`.

@@ -1,8 +1,8 @@
-"""Networks as functions of named tensors, from which LiteRT's and ONNX's files are made.
+"""Networks as functions of named tensors, to be converted to LiteRT and ONNX.
 
-A pose network takes crops and returns keypoints in crop pixels: flip test and decoder are inside.
-Of the face cascade, P-Net, R-Net and O-Net are functions of their own that return scores instead of
-logits; the pyramid between them depends on the picture and is the caller's part.
+A pose network takes crops and returns keypoints in crop pixels; flip test and decoder are included.
+P-Net, R-Net and O-Net of the face cascade are separate functions, which return scores instead of
+logits; pyramid, NMS and cropping depend on the picture and are left to the caller.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from kptkit.models.mtcnn import STAGES, Stage
 from kptkit.network import crops_to_heatmaps, heatmaps_to_crop
 from kptkit.pose.estimator import PoseEstimator
 
-# What the tensors of P-Net, R-Net and O-Net are.
+# Meanings of the tensors of P-Net, R-Net and O-Net.
 STAGE_MEANINGS = {
     "images": "RGB, 0 to 255; P-Net: a level of the pyramid of any size, the others: windows",
     "scores": "how sure the network is of a face, 0 to 1; P-Net: one for each window of 12 px at "
@@ -31,7 +31,7 @@ STAGE_MEANINGS = {
 
 @dataclass(frozen=True)
 class NetworkFunction:
-    """A function with one signature, and what its tensors mean."""
+    """A function with one signature, and the meanings of its tensors."""
 
     name: str
     function: Callable[[tf.Tensor], dict[str, tf.Tensor]]
@@ -42,21 +42,21 @@ class NetworkFunction:
 
     @property
     def spec(self) -> tf.TensorSpec:
-        """The input."""
+        """The spec of the input."""
         return self.function.input_signature[0]
 
     def describe(self) -> dict[str, Any]:
-        """Types, shapes and meanings of its tensors, as manifests have them."""
+        """Types, shapes and meanings of its tensors, for the manifest."""
         return describe_signatures(
             {self.name: self.function.get_concrete_function()}, self.meanings
         )
 
 
 def pose_function(estimator: PoseEstimator, batch_size: int | None = None) -> NetworkFunction:
-    """From crops (N, h, w, 3) uint8 to the outputs of signature `crops` of `pose_graph`."""
+    """Maps crops (N, h, w, 3) uint8 to the outputs of signature `crops` of `pose_graph`."""
     recipe = estimator.recipe
     width, height = recipe.input_size_wh
-    # A function of its own, so that the flip test does not double the graph.
+    # A tf.function, so that the flip test calls the network twice without doubling the graph.
     network = replace(estimator.network, model=tf.function(estimator.model, autograph=False))
 
     def read(crops: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -71,7 +71,7 @@ def pose_function(estimator: PoseEstimator, batch_size: int | None = None) -> Ne
 def stage_function(
     stage: Stage, model: keras.Model, batch_size: int | None = None
 ) -> NetworkFunction:
-    """Images (N, H, W, 3) float32 to scores (N, ...), box (N, ..., 4) and landmark (N, ..., 10)."""
+    """Maps images (N, H, W, 3) float32 to scores (N, ...), box (..., 4) and landmark (..., 10)."""
     side = STAGES[stage].size if STAGES[stage].hidden else None
     plain = _with_plain_prelu(model)
 
@@ -96,7 +96,7 @@ def _network(
 
 
 def _with_plain_prelu(model: keras.Model) -> keras.Model:
-    """The same network with Keras's own PReLU, in which converters know their own operation."""
+    """The same network with Keras's own PReLU, which converters map to their own operation."""
 
     def plain(layer: layers.Layer) -> layers.Layer:
         kind = layers.PReLU if isinstance(layer, layers.PReLU) else type(layer)

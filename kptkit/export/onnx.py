@@ -1,4 +1,4 @@
-"""ONNX: a network as an `.onnx` file of standard operations, and back in ONNX Runtime.
+"""ONNX: converts networks to `.onnx` files of standard operations and runs those.
 
 tf2onnx, onnx and onnxruntime come with the `onnx` extra.
 """
@@ -16,20 +16,20 @@ from kptkit.export.target import Precision
 
 SUFFIX = ".onnx"
 
-# The newest set of operations that tf2onnx 1.17 writes; ONNX Runtime knows it since 1.14.
+# The newest opset that tf2onnx 1.17 writes; ONNX Runtime supports it since 1.14.
 _OPSET = 18
 
-# Operations whose second input are weights.
+# Operations whose second input is the weights.
 _WEIGHTED = {"Conv", "Gemm", "MatMul"}
 
 Arrays = dict[str, np.ndarray]
 
 
 def convert(network: NetworkFunction, precision: Precision) -> bytes:
-    """The file of a network.
+    """The bytes of a network's file.
 
-    float16: the weights of convolutions and products are stored in it and cast to float32, which
-    ONNX Runtime does once, when it loads the file. It has few float16 operations for CPUs.
+    float16: the weights of convolutions and matrix products are stored so and cast to float32 once,
+    when ONNX Runtime loads the file; it has few float16 operations for CPUs.
     """
     tf2onnx = _library("tf2onnx")
     model, _ = tf2onnx.convert.from_function(
@@ -43,10 +43,10 @@ def convert(network: NetworkFunction, precision: Precision) -> bytes:
 
 
 def load(path: str | os.PathLike, threads: int | None = None) -> Callable[[Arrays], Arrays]:
-    """A file's network as a function of named arrays, on the CPU.
+    """The network of a file, as a function of named arrays, on the CPU.
 
     Args:
-        threads: how many compute; default: one per core.
+        threads: number of threads; default: one per core.
     """
     onnxruntime = _library("onnxruntime")
     options = onnxruntime.SessionOptions()
@@ -68,7 +68,7 @@ def _library(name: str) -> Any:
 
 
 def _halve_weights(graph: Any) -> None:
-    """Stores weights in float16, each behind a cast that has its name."""
+    """Stores weights in float16, each followed by a cast whose output takes the weight's name."""
     onnx = _library("onnx")
     weights = {node.input[1] for node in graph.node if node.op_type in _WEIGHTED}
     casts = []
@@ -86,7 +86,7 @@ def _halve_weights(graph: Any) -> None:
 
 
 def _name_sides(graph: Any) -> None:
-    """Names the batch and the free sides of pictures, which tf2onnx only numbers."""
+    """Names the dynamic axes (batch, height, width), which tf2onnx only numbers."""
     for values, names in (
         (graph.input, ("N", "height", "width")),
         (graph.output, ("N", "rows", "columns")),

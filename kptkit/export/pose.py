@@ -1,8 +1,8 @@
-"""Pose networks as files: a SavedModel for TF Serving, or a file for LiteRT or ONNX Runtime.
+"""Exports pose networks: a SavedModel for TF Serving, or a file for LiteRT or ONNX Runtime.
 
-What is written is loaded again, compared with its source (`kptkit.export.check`), and only then
-appears under its version number. A SavedModel brings requests for TF Serving to warm up with and a
-model card, and gets the configuration of a server beside its versions.
+An export is reloaded, compared with its source (`kptkit.export.check`), and only then published
+under its version number. A SavedModel includes warm-up requests for TF Serving and a model card;
+the configuration of a server is written beside the versions.
 """
 
 import dataclasses
@@ -37,28 +37,28 @@ def export_pose(
     keep: int | None = None,
     licence: str = "",
 ) -> Path:
-    """Writes a pose network into a numbered folder.
+    """Exports a pose network to a numbered version folder.
 
     A SavedModel has the signatures of `kptkit.export.pose_graph`, from pictures and boxes to
-    keypoints in image pixels. ``pose.tflite`` and ``pose.onnx`` take crops and give keypoints in
-    crop pixels. A network trained in mixed precision computes in float32, with the same weights.
+    keypoints in image pixels. ``pose.tflite`` and ``pose.onnx`` take crops and return keypoints in
+    crop pixels. A network trained in mixed precision is exported in float32, with equal weights.
 
     Args:
         source: a run folder, a weights file or a published name, as `kptkit.load` takes them.
-        out: folder of the versions; default: `export`, or `export-FORMAT-PRECISION`, in that of the
-            run.
+        out: folder of the versions; default: `export`, or `export-FORMAT-PRECISION`, in the run
+            folder.
         target: format, precision and batch.
         version: the number to publish under; default: one more than the highest there.
-        flip_test: whether mirrored crops are read as well; default: as the recipe says.
+        flip_test: whether mirrored crops are evaluated too; default: as in the recipe.
         keep: how many of the newest versions stay; default: all.
-        licence: of the weights, for manifest and model card; published weights bring theirs.
+        licence: of the weights, for manifest and model card; published weights state theirs.
 
     Returns:
         The version's folder.
 
     Raises:
         InputError: the source cannot be read, the version exists, or a library is missing.
-        RuntimeError: the written network answers differently from the estimator.
+        RuntimeError: the outputs of the export differ from the estimator's.
     """
     found = opener.find(source)
     recipe = dataclasses.replace(found.recipe, precision="float32")

@@ -1,15 +1,15 @@
-"""A pose estimator as one graph from pictures to keypoints, which needs no kptkit when it runs.
+"""A pose estimator as one graph from pictures to keypoints, which runs without kptkit.
 
-Signatures by name; every input has the batch N first, as TF Serving's batching needs:
+Signatures by name; the batch N is the first axis of all inputs, as TF Serving's batching needs:
 
     serving_default  image_bytes [N], boxes [N, M, 4]
-    image_bytes      image_bytes [N]                          the picture is the one box, M = 1
+    image_bytes      image_bytes [N]                          one box, the whole picture, M = 1
     images           images [N, H, W, 3], boxes [N, M, 4], image_hw [N, 2]
-    whole_images     images [N, H, W, 3], image_hw [N, 2]     the picture is the one box, M = 1
+    whole_images     images [N, H, W, 3], image_hw [N, 2]     one box, the whole picture, M = 1
     crops            crops [N, h, w, 3]
 
-Every request, however malformed, gets an answer or InvalidArgumentError and leaves the process
-alive.
+Every request, however malformed, gets an answer or InvalidArgumentError and never crashes the
+process.
 """
 
 import os
@@ -38,15 +38,15 @@ from kptkit.network import crops_to_heatmaps, heatmaps_to_crop
 from kptkit.pose.crops import cut_persons_in_graph, to_image
 from kptkit.pose.estimator import PoseEstimator
 
-# A request with more boxes on a picture (M), more boxes (N * M) or more crops is refused. Of the
-# requests that TF Serving merges, eight of one picture each always stay below that.
+# Limits of a request: boxes of one picture (M), all boxes (N * M), or crops. Eight requests of one
+# picture each, merged by TF Serving, always stay below the limits.
 MAX_PERSONS = 128
 MAX_BOXES = 8 * MAX_PERSONS
 
-# Crops that the network reads at once: their feature maps may take a gigabyte.
+# Crops per call of the network: their feature maps may take a gigabyte.
 _CROPS_AT_ONCE = 64
 
-# What the tensors of the signatures are; the manifest and the model card say it too.
+# Meanings of the tensors, as given in manifest and model card.
 MEANINGS = {
     **PICTURE_MEANINGS,
     "boxes": "x1 y1 x2 y2 of persons in pixels of the upright picture; without area: padding",
@@ -62,7 +62,7 @@ MEANINGS = {
 class PoseGraph:
     """A pose estimator as TensorFlow functions with checked inputs, to be saved as a SavedModel.
 
-    `crops` gives heatmaps [N, h / 4, w / 4, K], keypoints [N, K, 2] in crop pixels,
+    `crops` returns heatmaps [N, h / 4, w / 4, K], keypoints [N, K, 2] in crop pixels,
     keypoint_scores [N, K] and scores [N]. The others give keypoints [N, M, K, 2] in image pixels,
     keypoint_scores [N, M, K] and scores [N, M]; only boxes with an area reach the network.
     """
@@ -76,7 +76,7 @@ class PoseGraph:
         self._crop_spec = tf.TensorSpec((None, height, width, 3), tf.uint8, "crops")
         self._variables = estimator.model.variables
 
-        # Functions of their own, so that all signatures and the flip test share one network.
+        # A tf.function, so that all signatures and the flip test share one copy of the network.
         network = replace(estimator.network, model=tf.function(estimator.model, autograph=False))
 
         def read(crops: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -125,7 +125,7 @@ class PoseGraph:
 
         def cut(picture: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tf.Tensor]:
             image = pixels(*picture)
-            # Not [1::-1], at which TensorFlow's layout optimizer gives up the whole graph.
+            # Not [1::-1], on which TensorFlow's layout optimizer fails for the whole graph.
             size_wh = tf.cast(tf.reverse(tf.shape(image)[:2], [0]), tf.float32)
             return self._cut(image, tf.concat([[0.0, 0.0], size_wh], axis=0)[None])
 
@@ -135,7 +135,7 @@ class PoseGraph:
         """Keypoints in image pixels of the real boxes (N, M); zeros for padding.
 
         Args:
-            cut: from a row of `rows` to the crops of its real boxes and their maps to pixels.
+            cut: maps a row of `rows` to the crops of its real boxes and their crop-to-image maps.
         """
         specs = self._crop_spec, tf.TensorSpec((None, 2, 3))
         crops, crop_to_image = _map_rows(cut, rows, specs, PICTURES_AT_ONCE)
@@ -144,8 +144,10 @@ class PoseGraph:
         return keypoint_outputs(tf.scatter_nd(tf.where(real), keypoints, tf.cast(shape, tf.int64)))
 
     def _read_all(self, crops: tf.Tensor) -> tf.Tensor:
-        """Keypoints (P, K, 3) of crops (P, h, w, 3); the network sees `_CROPS_AT_ONCE` at
-        a time, and never zero, on which convolutions fail."""
+        """Keypoints (P, K, 3) of crops (P, h, w, 3), `_CROPS_AT_ONCE` at a time.
+
+        The network is never called on an empty batch, on which convolutions fail.
+        """
         starts = tf.range(0, tf.shape(crops)[0], _CROPS_AT_ONCE)
         spec = tf.TensorSpec((None, self._num_keypoints, 3))
 
@@ -158,7 +160,7 @@ class PoseGraph:
 def _map_rows(
     function: Any, elements: Any, specs: tuple[tf.TensorSpec, ...], at_once: int
 ) -> tuple[tf.Tensor, ...]:
-    """What `function` gives for each element, any number of rows, one below the other."""
+    """Applies `function` to each element and concatenates the rows, any number per element."""
     outputs = tf.map_fn(
         function,
         elements,
@@ -167,13 +169,13 @@ def _map_rows(
         ),
         parallel_iterations=at_once,
     )
-    # Where there is no row at all, `values` has lost its shape.
+    # Without any row, `values` has lost its static shape.
     pairs = zip(outputs, specs, strict=True)
     return tuple(tf.reshape(output.values, (-1, *spec.shape[1:])) for output, spec in pairs)
 
 
 def keypoint_outputs(keypoints: tf.Tensor) -> Tensors:
-    """The named outputs that keypoints (..., K, 3) make."""
+    """The named outputs for keypoints (..., K, 3)."""
     return {
         "keypoints": keypoints[..., :2],
         "keypoint_scores": keypoints[..., 2],

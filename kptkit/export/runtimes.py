@@ -1,4 +1,4 @@
-"""The runtimes beside TensorFlow: writes a network's file for one and loads it there again."""
+"""Runtimes besides TensorFlow: writes a network's file and loads it in its runtime."""
 
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +15,7 @@ def convert(network: NetworkFunction, target: Target, folder: Path) -> Runner:
     """Writes NAME.tflite or NAME.onnx into a folder.
 
     Returns:
-        The network of that file, run by LiteRT or ONNX Runtime.
+        The network of that file, run by LiteRT or ONNX Runtime, as a function of named arrays.
 
     Raises:
         InputError: a library of the runtime is not installed.

@@ -1,11 +1,11 @@
-"""What TF Serving needs beside the models: its configuration, and how it is started.
+"""TF Serving's configuration files, and the command that starts it.
 
-    models.config      which models there are (ModelServerConfig)
-    batching.config    how requests are merged, where batching is on (BatchingParameters)
-    monitoring.config  that Prometheus may ask (MonitoringConfig)
-    compose.yaml       a container with them, published on loopback
+    models.config      the models to serve (ModelServerConfig)
+    batching.config    how requests are merged if batching is on (BatchingParameters)
+    monitoring.config  metrics for Prometheus (MonitoringConfig)
+    compose.yaml       a container with these files, published on loopback
 
-Files that exist already are left alone: somebody may have changed them.
+Existing files are not overwritten: they may have been edited.
 """
 
 import json
@@ -17,17 +17,16 @@ from pathlib import Path
 from kptkit.errors import InputError
 from kptkit.files import publish_file
 
-# The folder of these files, beside the versions; TF Serving takes it for none of them.
+# The folder of these files, beside the versions; TF Serving ignores its name.
 SERVER_FILES = "serving"
 
 IMAGE = "tensorflow/serving:2.20.0"
 
-# Ports of gRPC and REST. Published beyond loopback, they are open to everyone: TF Serving asks
-# nobody who they are.
+# Ports of gRPC and REST. TF Serving has no authentication, so they are published on loopback only.
 PORTS = (8500, 8501)
 
-# Eight merged requests of one picture each are never more than a SavedModel accepts. Lengths are
-# padded since pictures have different numbers of persons.
+# Eight merged requests of one picture each never exceed a SavedModel's limits. Lengths are padded
+# because pictures have different numbers of persons.
 _BATCHING = """\
 max_batch_size { value: 8 }
 batch_timeout_micros { value: 2000 }
@@ -52,16 +51,16 @@ BATCHING_FLAGS = ("--enable_batching", "--batching_parameters_file=/serving/batc
 
 
 def write_server_files(folder: str | os.PathLike, models: dict[str, Path]) -> list[Path]:
-    """Writes what is missing of the four files.
+    """Writes those of the four files that are missing.
 
     Args:
-        models: folders of versions by the names that clients will use.
+        models: folders of versions, by the model names that clients will use.
 
     Returns:
         The files that were written.
 
     Raises:
-        InputError: a name is none that fits into an address.
+        InputError: a name is not usable in a URL.
     """
     for name in models:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
@@ -81,7 +80,7 @@ def write_server_files(folder: str | os.PathLike, models: dict[str, Path]) -> li
 
 
 def models_config(models: dict[str, Path]) -> str:
-    """The text of a ModelServerConfig: each model's newest version is served."""
+    """The text of a ModelServerConfig that serves each model's newest version."""
     entries = [
         f"""\
   config {{
@@ -97,7 +96,7 @@ def models_config(models: dict[str, Path]) -> str:
 
 
 def docker_run(folder: str | os.PathLike, models: dict[str, Path], batching: bool = False) -> str:
-    """The line that starts a server with the files of `folder`, for a shell."""
+    """The shell command that starts a server with the files of `folder`."""
     mounts = {f"/models/{name}": Path(path) for name, path in models.items()}
     mounts["/serving"] = Path(folder)
     arguments = ["docker", "run", "--rm"]
@@ -110,7 +109,7 @@ def docker_run(folder: str | os.PathLike, models: dict[str, Path], batching: boo
 
 def _compose(folder: Path, models: dict[str, Path]) -> str:
     def mount(source: Path, target: str) -> str:
-        # JSON's strings are YAML's; Compose takes $ for a variable.
+        # JSON strings are valid YAML; Compose would take $ for a variable.
         text = json.dumps(os.path.join(".", os.path.relpath(source, folder))).replace("$", "$$")
         return (
             f"      - type: bind\n        source: {text}\n        target: {target}\n"

@@ -1,7 +1,7 @@
-"""What all SavedModels share: checked pictures in, named signatures, and how they are written.
+"""Shared parts of all SavedModels: checked picture inputs, named signatures, and writing.
 
-A picture comes as the bytes of a file or as pixels; both have the batch first, as TF Serving's
-batching needs. XLA is not asked for: TF Serving answers models compiled by it badly.
+A picture is given as the bytes of a file or as pixels; the batch is the first axis of both, as TF
+Serving's batching needs. XLA is not used: TF Serving runs models compiled by it badly.
 """
 
 import os
@@ -15,13 +15,13 @@ from kptkit.images.codec import MAX_FILE_BYTES
 from kptkit.images.graph_codec import decode_upright, require
 from kptkit.images.headers import MAX_PIXELS
 
-# A request of more pictures is refused.
+# The most pictures in a request.
 MAX_PICTURES = 128
 
-# Pictures of one request that are decoded side by side: each may take a few hundred megabytes.
+# Pictures of one request that are decoded in parallel: each may take a few hundred megabytes.
 PICTURES_AT_ONCE = 4
 
-# As manifests state them.
+# The limits, as stated in manifests.
 PICTURE_LIMITS = {
     "pictures_in_a_request": MAX_PICTURES,
     "pixels_in_a_picture": MAX_PIXELS,
@@ -35,7 +35,7 @@ IMAGES = tf.TensorSpec((None, None, None, 3), tf.uint8, "images")
 # TF Serving's batching pads pictures of several sizes with their first value.
 IMAGE_HW = tf.TensorSpec((None, 2), tf.int32, "image_hw")
 
-# What the tensors are; manifests and model cards say it too.
+# Meanings of the tensors, as given in manifest and model card.
 PICTURE_MEANINGS = {
     "image_bytes": "the bytes of JPEG, PNG, BMP or WebP files; EXIF orientation is applied",
     "images": "upright pictures, RGB, from the top-left corner; what lies beyond is padding",
@@ -48,7 +48,7 @@ def save_signatures(
     inputs: dict[str, tuple[Callable[..., Tensors], ...]],
     variables: Iterable[keras.Variable],
 ) -> dict[str, Any]:
-    """Writes functions and the variables they use as a SavedModel.
+    """Writes functions and their variables as a SavedModel.
 
     Args:
         inputs: the function of each signature, followed by the specs of its arguments.
@@ -69,10 +69,12 @@ def save_signatures(
 def checked(
     tensor: tf.Tensor, shape: tuple[int | None, ...], *, sides: int, most: int, of: str
 ) -> tf.Tensor:
-    """An input of that shape, with a batch, whose first `sides` sides count at most `most`.
+    """An input, checked for `shape`, a batch of 1 or more, and at most `most` elements `of` a kind.
 
-    The check of the shape seems to repeat the signature, but only this one is made when a request
-    comes in: without it a tensor of another rank aborts the process in some kernels.
+    The number of elements is the product of the first `sides` axes.
+
+    The shape check repeats the signature's, but TF Serving only makes this one at run time: without
+    it, some kernels abort the process on a tensor of another rank.
     """
     tensor = tf.ensure_shape(tensor, shape)
     lengths = tf.shape(tensor, tf.int64)
@@ -101,11 +103,11 @@ def checked_pictures(
 
 
 def one_row_each(tensor: tf.Tensor, pictures: tf.Tensor, name: str) -> tf.Tensor:
-    """An input that must have as many rows as there are pictures."""
+    """An input, checked to have one row per picture."""
     same = tf.shape(tensor)[0] == tf.shape(pictures)[0]
     return require(same, f"{name}: not one row for each picture", tensor)
 
 
 def pixels(picture: tf.Tensor, image_hw: tf.Tensor | None = None) -> tf.Tensor:
-    """One picture (H, W, 3) uint8 of the batch, upright, from its bytes or its pixels."""
+    """One picture of the batch (H, W, 3) uint8, upright, from its bytes or its pixels."""
     return decode_upright(picture) if image_hw is None else picture[: image_hw[0], : image_hw[1]]

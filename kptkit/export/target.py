@@ -1,4 +1,4 @@
-"""What kind of file a network is exported as."""
+"""The file format of an export."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,16 +14,16 @@ class Target:
     """Format, precision and batch of an export.
 
     Raises:
-        InputError: the values do not go together; the message names them.
+        InputError: the values cannot be combined; the message names them.
     """
 
     format: Format = "saved_model"
     """saved_model for TensorFlow and TF Serving, litert for phones and small computers, or onnx."""
     precision: Precision = "float32"
-    """Of the weights in LiteRT and ONNX: float16 halves the file. Arithmetic is in float32."""
+    """Weights in LiteRT and ONNX files: float16 halves the file size. Arithmetic is in float32."""
     batch_size: int | None = None
-    """Of LiteRT and ONNX: how many crops a call takes; default: any number. Some accelerators need
-    a fixed number."""
+    """Crops per call in LiteRT and ONNX files; default: any number. Some accelerators need a fixed
+    number."""
 
     def __post_init__(self) -> None:
         if self.format == "saved_model" and (self.precision, self.batch_size) != ("float32", None):
@@ -36,7 +36,7 @@ class Target:
 
     @property
     def folder_name(self) -> str:
-        """Default name of the folder of the versions, inside that of the run."""
+        """Default name of the folder of the versions, inside the run folder."""
         if self.format == "saved_model":
             return "export"
         return f"export-{self.format}-{self.precision}"

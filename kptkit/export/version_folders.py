@@ -1,7 +1,7 @@
 """Folders of numbered versions, as TF Serving watches them.
 
-A version appears under its number by one rename, filled and synced. TF Serving loads every folder
-whose name is a number at once, so unfinished ones have another kind of name.
+A version is filled, synced, and then published under its number by one rename. TF Serving loads
+any folder whose name is a number at once, so unfinished ones have other names.
 """
 
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 from kptkit.errors import InputError
 from kptkit.files import UNFINISHED_PREFIX, locked, publish_folder, remove_unfinished
 
-# The file by which a version is known to be ours; others are never removed.
+# The file that marks a version as written by kptkit; other versions are never removed.
 MANIFEST = Path("assets.extra", "export.json")
 
 MAX_VERSION = 2**63 - 1
@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"\s*[+-]?[0-9]+\s*", re.ASCII)
 
 
 def versions(folder: str | os.PathLike) -> dict[int, Path]:
-    """The folders that TF Serving takes for versions, oldest first; empty without `folder`."""
+    """The version folders in `folder` by number, oldest first; empty if `folder` is missing."""
     if not Path(folder).is_dir():
         return {}
     numbers = {
@@ -36,14 +36,14 @@ def versions(folder: str | os.PathLike) -> dict[int, Path]:
 def new_version(
     folder: str | os.PathLike, version: int | None = None, keep: int | None = None
 ) -> Iterator[tuple[Path, Path]]:
-    """Yields a version's final path, and an empty folder that gets that name once it is filled.
+    """Yields a version's final path, and an empty folder that is renamed to it once filled.
 
     Args:
         version: default: one more than the highest there.
         keep: how many of the newest versions stay; default: all.
 
     Raises:
-        InputError: the version exists, a number makes no sense, or another process is exporting to
+        InputError: the version exists, a number is out of range, or another process is exporting to
             `folder`.
     """
     if version is not None and not 1 <= version <= MAX_VERSION:

@@ -1,8 +1,8 @@
-"""Warm-up requests: TF Serving answers them before it lets a version answer anyone else.
+"""Warm-up requests: TF Serving runs them before a version serves clients.
 
-They stand in `assets.extra/tf_serving_warmup_requests`, a TFRecord of PredictionLog messages, and
-are real ones, from drawn scenes. TF Serving refuses a version that fails on one, so each has to be
-answered here first.
+They are written to `assets.extra/tf_serving_warmup_requests`, a TFRecord of PredictionLog messages,
+and are real requests from drawn scenes. TF Serving refuses a version that fails on one of them, so
+each is run on the SavedModel here first.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ Request = tuple[str, dict[str, np.ndarray]]
 
 
 def pose_requests(size_wh: tuple[int, int]) -> list[Request]:
-    """Requests to every signature of a pose SavedModel; `size_wh` is that of its crops."""
+    """Requests to every signature of a pose SavedModel; `size_wh` is the size of its crops."""
     first, second = _scenes()
     files, persons = _files([first, second]), [_boxes(first), _boxes(second)]
     padded = np.zeros((2, max(map(len, persons)), 4), np.float32)
@@ -57,11 +57,11 @@ def write_warmup(
     """Writes the requests into a version's folder, after its SavedModel has answered each.
 
     Args:
-        model: its name on the server, which the messages carry.
-        signatures: those of the SavedModel, loaded again.
+        model: its name on the server, which is part of the messages.
+        signatures: the signatures of the reloaded SavedModel.
 
     Returns:
-        How many there are.
+        The number of requests.
     """
     path = folder / WARMUP
     path.parent.mkdir(exist_ok=True)
@@ -90,14 +90,14 @@ def _files(scenes: list[Scene]) -> np.ndarray:
 
 
 def _boxes(scene: Scene) -> np.ndarray:
-    """The people of a scene (N, 4)."""
+    """The boxes (N, 4) of the people of a scene, in pixels."""
     return boxes.from_xywh([person.box_xywh for person in scene.people]).astype(np.float32)
 
 
 def _prediction_log(model: str, signature: str, inputs: dict[str, tf.Tensor]) -> bytes:
-    """A PredictionLog of TF Serving's apis, by the numbers of its fields.
+    """A serialised PredictionLog of TF Serving's API, encoded by field numbers.
 
-    Written out here, so that an export needs no tensorflow-serving-api.
+    Encoded by hand, so that an export does not need tensorflow-serving-api.
     """
     model_spec = _message((1, model.encode()), (3, signature.encode()))
     entries = [
@@ -109,12 +109,12 @@ def _prediction_log(model: str, signature: str, inputs: dict[str, tf.Tensor]) ->
 
 
 def _message(*fields: tuple[int, bytes]) -> bytes:
-    """A protocol buffer of strings and messages: each is its number, its length and its bytes."""
+    """A protocol buffer of length-delimited fields: each is its number, length and bytes."""
     return b"".join(_varint(number << 3 | 2) + _varint(len(data)) + data for number, data in fields)
 
 
 def _varint(number: int) -> bytes:
-    """Seven bits a byte, the lowest first; all but the last have the highest bit set."""
+    """A protocol-buffer varint: seven bits per byte, lowest first; the highest bit: more follow."""
     octets = bytearray()
     while number > 0x7F:
         octets.append(number & 0x7F | 0x80)

@@ -1,4 +1,4 @@
-"""Pictures and person boxes to keypoints."""
+"""Body keypoints from pictures and person boxes."""
 
 from kptkit.pose.estimator import PoseEstimator, PosePrediction
 

@@ -1,7 +1,7 @@
-"""Persons cut out of pictures: boxes to crops and to the maps that lead back into the picture.
+"""Person crops: boxes to crops, and the affine maps from crop to image pixels.
 
-The same arithmetic twice: on NumPy arrays, by OpenCV, and inside TensorFlow graphs, for exports.
-Their pixels differ by at most one grey level.
+There are two implementations: NumPy with OpenCV, and TensorFlow ops for exported graphs. Their
+pixels differ by at most one grey level.
 """
 
 from types import ModuleType
@@ -20,10 +20,10 @@ def cut_persons(
     size_wh: tuple[int, int],
     convention: affine.Convention,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cuts persons (N, 4), in image pixels, out of a picture (H, W, 3) uint8.
+    """Crops persons out of a picture (H, W, 3) uint8; boxes (N, 4) are in image pixels.
 
     Returns:
-        Crops (N, h, w, 3) uint8, and the maps (N, 2, 3) float64 from crop to image pixels.
+        Crops (N, h, w, 3) uint8, and affine maps (N, 2, 3) float64 from crop to image pixels.
     """
     matrices = _image_to_crop(boxes_xyxy, size_wh, convention, np)
     crops = [affine.warp(image, matrix, size_wh) for matrix in matrices]
@@ -37,14 +37,15 @@ def cut_persons_in_graph(
     size_wh: tuple[int, int],
     convention: affine.Convention,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """As `cut_persons`, in TensorFlow's ops; the maps are float32.
+    """As `cut_persons`, in TensorFlow ops; the maps are float32.
 
-    Boxes so large that their area leaves float32 are an InvalidArgumentError.
+    Raises:
+        InvalidArgumentError: a box is so large that its area overflows float32.
     """
     image_to_crop = _image_to_crop(boxes_xyxy, size_wh, convention, ops)
     crop_to_image = affine.invert(image_to_crop, ops)
     crop_to_image = tf.debugging.check_numerics(crop_to_image, "boxes: too large")
-    # The check comes before any pixel is looked up at such a place.
+    # The check runs before any pixel is sampled with such a map.
     with tf.control_dependencies([crop_to_image]):
         image_to_crop = tf.identity(image_to_crop)
     crops = tf.round(affine.warp_tensor(image, image_to_crop, size_wh))
@@ -52,10 +53,10 @@ def cut_persons_in_graph(
 
 
 def to_image(keypoints: Any, crop_to_image: Any, xp: ModuleType = np) -> Any:
-    """Keypoints (N, K, 3), x, y and score, moved from crop to image pixels.
+    """Keypoints (N, K, 3), x, y and score, mapped from crop to image pixels.
 
     Args:
-        crop_to_image: (N, 2, 3).
+        crop_to_image: affine maps (N, 2, 3).
         xp: `numpy` or `keras.ops`.
     """
     points = affine.transform_points(crop_to_image, keypoints[..., :2], xp)

@@ -1,4 +1,4 @@
-"""From pictures and boxes to keypoints: the one path of evaluation, prediction and export."""
+"""From pictures and boxes to keypoints, for prediction, evaluation and export."""
 
 import os
 from collections.abc import Iterable
@@ -33,8 +33,8 @@ class PoseEstimator:
     """A trained pose network with its geometry: boxes to crops, crops to keypoints, and back.
 
     Args:
-        source: a run folder, a weights file or a published name, as `kptkit.load` takes them; or a
-            network that is loaded already.
+        source: a run folder, a weights file or a published name, as in `kptkit.load`; or a loaded
+            network.
 
     Raises:
         InputError: the network cannot be loaded; see `kptkit.load`.
@@ -54,17 +54,17 @@ class PoseEstimator:
 
     @classmethod
     def from_run(cls, folder: str | os.PathLike, weights: str = "best.npz") -> "PoseEstimator":
-        """The estimator of a run folder; it needs nothing else."""
+        """The estimator of a run folder, with the weights file `weights` in it."""
         return cls(opener.build(opener.of_run(folder, weights)))
 
     @classmethod
     def from_weights(cls, source: str | os.PathLike) -> "PoseEstimator":
-        """`PoseEstimator(source)`, by the name it had first."""
+        """Earlier name of `PoseEstimator(source)`."""
         return cls(source)
 
     @property
     def model(self) -> keras.Model:
-        """From crops to heatmaps."""
+        """The Keras model, from crops to heatmaps."""
         return self.network.model
 
     @property
@@ -98,15 +98,15 @@ class PoseEstimator:
         return PosePrediction(keypoints, keypoints[..., 2].mean(axis=1), boxes_xyxy)
 
     def cut(self, image: np.ndarray, boxes_xyxy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Cuts persons (N, 4), in image pixels, out of a picture (H, W, 3) uint8.
+        """Crops persons out of a picture (H, W, 3) uint8; boxes (N, 4) are in image pixels.
 
         Returns:
-            Crops (N, h, w, 3) uint8, and the maps (N, 2, 3) from crop to image pixels.
+            Crops (N, h, w, 3) uint8, and affine maps (N, 2, 3) from crop to image pixels.
         """
         return cut_persons(image, boxes_xyxy, self.recipe.input_size_wh, self.recipe.convention)
 
     def predict_crops(self, crops: np.ndarray) -> np.ndarray:
-        """Keypoints (B, K, 3) in crop pixels, with scores, of crops (B, H, W, 3) uint8."""
+        """Keypoints (B, K, 3) of crops (B, H, W, 3) uint8: x, y in crop pixels, score."""
         if len(crops) == 0:  # TensorFlow's convolutions on a CPU refuse an empty batch
             return np.zeros((0, self.schema.num_keypoints, 3), np.float32)
         return self._predict(crops).numpy()
@@ -114,13 +114,13 @@ class PoseEstimator:
     def predict_batches(
         self, batches: Iterable[dict[str, tf.Tensor]]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Sample ids (N,) and keypoints (N, K, 3) in image pixels of evaluation batches."""
+        """Sample ids (N,) and keypoints (N, K, 3), in image pixels, of evaluation batches."""
         return self._over(batches, self._predict, self.schema.num_keypoints)
 
     def predict_stacks(
         self, batches: Iterable[dict[str, tf.Tensor]]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As `predict_batches`, of every stack of an hourglass, without the flip test.
+        """As `predict_batches`, for every stack of an hourglass, without the flip test.
 
         Returns:
             Sample ids (N,) and keypoints (N, S, K, 3).

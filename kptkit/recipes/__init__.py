@@ -1,4 +1,4 @@
-"""Every constant of published results and of our own, as frozen dataclasses."""
+"""Recipes: all constants of published results and of our own, as frozen dataclasses."""
 
 from kptkit.recipes.face import FACE_RECIPES, FaceRecipe
 from kptkit.recipes.learning import Learning

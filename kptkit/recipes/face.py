@@ -1,4 +1,4 @@
-"""Recipes of the three networks of MTCNN: every constant of what was published, and of our own.
+"""Recipes of MTCNN's three networks: all constants of published trainings and of our own.
 
 The flags of `scripts/train_mtcnn.py` are the fields of `FaceRecipe`.
 """
@@ -16,19 +16,19 @@ from kptkit.recipes.learning import Learning
 class FaceRecipe(Learning):
     """How one network of the cascade learns from mined crops.
 
-    The defaults are P-Net's in AITTSMD/MTCNN-Tensorflow, the trainer that was used most.
+    The defaults are those of P-Net in AITTSMD/MTCNN-Tensorflow, the most widely used trainer.
     """
 
     landmark_head: bool = True
-    """Whether P-Net and R-Net learn landmarks too; O-Net always does."""
+    """Whether P-Net and R-Net have a landmark head too; O-Net always has one."""
     class_ratio: tuple[int, int, int, int] = (3, 1, 1, 2)
-    """Negatives, positives, parts and landmark crops in every batch."""
+    """Ratio of negatives, positives, parts and landmark crops in every batch."""
     loss_weights: tuple[float, float, float] = (1.0, 0.5, 0.5)
-    """Of classification, box and landmarks."""
+    """Weights of the classification, box and landmark losses."""
     hard_share: float = 0.7
-    """Share of the positives and negatives of a batch, the hardest, that classification learns."""
+    """Share of a batch's positives and negatives, the hardest ones, in the classification loss."""
     l2: float = 2.5e-4
-    """Factor of the sum of squares of the convolution kernels."""
+    """Weight decay: factor of the sum of squares of the convolution kernels."""
     augment: FaceAugment = FaceAugment()
 
     optimizer: Literal["adam", "rmsprop", "momentum"] = "momentum"
@@ -37,7 +37,7 @@ class FaceRecipe(Learning):
     batch_size: int = 384
     epochs: int = 30
     steps_per_epoch: int = 0
-    """Steps between evaluations; 0: as many as there are crops to fill batches."""
+    """Steps per epoch; 0: as many batches as the crops fill."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -61,7 +61,7 @@ _PNET = FaceRecipe()
 _ONET_RATIO = (3, 2, 1, 2)
 _ONET_WEIGHTS = (1.0, 0.5, 1.0)
 
-# Ours: Adam finds within minutes what momentum needs hours for.
+# Ours: Adam reaches in minutes what momentum needs hours for.
 _ADAM = FaceRecipe(
     l2=1e-5,
     optimizer="adam",

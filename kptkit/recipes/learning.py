@@ -1,7 +1,7 @@
-"""How a network learns: the constants that recipes of all networks share.
+"""How a network is trained: the constants shared by the recipes of all networks.
 
-Keras's defaults are not PyTorch's, so nothing is left to a default elsewhere: everything that
-decides a result is a field of a recipe and is written to the run's `config.json`.
+Keras's defaults differ from PyTorch's, so no constant is left to a library default: everything
+that affects a result is a field of a recipe and is written to the run's `config.json`.
 """
 
 import math
@@ -13,16 +13,16 @@ from kptkit.errors import InputError
 
 @dataclass(frozen=True)
 class Learning:
-    """How a network learns; recipes add what the network is and what it learns from."""
+    """How a network is trained; recipes add the network and its training targets."""
 
     learning_rate: float = 1e-3
     """Peak learning rate."""
     optimizer: Literal["adam", "rmsprop", "momentum"] = "adam"
-    """Adam with betas 0.9 and 0.999 and RMSprop with rho 0.99, both with epsilon 1e-8, as in
-    PyTorch; or gradient descent with momentum 0.9 as Caffe has it."""
+    """Adam (betas 0.9 and 0.999) or RMSprop (rho 0.99), both with epsilon 1e-8 as in PyTorch; or
+    gradient descent with momentum 0.9, as in Caffe."""
     schedule: Literal["step", "cosine"] = "step"
     learning_rate_drops: tuple[float, ...] = (170, 200)
-    """For the step schedule: epochs after which the rate is a tenth of what it was."""
+    """For the step schedule: epochs after which the learning rate is divided by 10."""
     warmup_steps: int = 0
     batch_size: int = 128
     epochs: int = 210

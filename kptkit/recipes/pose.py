@@ -1,4 +1,4 @@
-"""Recipes of top-down pose networks: every constant of published results and of our own.
+"""Recipes of top-down pose networks: all constants of published results and of our own.
 
 The flags of `scripts/train_hrnet.py` and `scripts/train_hourglass.py` are the fields of
 `PoseRecipe`.
@@ -21,32 +21,32 @@ from kptkit.recipes.learning import Learning
 
 @dataclass(frozen=True)
 class PoseRecipe(Learning):
-    """What a top-down heatmap network is, how it learns and how its heatmaps are decoded."""
+    """A top-down heatmap network: architecture, training and decoding."""
 
     variant: hrnet.Variant | hourglass.Variant = "w32"
     """The network: a row of the table in kptkit.models.hrnet or kptkit.models.hourglass."""
     input_size_wh: tuple[int, int] = (192, 256)
     """Width and height of the person crop in pixels, multiples of 32 (hourglass: 64)."""
     convention: Convention = "official"
-    """How boxes become crops: the authors' arithmetic, or UDP's."""
+    """How boxes are mapped to crops: as in the official HRNet code, or by UDP."""
 
     target: Target = "msra"
     """Gaussians around rounded centres (the HRNet paper), or around exact ones (DARK)."""
     loss: HeatmapLossName = "mse"
     """Mean squared error, the same over the hardest keypoints, or spatial cross-entropy."""
     target_sigma: float = 0.0
-    """Standard deviation of the Gaussians in heatmap pixels; 0: by the heatmap's size (HRNet)."""
+    """Standard deviation of the Gaussians in heatmap pixels; 0: by heatmap size, as HRNet."""
     stack_weights: tuple[float, ...] = ()
     """Weight of the loss of each stack of an hourglass; default: 1 each."""
     keypoint_weights: Literal["equal", "limbs"] = "equal"
-    """Whether elbows and knees count 1.2, wrists and ankles 1.5 (17 COCO keypoints only)."""
+    """limbs: elbows and knees weigh 1.2, wrists and ankles 1.5 (17 COCO keypoints only)."""
 
     decoder: Method = "quarter"
-    """How a map becomes a point: argmax, the papers' quarter pixel, or DARK."""
+    """How heatmaps are decoded: argmax, the papers' quarter-pixel offset, or DARK."""
     flip_test: bool = True
-    """Whether the mirrored crop is read as well and both heatmaps are averaged."""
+    """Whether the mirrored crop is evaluated too and the heatmaps are averaged."""
     flip_alignment: Alignment = "fractional"
-    """How the mirrored map is moved back: by 3/4 px, by the papers' whole pixel, or not."""
+    """Shift that aligns the mirrored heatmaps: 3/4 px, the papers' whole pixel, or none."""
 
     augment: AugmentConfig = AugmentConfig()
 
@@ -85,7 +85,7 @@ _DARK = replace(_W32, target="unbiased", decoder="dark")
 
 # Newell et al. 2016. The rate is that of the published training code, the same from the first step
 # to the last (100 times 8,000 steps of 6 persons, 216 epochs of MPII); the paper divides it by 5
-# once validation stands still. Gaussians are the paper's; those of the code are 1.75 px wide.
+# when validation accuracy plateaus. Gaussians are the paper's; the code's are 1.75 px wide.
 _HOURGLASS = PoseRecipe(
     variant="hg8",
     input_size_wh=(256, 256),

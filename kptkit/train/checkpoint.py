@@ -1,8 +1,8 @@
 """Checkpoints that survive a kill at any moment: whole folders, published by one rename.
 
 A checkpoint folder `step-00001234` holds `state.npz` (every variable of the model, the optimizer
-and the moving average) and `state.json` (its SHA-256, the step, the history so far). Two are kept,
-so a damaged newest one costs some steps and not the run.
+and the moving average) and `state.json` (its SHA-256, the step, the history so far). The newest two
+are kept: if the newest is damaged, the run resumes from the one before it.
 """
 
 import json
@@ -62,7 +62,7 @@ class Checkpoints:
             The step, the progress given to `save`, and warnings to print; (0, {}, []) without one.
 
         Raises:
-            InputError: there are checkpoints, and all of them are damaged.
+            InputError: there are checkpoints, but all of them are damaged.
         """
         warnings = []
         folders = self._folders()

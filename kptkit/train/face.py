@@ -1,4 +1,4 @@
-"""The cascade from flags to an evaluated detector: crops, networks, hard examples, report."""
+"""Trains the cascade, from flags to an evaluated detector: mining, networks, report, export."""
 
 import tempfile
 from functools import partial
@@ -49,7 +49,7 @@ DRY_RUN_PICTURES = 8
 
 
 def train_face(config: FaceTrainConfig) -> None:
-    """Trains one network or all; with `--dry-run`, in a folder that goes away.
+    """Trains one network or all of them; with `--dry-run`, in a temporary folder.
 
     Raises:
         InputError: a flag or a file is unusable, or a loss is not finite.
@@ -75,7 +75,7 @@ def _train_in(root: Path, config: FaceTrainConfig) -> None:
         crops = config.data.train or Path("data", config.stage)
         trained = train_stage(config.stage, crops, out, config)
     missing = [stage for stage in STAGES if stage not in trained]
-    # Hard examples of an earlier P-Net or R-Net are not those of this one.
+    # Hard examples mined with an earlier P-Net or R-Net do not fit this one.
     following = {"pnet": "rnet", "rnet": "onet"}.get(config.stage, missing[0] if missing else None)
     if following:
         lists = "" if config.recipe == "demo" else " --annotations ... --images ..."
@@ -88,7 +88,7 @@ def _train_in(root: Path, config: FaceTrainConfig) -> None:
 
 
 def _check_early(config: FaceTrainConfig) -> None:
-    """Opens what is needed only late, so that a wrong flag fails before hours of work."""
+    """Opens the files that are needed last, so that a wrong flag fails before hours of work."""
     if config.options.init:
         load_stages(config.options.init, "onet" if config.stage == "all" else config.stage)
     if config.judged != FaceLists():
@@ -96,7 +96,7 @@ def _check_early(config: FaceTrainConfig) -> None:
 
 
 def mine(stage: Stage, crops: Path, lists: FaceLists, out: Path, config: FaceTrainConfig) -> None:
-    """Mines the crops of a stage as the commands in `data_prep/` do, unless it is done already."""
+    """Mines the crops of a stage as the commands in `data_prep/` do, unless that is done."""
     options = config.options
     common = {
         "lists": lists,
@@ -115,17 +115,17 @@ def mine(stage: Stage, crops: Path, lists: FaceLists, out: Path, config: FaceTra
 
 
 def train_stage(stage: Stage, crops: Path, out: Path, config: FaceTrainConfig) -> list[Stage]:
-    """Trains a network on a folder of crops, in the run folder `out`/`stage`.
+    """Trains one network on a folder of crops, in the run folder `out`/`stage`.
 
     Returns:
-        The stages that the cascade in `out` has now.
+        The stages now in the cascade in `out`.
 
     Raises:
-        InputError: the crops are missing, of another stage or of too few kinds, or the folder holds
-            another run.
+        InputError: the crops are missing, belong to another stage or lack a kind, or the folder
+            holds another run.
     """
     recipe, options = config.recipe_of(stage), config.options
-    # Too few crops to hold some out: a dry run is evaluated on those it learns from.
+    # A dry run has too few crops to hold some out, so it is evaluated on its training crops.
     val = str(crops) if options.dry_run else config.data.val
     data = load_crops(stage, crops, val)
     for what, crop_set in (("to learn from", data.learned), ("held out", data.held_out)):
@@ -146,13 +146,13 @@ def train_stage(stage: Stage, crops: Path, out: Path, config: FaceTrainConfig) -
 
 
 def load_crops(stage: Stage, folder: Path, val: str) -> StageData:
-    """The crops to learn from and to be evaluated on.
+    """The training crops and the held-out crops of a stage.
 
     Args:
-        val: a folder, or a share of the shards of the first one.
+        val: folder of the held-out crops, or the share of the shards of `folder` to hold out.
 
     Raises:
-        InputError: a folder is missing, not finished, damaged or of another stage.
+        InputError: a folder is missing, unfinished, damaged or belongs to another stage.
     """
     records = _records(stage, folder)
     if is_share(val):
@@ -174,14 +174,14 @@ def _records(stage: Stage, folder: Path) -> CropRecords:
 
 
 def mining_command(stage: Stage, detector: Path = TRAINED_CASCADE) -> str:
-    """The command that makes the crops of a stage."""
+    """The command that mines the crops of a stage."""
     if stage == "pnet":
         return "python data_prep/gen_pnet_samples.py"
     return f"python data_prep/gen_hard_samples.py --stage {stage} --detector {detector}"
 
 
 def stage_identity(options: FaceOptions, crops: Path) -> dict[str, Any]:
-    """What must not change, beside recipe and data flags, when a run is continued."""
+    """What must not change when a run is resumed, besides recipe and data flags."""
     return {
         "seed": options.seed,
         "init": options.init,
@@ -195,11 +195,11 @@ def write_cascade(
     """Publishes the best weights of all networks trained in `out` as one cascade.
 
     Args:
-        init: the cascade that training started from; it fills in the stages that were not trained.
-        init_share: how much of its weights is mixed into those of the trained networks, 0 to 1.
+        init: the cascade that training started from; it supplies the stages that were not trained.
+        init_share: the share of its weights mixed into those of the trained networks, 0 to 1.
 
     Returns:
-        The stages that it has.
+        The stages of that cascade.
     """
     models = load_stages(init, stage) if init else {}
     for name in STAGES:
@@ -216,17 +216,17 @@ def write_cascade(
 
 
 def mixed(arrays: Arrays, start: Arrays, share: float) -> Arrays:
-    """Weights between those where training ended and those where it started, by name."""
+    """Trained weights interpolated towards `start` by `share` (0 to 1), by name."""
     return {name: (1 - share) * array + share * start[name] for name, array in arrays.items()}
 
 
 def finish(out: Path, judged: FaceLists) -> None:
-    """Evaluates the cascade trained in `out`, draws what it finds, exports it, says what is next.
+    """Evaluates the cascade trained in `out`, draws its detections, exports it, prints next steps.
 
-    `report.json` notes what this was done for, so that it is not done again.
+    `report.json` records the weights and data this was done for, so that it is not repeated.
 
     Args:
-        judged: faces that it did not learn from; default: it is exported without evaluation.
+        judged: held-out faces; if there are none, the cascade is exported without evaluation.
     """
     weights = out / CASCADE
     done = {"sha256": files.sha256(weights), "judged": [str(path) for path in judged.annotations]}

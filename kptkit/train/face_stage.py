@@ -1,4 +1,4 @@
-"""One network of the cascade, trained on crops into its run folder."""
+"""Trains one network of the cascade on crops, into its run folder."""
 
 import math
 from dataclasses import dataclass, replace
@@ -26,8 +26,8 @@ from kptkit.train.step import TrainStep
 from kptkit.weights.assign import assign_weights, model_arrays
 from kptkit.weights.cascade import load_stages
 
-# How many held-out crops of each kind an evaluation uses at most, so that it takes seconds, and how
-# many at a time.
+# The most held-out crops of each kind that an evaluation uses, so that it takes seconds; and the
+# batch size of an evaluation.
 MOST_EVALUATED = 2000
 EVALUATED_AT_ONCE = 512
 
@@ -43,7 +43,7 @@ class StageData:
 
 
 def fit_stage(run: FaceRun, data: StageData, options: FaceOptions) -> Metrics:
-    """Trains into the folder of `run`, whose lock the caller holds; returns the best metrics.
+    """Trains into the folder of `run` (the caller holds its lock); returns the best metrics.
 
     The best weights are those with the largest `score`.
 
@@ -92,7 +92,7 @@ def fit_stage(run: FaceRun, data: StageData, options: FaceOptions) -> Metrics:
 def build_stage_step(
     stage: Stage, recipe: FaceRecipe, options: FaceOptions, steps_per_epoch: int
 ) -> TrainStep:
-    """Model, optimizer and loss of a recipe on the devices that `options` names."""
+    """Model, optimizer and loss of a recipe, on the devices chosen by `options`."""
     strategy, jit = devices(options.strategy, options.xla)
     with strategy.scope():
         model = build_stage_model(stage, recipe, options.init)
@@ -119,30 +119,30 @@ def build_stage_model(stage: Stage, recipe: FaceRecipe, init: str | None) -> ker
 
 
 def ratio_for(model: keras.Model, recipe: FaceRecipe) -> ClassCounts:
-    """The recipe's class ratio, without landmark crops for a network that finds no landmarks."""
+    """The recipe's class ratio; no landmark crops for a network without a landmark head."""
     return recipe.class_ratio if "landmark" in model.output else (*recipe.class_ratio[:3], 0)
 
 
 def evaluate_crops(predict: tf.types.experimental.GenericFunction, crops: CropSet) -> Metrics:
-    """The metrics of `kptkit.metrics.crops.crop_metrics` for a network.
+    """A network's metrics on crops; see `kptkit.metrics.crops.crop_metrics`.
 
     Args:
-        predict: images (B, S, S, 3) uint8 to the network's outputs.
+        predict: maps images (B, S, S, 3) uint8 to the network's outputs.
     """
     true, predicted = [], []
     for batch in face_evaluation_batches(crops, EVALUATED_AT_ONCE):
         outputs = predict(batch.pop("image"))
-        # P-Net's have the spatial dimensions of a single window.
+        # P-Net's outputs have the spatial dimensions of a single window.
         predicted.append({k: v.numpy().reshape(-1, v.shape[-1]) for k, v in outputs.items()})
         true.append({k: v.numpy() for k, v in batch.items()})
     return crop_metrics(*(_joined(parts) for parts in (true, predicted)))
 
 
 def score(metrics: Metrics, recipe: FaceRecipe) -> float:
-    """One number to choose weights by: recall, less the errors of boxes and landmarks.
+    """The number that selects the best weights: recall minus the box and landmark errors.
 
-    Each is a share (of faces, of the window's side, of the distance between the eyes), weighted as
-    in the loss.
+    Recall is a share of the faces, the box error a share of the window's side, the landmark error
+    a share of the distance between the eyes; the errors are weighted as in the loss.
     """
     classification, box, landmark = recipe.loss_weights
     total = classification * metrics["recall_97"] - box * metrics["box_error"]

@@ -1,4 +1,4 @@
-"""The flags of the training scripts: a recipe's constants, the data, how the run is carried out."""
+"""Flags of the training scripts: the recipe's constants, the data, and run options."""
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -20,29 +20,29 @@ class RunOptions:
     """How a run is carried out; none of this changes the recipe."""
 
     seed: int = 0
-    """Of the initial weights, the data order and the augmentation."""
+    """Seed of the initial weights, the data order and the augmentation."""
     strategy: Literal["one", "mirrored"] = "one"
     """One device, or all GPUs of this machine."""
     deterministic: bool = False
-    """On a GPU, ask for ops that repeat to the bit (slower); a CPU always does."""
+    """On a GPU, use deterministic ops (slower); a CPU run is always deterministic."""
     xla: Literal["auto", "on", "off"] = "auto"
-    """Compile the training step by XLA; auto does so on a GPU."""
+    """Whether XLA compiles the training step; auto: on a GPU only."""
     checkpoint_seconds: float = 300
-    """Time between checkpoints inside an epoch; each epoch ends with one anyway."""
+    """Seconds between checkpoints inside an epoch; each epoch also ends with one."""
     dry_run: bool = False
-    """Train two steps, evaluate on a few samples, and leave nothing behind."""
+    """Train two steps, evaluate on a few samples, and keep no files."""
 
 
 @dataclass(frozen=True)
 class TrainOptions(RunOptions):
-    """How the run of a pose network is carried out."""
+    """Run options of a pose network."""
 
     init: str | None = None
     """Weights to start from: a name such as coco-w32-256x192 or imagenet-w32, once
-    convert_weights.py has fetched it; a weights file; or a run folder. The head is renewed where
-    its keypoints differ."""
+    convert_weights.py has fetched it; a weights file; or a run folder. The head is initialised
+    afresh if its keypoints differ."""
     synchronized_batch_norm: bool = False
-    """With --strategy mirrored: batch statistics over all GPUs instead of each alone."""
+    """With --strategy mirrored: batch statistics over all GPUs instead of one GPU each."""
     overfit: int = 0
     """Train on this many persons only and evaluate on the same: a check of data and loss."""
 
@@ -53,10 +53,10 @@ class TrainOptions(RunOptions):
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What to train, on what, and where to."""
+    """What to train, on what data, and where to write it."""
 
     recipe: str
-    """Where the constants start from; default: demo, or finetune with --data.train."""
+    """Recipe with the default constants; default: demo, or finetune with --data.train."""
     constants: Annotated[PoseRecipe, tyro.conf.arg(name="")]
     data: DataConfig = DataConfig()
     options: Annotated[TrainOptions, tyro.conf.arg(name="")] = TrainOptions()
@@ -66,15 +66,15 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class FaceOptions(RunOptions):
-    """How the run of a network of the cascade is carried out."""
+    """Run options of the cascade's networks."""
 
     init: str | None = None
     """Cascade to start from: default (packaged), original (published, converted) or a file."""
     init_share: float = 0.0
-    """With --init: the share of the starting weights in the cascade that is written, 0 to 1. Half
-    and half forgets less of what a small set does not show (Wortsman et al. 2022)."""
+    """With --init: the share of the initial weights in the cascade that is written, 0 to 1. At 0.5,
+    fine-tuning on a small set forgets less (weight averaging, Wortsman et al. 2022)."""
     workers: int | None = None
-    """With --stage all: processes that mine; default: one per core."""
+    """With --stage all: number of mining processes; default: one per core."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.init_share <= 1:
@@ -85,37 +85,38 @@ class FaceOptions(RunOptions):
 
 @dataclass(frozen=True)
 class FaceDataConfig:
-    """Where the crops stand."""
+    """Where the crops are."""
 
     train: Path | None = None
-    """Folder of crops; default: data/STAGE. With --stage all: the folder in which the crops of the
-    three stages are mined; default: data."""
+    """Folder of training crops; default: data/STAGE. With --stage all: the folder into which the
+    crops of the three stages are mined; default: data."""
     val: str = "0.1"
-    """Folder of crops to evaluate on, or a share of the shards of --data.train."""
+    """Folder of held-out crops, or the share of the shards of --data.train to hold out."""
 
 
 @dataclass(frozen=True)
 class FaceTrainConfig:
-    """Which networks of the cascade to train, on what, and where to."""
+    """Which networks of the cascade to train, on what data, and where to write them."""
 
     recipe: str
-    """Where the constants start from; default: demo, or wider with --data.train or
+    """Recipe with the default constants; default: demo, or wider with --data.train or
     --annotations."""
     constants: Annotated[FaceRecipe, tyro.conf.arg(name="")]
     stage: Literal["pnet", "rnet", "onet", "all"] = "all"
-    """One network, or all of them, each mined first; constants given then hold for all three."""
+    """One network, or all: each is mined for, then trained. Constants given apply to all three."""
     lists: tyro.conf.OmitArgPrefixes[FaceLists] = FaceLists()
     hard: HardMiningConfig = HardMiningConfig()
     """With --stage all: how hard examples are mined."""
     data: FaceDataConfig = FaceDataConfig()
     judged: FaceLists = FaceLists()
-    """Held-out faces for the finished cascade; default: the demo set's, with the recipe demo."""
+    """Held-out faces to evaluate the finished cascade on; default with the recipe demo: the demo
+    set's."""
     options: Annotated[FaceOptions, tyro.conf.arg(name="")] = FaceOptions()
     out: Path = Path("runs")
-    """Folder of the run folders pnet, rnet and onet, and of mtcnn, the cascade trained so far."""
+    """Folder for the run folders pnet, rnet and onet, and for mtcnn, the cascade trained so far."""
 
     def recipe_of(self, stage: Stage) -> FaceRecipe:
-        """The constants of a stage: those of the recipe, but for those given by flags."""
+        """The constants of a stage: the recipe's, overridden by those given as flags."""
         recipes = FACE_RECIPES[self.recipe]
         start = recipes["pnet" if self.stage == "all" else self.stage]
         given = {

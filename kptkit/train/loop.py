@@ -44,7 +44,7 @@ class LoopConfig:
     best_by: str = "AP"
     """The metric whose largest value marks the best weights."""
     smallest_is_best: bool = False
-    """Whether it is the smallest value that does."""
+    """Whether the smallest value of `best_by` marks the best weights instead."""
     loss_terms: tuple[str, ...] = ()
     """Names of the terms of the loss, for the history; empty if there is only one."""
 
@@ -55,7 +55,7 @@ class Progress:
 
     history: list[dict[str, float]] = field(default_factory=list)
     epoch_losses: list[list[float]] = field(default_factory=list)
-    """Of each step of this epoch, the terms of the loss."""
+    """The loss terms of each step of this epoch."""
     best: float | None = None
     best_metrics: Metrics = field(default_factory=dict)
 
@@ -67,7 +67,7 @@ def train(
     folder: Path,
     config: LoopConfig,
 ) -> Metrics:
-    """Trains, or resumes training, until the last epoch; returns the best metrics.
+    """Trains, or resumes training, up to the last epoch; returns the best metrics.
 
     Args:
         step: model, optimizer and loss.
@@ -79,9 +79,9 @@ def train(
         config: lengths and intervals.
 
     Raises:
-        InputError: the loss is not finite (step and sample ids are named), or all checkpoints are
-            damaged.
-        SystemExit: 128 + signal after SIGINT or SIGTERM, with a checkpoint written.
+        InputError: the loss is not finite (the message has step and sample ids), or all checkpoints
+            are damaged.
+        SystemExit: 128 + signal number after SIGINT or SIGTERM; a checkpoint is written first.
     """
     remove_unfinished(folder)
     remove_unfinished(folder / "checkpoints")
@@ -97,7 +97,7 @@ def train(
         print(f"warning: {warning}")
     if len(progress.history) < config.epochs:
         if done:
-            print(f"going on after step {done} of {config.steps_per_epoch * config.epochs}")
+            print(f"resuming after step {done} of {config.steps_per_epoch * config.epochs}")
         _Loop(step, evaluate, folder, config, checkpoints, progress, done).run(batches)
     with step.averaged():
         save_weights(step.model, folder / "last.npz")
@@ -168,7 +168,7 @@ class _Loop:
                 last_saved = time.monotonic()
         if pending is not None:
             self._record(*pending)
-        bar.refresh()  # quick last steps are not drawn by themselves
+        bar.refresh()  # tqdm does not draw quick last steps by itself
         bar.close()
         self._end_epoch(epoch, self._figures(self.done - first, waited, elapsed))
 
@@ -181,7 +181,7 @@ class _Loop:
         }
 
     def _finish(self, images_per_second: float) -> str:
-        """The projected time of day of the last step, evaluations not counted."""
+        """The projected date and time of the last step, without evaluations."""
         steps = self.config.steps_per_epoch * self.config.epochs - self.done
         seconds = steps * self.config.batch_size / max(images_per_second, 1e-9)
         return f"{datetime.now() + timedelta(seconds=seconds):%d %b %H:%M}"
@@ -223,7 +223,7 @@ class _Loop:
         self._print(row)
 
     def _terms(self) -> Metrics:
-        """The means of the terms of the loss in this epoch, where it has several."""
+        """The mean of each loss term over this epoch, if the loss has several."""
         columns = zip(*self.progress.epoch_losses, strict=True)
         names = self.config.loss_terms
         return {name: _mean(c) for name, c in zip(names, columns, strict=True)} if names else {}
@@ -257,7 +257,7 @@ class _Loop:
     def _save(self) -> None:
         self.checkpoints.save(self.done, vars(self.progress))
         if self.signal:
-            print(f"stopped after step {self.done}; the same command goes on from there")
+            print(f"stopped after step {self.done}; the same command resumes from there")
             raise SystemExit(128 + self.signal)
 
     def _print(self, row: dict[str, float]) -> None:
@@ -294,7 +294,7 @@ def devices(
 
 
 def describe_device(strategy: tf.distribute.Strategy, jit: bool) -> str:
-    """One line on what the run computes on, with a warning where a GPU goes unused."""
+    """One line naming the device of the run, with a warning if a GPU is not used."""
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus and os.path.exists("/proc/driver/nvidia/version"):
         return (
@@ -308,7 +308,7 @@ def describe_device(strategy: tf.distribute.Strategy, jit: bool) -> str:
 
 
 def set_determinism(seed: int, deterministic: bool) -> None:
-    """Seeds the initial weights, and lets a CPU, or with `deterministic` a GPU, repeat to the bit.
+    """Seeds the initial weights; makes CPU runs, and with `deterministic` GPU runs, bit-identical.
 
     For that Grappler is turned off: on large networks its memory optimizer adds gradients in the
     order in which they arrive. Without it W32's first step on a CPU takes a third less time, and

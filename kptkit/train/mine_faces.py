@@ -1,4 +1,4 @@
-"""Crops for P-Net, R-Net and O-Net, from flags to a finished folder of records."""
+"""Mines the crops of P-Net, R-Net and O-Net, from flags to a finished folder of records."""
 
 import hashlib
 import os
@@ -25,16 +25,16 @@ from kptkit.samples import FaceSamples
 from kptkit.weights.assign import model_arrays
 from kptkit.weights.cascade import load_stages
 
-# Where training leaves the cascade of what it has trained so far.
+# Where training writes the cascade of the stages trained so far.
 TRAINED_CASCADE = Path("runs/mtcnn/mtcnn.npz")
 
-# The network before, which finds the examples.
+# The previous network, which finds the examples.
 PREVIOUS: dict[Stage, Stage] = {"rnet": "pnet", "onet": "rnet"}
 
 
 @dataclass(frozen=True)
 class PnetSamplesConfig:
-    """What to mine, and where to put it."""
+    """What to mine, and where to write it."""
 
     lists: tyro.conf.OmitArgPrefixes[FaceLists] = FaceLists()
     out: Path = Path("data/pnet")
@@ -43,12 +43,12 @@ class PnetSamplesConfig:
     pictures: int | None = None
     """Only so many of each list, for a trial; default: all."""
     workers: int | None = None
-    """Processes; default: one per core."""
+    """Number of processes; default: one per core."""
     seed: int = 0
 
 
 def mine_pnet_samples(config: PnetSamplesConfig) -> dict[str, Any]:
-    """Fills a folder with P-Net's crops, or resumes; returns its manifest.
+    """Mines P-Net's crops into a folder, or resumes mining; returns the manifest.
 
     Raises:
         InputError: a list or the folder cannot be used.
@@ -70,20 +70,20 @@ def mine_pnet_samples(config: PnetSamplesConfig) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class HardSamplesConfig:
-    """What to mine, with which cascade, and where to put it."""
+    """What to mine, with which cascade, and where to write it."""
 
     stage: Literal["rnet", "onet"] = "rnet"
-    """Whose crops: those that the cascade before it takes for faces."""
+    """The network to mine for: its crops are what the stages before it take for faces."""
     detector: str = str(TRAINED_CASCADE)
-    """The cascade: default (packaged), original (published, converted) or a file; it needs no
-    stage but those before."""
+    """The cascade: default (packaged), original (published, converted) or a file; only the stages
+    before --stage are needed."""
     lists: tyro.conf.OmitArgPrefixes[FaceLists] = FaceLists()
     out: Path | None = None
     """Folder to write; default: data/STAGE."""
     score_thresholds: tuple[float, float] = (0.3, 0.1)
-    """Scores with which windows pass P-Net and R-Net; lower ones find more and easier examples."""
+    """Score thresholds of P-Net and R-Net; lower ones find more and easier examples."""
     scale_factor: float = 0.709
-    """From one level of the pyramid to the next."""
+    """Scale from one level of the image pyramid to the next."""
     mining: tyro.conf.OmitArgPrefixes[HardMiningConfig] = HardMiningConfig()
     pictures: int | None = None
     """Only so many of each list, for a trial; default: all."""
@@ -102,11 +102,10 @@ class HardSamplesConfig:
 
 
 def mine_hard_samples(config: HardSamplesConfig) -> dict[str, Any]:
-    """Fills a folder with R-Net's or O-Net's crops, or resumes; returns its manifest.
+    """Mines R-Net's or O-Net's crops into a folder, or resumes mining; returns the manifest.
 
     Raises:
-        InputError: a list, the detector or the folder cannot be used, or the cascade finds nothing
-            at all.
+        InputError: a list, the detector or the folder cannot be used, or the cascade finds no face.
     """
     before = PREVIOUS[config.stage]
     models = load_stages(config.detector, before)
@@ -148,7 +147,7 @@ def mine_hard_samples(config: HardSamplesConfig) -> dict[str, Any]:
 def _faces(
     lists: FaceLists, pictures: int | None
 ) -> tuple[list[FaceSamples], list[dict[str, Any]]]:
-    """As `load_faces`, with at most so many pictures of each set."""
+    """As `load_faces`, with at most `pictures` pictures of each set."""
     if pictures is not None and pictures < 1:
         raise InputError(f"pictures: {pictures}; expected 1 or more")
     sets, made_from = load_faces(lists)

@@ -9,17 +9,17 @@ from kptkit.recipes.learning import Learning
 
 
 class Adam(keras.optimizers.Adam):
-    """Adam exactly as PyTorch has it, applied by one fused op a variable.
+    """Adam with PyTorch's arithmetic, applied by one fused op per variable.
 
-    Keras writes a dozen small ops for every variable: HRNet-W32 then takes more than a minute to
-    trace. Keras also adds epsilon to the biased root, PyTorch to the unbiased one; here epsilon
-    carries the factor that makes both forms equal. Variables are float32, as under every policy.
+    Keras builds a dozen small ops per variable, so tracing HRNet-W32 takes more than a minute. It
+    also adds epsilon to the root of the biased second moment, PyTorch to that of the unbiased one;
+    here epsilon is scaled so that both forms agree. Variables are float32 under every dtype policy.
     """
 
     def _backend_update_step(
         self, grads: list, trainable_variables: list, learning_rate: tf.Tensor
     ) -> None:
-        # What all variables share is computed once and travels with the learning rate.
+        # Scalars shared by all variables are computed once and passed with the learning rate.
         step = tf.cast(self.iterations.value + 1, tf.float32)
         powers = tf.pow([self.beta_1, self.beta_2], step)
         epsilon = self.epsilon * tf.sqrt(1 - powers[1])
@@ -31,7 +31,7 @@ class Adam(keras.optimizers.Adam):
         """Updates one variable and its two moments in place.
 
         Args:
-            scalars: (4,) learning rate, the powers of both betas, and epsilon.
+            scalars: (4,) float32: learning rate, the powers of both betas, and epsilon.
         """
         index = self._get_variable_index(variable)
         learning_rate, beta_1_power, beta_2_power, epsilon = tf.unstack(scalars)
@@ -50,7 +50,7 @@ class Adam(keras.optimizers.Adam):
 
 
 class RMSprop(keras.optimizers.RMSprop):
-    """RMSprop exactly as PyTorch has it: epsilon is added to the root, not below it."""
+    """RMSprop with PyTorch's arithmetic: epsilon is added to the root, not under it."""
 
     def update_step(
         self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor
@@ -62,7 +62,7 @@ class RMSprop(keras.optimizers.RMSprop):
 
 
 def build_optimizer(recipe: Learning, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    """The optimizer of a recipe with its learning rates."""
+    """The optimizer of a recipe, with its learning-rate schedule."""
     schedule = rates(recipe, steps_per_epoch)
     match recipe.optimizer:
         case "adam":
@@ -74,14 +74,14 @@ def build_optimizer(recipe: Learning, steps_per_epoch: int) -> keras.optimizers.
 
 
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A linear warm-up, then a tenth after every drop, or a cosine down to zero.
+    """A linear warm-up, then division by 10 at every drop, or a cosine down to zero.
 
     Args:
         peak: the learning rate after the warm-up.
         kind: ``step`` or ``cosine``.
-        total_steps: where the cosine ends.
-        warmup_steps: steps of the warm-up; 0 starts at the peak.
-        drop_steps: for ``step``, the steps from which the rate is a tenth of what it was.
+        total_steps: the step at which the cosine reaches zero.
+        warmup_steps: length of the warm-up; 0: start at the peak.
+        drop_steps: for ``step``, the steps at which the rate is divided by 10.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         self.warmup_steps, self.drop_steps = warmup_steps, tuple(drop_steps)
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
-        """The learning rate of the update that follows `step` finished ones."""
+        """The learning rate () float32 of the update after `step` finished updates."""
         step = tf.cast(step, tf.float32)
         warmup = tf.minimum(1.0, (step + 1) / max(1, self.warmup_steps))
         if self.kind == "cosine":
@@ -121,7 +121,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def rates(recipe: Learning, steps_per_epoch: int) -> Schedule:
-    """The learning rates of a run by a recipe."""
+    """The learning-rate schedule of a recipe."""
     return Schedule(
         peak=recipe.learning_rate,
         kind=recipe.schedule,

@@ -1,8 +1,8 @@
-"""A pose network from flags to an evaluated run folder, in the order in which it happens:
+"""Trains a pose network, from flags to an evaluated run folder, in the order of execution:
 
 config -> data -> workload -> model and step -> loop -> evaluation -> export.
 
-Every command that trains a pose network calls `train_pose` with a default recipe of its own.
+Every command that trains a pose network calls `train_pose` with its own default recipe.
 """
 
 import math
@@ -45,14 +45,14 @@ from kptkit.train.loop import LoopConfig, Metrics, devices, set_determinism, tra
 from kptkit.train.optimizer import build_optimizer
 from kptkit.train.step import TrainStep
 
-# With --overfit, an epoch is this many steps over the same persons.
+# Steps per epoch with --overfit, all on the same persons.
 OVERFIT_STEPS = 50
 DRY_RUN_SCENES = {"train_images": 20, "val_images": 10}
 DRY_RUN_STEPS = 2
 
 
 def train_pose(config: TrainConfig) -> None:
-    """Trains, evaluates, draws and exports; with `--dry-run`, in a folder that is removed again.
+    """Trains, evaluates, draws and exports; with `--dry-run`, in a temporary folder.
 
     Raises:
         InputError: a flag or a file is unusable, or the loss is not finite.
@@ -97,7 +97,7 @@ def demo_data(folder: Path, **scenes: int) -> DataConfig:
 
 
 def pose_identity(options: TrainOptions, train_data: Path) -> dict[str, Any]:
-    """What must not change, beside recipe and data flags, when a run is continued."""
+    """What must not change when a run is resumed, besides recipe and data flags."""
     if train_data.is_dir():
         train_data = train_data / "manifest.json"
     return {
@@ -111,7 +111,7 @@ def pose_identity(options: TrainOptions, train_data: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Workload:
-    """What a run learns, from whom and for how long, and who it is evaluated on."""
+    """Recipe, training data, length and held-out data of a run."""
 
     recipe: PoseRecipe
     train: PoseSet
@@ -120,10 +120,10 @@ class Workload:
 
 
 def workload(recipe: PoseRecipe, data: PoseData, options: TrainOptions) -> Workload:
-    """All of the data; with `--overfit` or `--dry-run`, the little that these ask for.
+    """The workload on all of the data, or on the few persons of `--overfit` or `--dry-run`.
 
     Raises:
-        InputError: persons for `--overfit` were to come from records, which hold no ground truth.
+        InputError: `--overfit` was given with records, which hold no ground truth.
     """
     steps = math.ceil(len(data.train.source.samples) / recipe.batch_size)
     work = Workload(recipe, data.train, data.held_out, steps)
@@ -137,7 +137,7 @@ def workload(recipe: PoseRecipe, data: PoseData, options: TrainOptions) -> Workl
 
 
 def without_variation(recipe: PoseRecipe) -> PoseRecipe:
-    """The recipe for learning a few crops by heart: none is varied, and none is seen mirrored."""
+    """The recipe for overfitting a few crops: no augmentation, no mirroring."""
     still = replace(
         recipe.augment,
         scale=0.0,
@@ -151,11 +151,11 @@ def without_variation(recipe: PoseRecipe) -> PoseRecipe:
 
 
 def fit(run: PoseRun, work: Workload, options: TrainOptions) -> None:
-    """Trains into the folder of `run`, whose lock the caller holds.
+    """Trains into the folder of `run` (the caller holds its lock).
 
     Raises:
-        InputError: weights to start from do not fit, too many pictures cannot be read, or the loss
-            is not finite.
+        InputError: the initial weights do not fit, too many pictures cannot be read, or the loss is
+            not finite.
     """
     set_determinism(options.seed, options.deterministic)
     recipe, source = work.recipe, work.train.source
@@ -199,7 +199,7 @@ def fit(run: PoseRun, work: Workload, options: TrainOptions) -> None:
 def build_pose_step(
     recipe: PoseRecipe, schema: KeypointSchema, options: TrainOptions, steps_per_epoch: int
 ) -> TrainStep:
-    """Model, optimizer and loss of a recipe on the devices that `options` names."""
+    """Model, optimizer and loss of a recipe, on the devices chosen by `options`."""
     strategy, jit = devices(options.strategy, options.xla, options.synchronized_batch_norm)
     with strategy.scope():
         model = build_model(recipe, schema.num_keypoints, options.synchronized_batch_norm)
@@ -226,7 +226,7 @@ def build_pose_step(
 
 
 def keypoint_weights(recipe: PoseRecipe, schema: KeypointSchema) -> tuple[float, ...] | None:
-    """The weight of each keypoint in the loss; None if all weigh 1."""
+    """The weight of each keypoint in the loss; None if all are 1."""
     if recipe.keypoint_weights == "equal":
         return None
     if schema.names != COCO_17.names:
@@ -237,7 +237,7 @@ def keypoint_weights(recipe: PoseRecipe, schema: KeypointSchema) -> tuple[float,
 def evaluation_during_training(
     estimator: PoseEstimator, held_out: PoseSet, skipped: SkippedPictures
 ) -> Callable[[int], Metrics]:
-    """What the loop calls after an epoch: draws a sheet for TensorBoard, returns the metrics."""
+    """The `evaluate` of the loop: draws a sheet for TensorBoard and returns the metrics."""
     sheet = PredictionSheet(estimator, held_out.source.samples)
 
     def evaluate(epoch: int) -> Metrics:
@@ -252,7 +252,7 @@ def evaluation_during_training(
 
 
 def finish(run: PoseRun, held_out: PoseSet) -> None:
-    """Evaluates the best weights, exports them, draws their predictions, and says what is next."""
+    """Evaluates and exports the best weights, draws their predictions, prints what is next."""
     picture = run.folder / "predictions.jpg"
     if picture.exists():
         print(f"{run.folder}: finished already; another --out starts a new run")

@@ -1,8 +1,8 @@
 """One training step of any model: compiled gradients on every replica, one fused update.
 
-Keras's `fit` cannot compile by XLA under MirroredStrategy, nor resume inside an epoch; this is the
-part of it that we need. Gradients are compiled (by XLA on a GPU), the update stays outside, where
-variables of several devices may be written.
+Keras's `fit` can neither compile with XLA under MirroredStrategy nor resume inside an epoch; this
+class replaces the part of it that is needed. Gradients are compiled (with XLA on a GPU); the update
+runs outside of the compiled function, where variables of several devices may be written.
 """
 
 import gc
@@ -21,20 +21,20 @@ XLA_REFUSALS = (
     tf.errors.NotFoundError,
     tf.errors.InternalError,
 )
-# (batch, the model's output) to one loss a sample, (B,), or to terms of it, (B, T).
+# Maps (batch, model output) to one loss per sample, (B,), or to its terms, (B, T).
 SampleLoss = Callable[[Batch, Any], tf.Tensor]
 
 
 class TrainStep:
-    """Calls as `step(batch)`, updates the model and returns the batch's mean loss, or its terms.
+    """Called as `step(batch)`: updates the model and returns the mean loss, or its terms.
 
     Args:
         model: called on `batch["image"]`.
-        optimizer: built here, before anything is traced.
-        sample_loss: one loss a sample (B,), to which regularisation losses of the model are added;
-            or terms (B, T), whose sum is learned and whose means are returned.
-        strategy: all variables must have been made in its scope.
-        ema_decay: of a moving average of all weights; 0 keeps none.
+        optimizer: built here, before tracing.
+        sample_loss: one loss per sample (B,), to which the model's regularisation losses are added;
+            or terms (B, T), whose sum is minimised and whose means are returned.
+        strategy: all variables must have been created in its scope.
+        ema_decay: decay of the moving average of all weights; 0: no average.
         jit: whether XLA compiles the gradients.
     """
 
@@ -58,18 +58,19 @@ class TrainStep:
         self._compile()
 
     def __call__(self, batch: Batch) -> tf.Tensor:
-        """Trains on one global batch; the mean loss () float32, or the means (T,) of its terms."""
+        """Trains on one global batch; returns the mean loss () or the mean terms (T,), float32."""
         return self._step(batch) if self._traced else self._first_step(batch)
 
     def _first_step(self, batch: Batch) -> tf.Tensor:
-        # The collector would walk the growing graph's objects over and over: 6 of W32's 36 seconds.
+        # Garbage collection would scan the growing graph repeatedly: 6 of W32's 36 s of tracing.
         gc.disable()
         try:
             loss = self._step(batch)
         except XLA_REFUSALS as error:
             if not self.jit:
                 raise
-            print(f"XLA refuses this step, going on without it: {str(error).splitlines()[0]}")
+            reason = str(error).splitlines()[0]
+            print(f"XLA cannot compile this step, continuing without it: {reason}")
             self.jit = False
             self._compile()
             loss = self._step(batch)
@@ -91,9 +92,9 @@ class TrainStep:
                 variable.assign(value)
 
     def _compile(self) -> None:
-        # Only XLA needs a function of its own; replicas cannot speak to each other inside one, as
-        # synchronised batch normalisation does. Autograph would read the sources again, from files
-        # that may have changed meanwhile, and take a fifth of the time of the first step.
+        # Only XLA needs a tf.function around the gradients: inside one, replicas cannot communicate
+        # as synchronised batch normalisation does. Autograph would read the source files again,
+        # which may have changed meanwhile, and takes a fifth of the time of the first step.
         gradients = self._gradients
         if self.jit:
             gradients = tf.function(gradients, jit_compile=True, autograph=False)
@@ -113,9 +114,9 @@ class TrainStep:
         self._step, self._traced = step, False
 
     def _gradients(self, batch: Batch) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """This replica's share of the mean loss, and its gradients; both sum over the replicas.
+        """This replica's share of the mean loss, and its gradients; their sums over replicas count.
 
-        What the model's regularisers add is part of a loss, but of none of its terms.
+        Regularisation losses are part of a single loss, but of no term of a loss with terms.
         """
         replicas = self.strategy.num_replicas_in_sync
         with tf.GradientTape() as tape:
@@ -128,7 +129,7 @@ class TrainStep:
         return shown, tape.gradient(loss, [v.value for v in self.model.trainable_variables])
 
     def _update_averages(self) -> None:
-        # The first averages forget quickly, so that the random start does not linger.
+        # The decay is small in the first steps, so that the initial weights do not linger.
         step = tf.cast(self.optimizer.iterations.value, tf.float32)
         decay = tf.minimum(self.ema_decay, (1 + step) / (10 + step))
         for average, variable in zip(self.averages, self.model.variables, strict=True):

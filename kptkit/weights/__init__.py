@@ -1,6 +1,6 @@
-"""Weights as files of named arrays: read, written, put into networks.
+"""Weights as files of named arrays: reading, writing, and assigning them to networks.
 
-`kptkit.weights.load` is `kptkit.load`, by the name it had first.
+`kptkit.weights.load` is the earlier name of `kptkit.load`.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ __all__ = ["load"]
 
 
 def __getattr__(name: str) -> Any:
-    # The opener imports this package, so this package may import it only when it is asked for.
+    # The opener imports this package, so it is imported here only on access.
     if name == "load":
         from kptkit.opener import load
 

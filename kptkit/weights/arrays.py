@@ -1,4 +1,4 @@
-"""Named arrays in one `.npz` file: nothing in it can execute, and every bit is checked.
+"""Named arrays in one `.npz` file: no executable content, checksums over every bit.
 
 The zip container carries a CRC of each array, so a truncated or altered file is refused. Published
 weights have their SHA-256 beside them, in ``FILE.sha256`` as `sha256sum` writes it, and a card
@@ -16,9 +16,9 @@ from kptkit.files import publish_file, sha256
 from kptkit.reading import refuse_foreign
 from kptkit.weights.card import WeightsCard
 
-# The name of the array that holds the card, as JSON, and not weights.
+# The name of the array that holds the card, as JSON.
 CARD = "card.json"
-# What NumPy raises for a damaged file; MemoryError for a header that declares a huge shape.
+# What NumPy raises for damaged files; MemoryError: a header declares a huge shape.
 _DAMAGES = (ValueError, OSError, EOFError, KeyError, RuntimeError, MemoryError)
 
 
@@ -31,9 +31,9 @@ def save_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
 def publish_arrays(
     path: str | os.PathLike, arrays: dict[str, np.ndarray], card: WeightsCard | None = None
 ) -> None:
-    """As `save_arrays`, with the card among the arrays and the SHA-256 of the file beside it."""
+    """As `save_arrays`; adds the card to the arrays and writes the file's SHA-256 beside it."""
     path = Path(path)
-    # Removed first: a process killed in between leaves no checksum rather than a wrong one.
+    # Removed first, so that a process killed in between leaves no wrong checksum.
     _sidecar(path).unlink(missing_ok=True)
     save_arrays(path, arrays | ({CARD: np.array(card.to_json())} if card else {}))
     with publish_file(_sidecar(path)) as unfinished:
@@ -70,11 +70,11 @@ def load_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
                 raise ValueError("it claims more than it holds")
             arrays = {name: archive[name] for name in archive.files}
     except (*_DAMAGES, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: damaged, or no file of plain arrays ({error})") from None
-    # NumPy returns zip members that are not arrays as bytes; other programs' zip files have such.
+        raise InputError(f"{path}: damaged, or not a file of plain arrays ({error})") from None
+    # NumPy returns zip members that are not arrays as bytes.
     foreign = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
     if foreign:
-        raise InputError(f"{path}: no file of plain arrays ({foreign[0]} is none)")
+        raise InputError(f"{path}: not a file of plain arrays ({foreign[0]} is not one)")
     return arrays
 
 

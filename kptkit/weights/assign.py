@@ -1,6 +1,6 @@
-"""Weights between files and networks: every array by the path of its variable.
+"""Moves weights between files and networks; each array is named by the path of its variable.
 
-A path reads ``stage2.0.branches.0.0.conv1/kernel``. Loading is strict by name and shape.
+A path looks like ``stage2.0.branches.0.0.conv1/kernel``. Loading is strict by name and shape.
 """
 
 import os
@@ -26,10 +26,11 @@ def save_weights(model: keras.Model, path: str | os.PathLike) -> None:
 
 
 def load_weights(model: keras.Model, path: str | os.PathLike) -> None:
-    """Fills every weight of `model` from a file written by `save_weights` or `publish_arrays`.
+    """Fills every weight of `model` from a file of `save_weights` or `publish_arrays`.
 
     Raises:
-        InputError: an array is missing, left over, misshapen or not finite; all are named.
+        InputError: an array is missing, left over, misshapen or not finite; the message has the
+            first three.
     """
     arrays = load_arrays(path)
     arrays.pop(CARD, None)
@@ -37,7 +38,7 @@ def load_weights(model: keras.Model, path: str | os.PathLike) -> None:
 
 
 def assign_weights(model: keras.Model, arrays: dict[str, np.ndarray], source: str) -> None:
-    """Fills every weight of `model` from named arrays, or says everything that does not fit.
+    """Fills every weight of `model` from named arrays; reports everything that does not fit.
 
     Raises:
         InputError: an array is missing, left over, misshapen or not finite.
@@ -63,6 +64,6 @@ def assign_weights(model: keras.Model, arrays: dict[str, np.ndarray], source: st
 
 
 def num_keypoints(arrays: dict[str, np.ndarray]) -> int | None:
-    """The number of keypoints of the head among a network's arrays; None without a head."""
+    """The number of keypoints of the head in a network's arrays; None without a head."""
     biases = [arrays[name] for name in ("final_layer/bias", "outs.0.conv/bias") if name in arrays]
     return len(biases[0]) if biases else None

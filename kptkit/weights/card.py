@@ -1,4 +1,4 @@
-"""What published weights are: their origin, recipe and keypoints, as JSON inside their file."""
+"""The card of published weights: origin, recipe and keypoints, as JSON inside their file."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -13,27 +13,27 @@ from kptkit.skeletons.schema import KeypointSchema
 
 @dataclass(frozen=True)
 class Origin:
-    """Where weights come from and what their authors say about them."""
+    """Where weights come from and the score their authors report."""
 
     source: str
-    """The file that was converted, by its name, or the project that published it."""
+    """Name of the file that was converted, or of the project that published it."""
     sha256: str = ""
-    """Of that file."""
+    """SHA-256 of that file."""
     score: str = ""
-    """What its authors measured."""
+    """The score measured by its authors."""
     cite: str = ""
     licence: str = ""
 
 
 @dataclass(frozen=True)
 class WeightsCard:
-    """What is needed to use weights of a pose network as their authors did."""
+    """What is needed to use the weights of a pose network as their authors did."""
 
     network: str
-    """Name of the Keras model that they fit, such as ``hrnet_w32``."""
+    """Name of the Keras model that the weights fit, such as ``hrnet_w32``."""
     origin: Origin
     recipe: PoseRecipe | None = None
-    """Input size, convention, target, decoder, flip test; None: features without a head."""
+    """Input size, convention, target, decoder, flip test; None: a backbone without a head."""
     schema: KeypointSchema | None = None
 
     def to_json(self) -> str:
@@ -48,7 +48,7 @@ class WeightsCard:
         """The card that `to_json` wrote.
 
         Raises:
-            InputError: `text` is something else; `source` names the file.
+            InputError: `text` is not a card; `source` names the file in the message.
         """
         try:
             content = json.loads(text)
@@ -58,6 +58,6 @@ class WeightsCard:
             return cls(str(content["network"]), origin, recipe, schema)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(
-                f"{source}: its card is none that kptkit wrote ({error!r}); convert the weights "
+                f"{source}: its card was not written by kptkit ({error!r}); convert the weights "
                 "again"
             ) from None

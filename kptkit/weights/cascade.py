@@ -1,7 +1,7 @@
-"""The weights of a cascade of MTCNN: one `.npz` for its networks, and a checksum beside it.
+"""The weights of an MTCNN cascade: one `.npz` for all networks, with a checksum beside it.
 
-A key is the stage and the variable's path, such as ``pnet/conv1/kernel``; a cascade in training
-holds the stages trained so far. `sha256sum -c FILE.sha256` checks a file.
+A key is the stage and the variable's path, such as ``pnet/conv1/kernel``; while a cascade is being
+trained, its file holds the stages trained so far. `sha256sum -c FILE.sha256` checks a file.
 """
 
 import os
@@ -17,9 +17,9 @@ from kptkit.weights.assign import assign_weights, model_arrays
 from kptkit.weights.known import cached_or_path
 
 _DEFAULT = Path(__file__).parents[1] / "assets" / "mtcnn.npz"
-# What the weights that come with the package are and how well they do, in Markdown.
+# The model card of the packaged weights: origin and scores, in Markdown.
 DEFAULT_CARD = _DEFAULT.with_suffix(".md")
-# The name under which the authors' weights are known.
+# The known name of the authors' weights.
 ORIGINAL = "mtcnn-original"
 
 
@@ -34,13 +34,13 @@ def save_cascade(path: str | os.PathLike, models: dict[Stage, keras.Model]) -> N
 
 
 def load_cascade(source: str | os.PathLike) -> dict[Stage, keras.Model]:
-    """Builds P-Net, R-Net and O-Net with the weights of a file.
+    """Builds P-Net, R-Net and O-Net and loads their weights.
 
     Args:
-        source: a file written by `save_cascade`, or a folder that holds it as `mtcnn.npz`, such as
-            training's runs/mtcnn; ``default``, the weights that come with the package; or a name of
-            `kptkit.weights.known` once fetched: ``mtcnn-original``, the authors', in short
-            ``original``. Names are never looked for in the working folder.
+        source: a file written by `save_cascade`; a folder that holds it as `mtcnn.npz`, such as
+            runs/mtcnn; ``default``, the packaged weights; or a name of `kptkit.weights.known` once
+            fetched, such as ``mtcnn-original`` (short: ``original``), the authors' weights. A name
+            is never taken for a path.
 
     Raises:
         InputError: the file is missing or damaged, does not match its checksum, or does not hold
@@ -50,7 +50,7 @@ def load_cascade(source: str | os.PathLike) -> dict[Stage, keras.Model]:
 
 
 def load_stages(source: str | os.PathLike, up_to: Stage) -> dict[Stage, keras.Model]:
-    """As `load_cascade`, for the stages up to one; the file need not hold the later ones."""
+    """As `load_cascade`, for the stages up to `up_to`; the file may lack later ones."""
     path = _path_of(source)
     by_stage: dict[str, dict[str, np.ndarray]] = {}
     for key, array in load_arrays(path).items():
@@ -59,7 +59,7 @@ def load_stages(source: str | os.PathLike, up_to: Stage) -> dict[Stage, keras.Mo
     foreign = [stage for stage in by_stage if stage not in STAGES]
     if foreign:
         raise InputError(
-            f"{path}: {foreign[0]}: of no network of a cascade (expected {', '.join(STAGES)})"
+            f"{path}: {foreign[0]}: not of a network of the cascade (expected {', '.join(STAGES)})"
         )
     stages = list(STAGES)[: list(STAGES).index(up_to) + 1]
     missing = [stage for stage in stages if stage not in by_stage]
@@ -70,11 +70,11 @@ def load_stages(source: str | os.PathLike, up_to: Stage) -> dict[Stage, keras.Mo
 
 
 def stage_model(stage: Stage, arrays: dict[str, np.ndarray], source: str) -> keras.Model:
-    """Builds one network with named weights, with a landmark head if they have one.
+    """Builds one network from named weights, with a landmark head if the weights have one.
 
     Args:
-        arrays: by the path of the variable, such as ``conv1/kernel``.
-        source: where they come from, for messages.
+        arrays: weights by the path of the variable, such as ``conv1/kernel``.
+        source: where they come from, for error messages.
 
     Raises:
         InputError: an array is missing, left over, misshapen or not finite.

@@ -1,9 +1,9 @@
-"""Published weights by name: where they are, what they are, their scores, and what to cite.
+"""Published weights by name: addresses, recipes, scores, licences and citations.
 
 `scripts/convert_weights.py --from NAME` fetches and converts them into the cache; estimators,
 detectors and `--init` take the names. Files without a direct address are converted from a copy:
 `--from NAME FILE`. Checksums are the first digits of SHA-256, as the publishers put them into the
-file names: enough against truncation or confusion. Nothing in the files is ever executed.
+file names; they detect truncated and wrong files. Nothing in the files is ever executed.
 """
 
 import difflib
@@ -29,23 +29,23 @@ class KnownFile:
     url: str = ""
     """Direct address; empty if it is behind a web page, so that a file must be given."""
     sha256: str = ""
-    """First digits of its SHA-256, as far as they are published."""
+    """First hexadecimal digits of its SHA-256; empty if not published."""
 
 
 @dataclass(frozen=True)
 class KnownWeights:
-    """Published weights of a network, or of a cascade of them."""
+    """Published weights of a network or of a cascade."""
 
     task: Task
     files: tuple[KnownFile, ...]
     score: str
-    """What the publisher measured with them."""
+    """The score measured by the publisher."""
     cite: str
     licence: str
-    """Of the project that published them; what they were trained on has terms of its own."""
+    """Licence of the publishing project; the training data have their own terms."""
     variant: str = ""
     recipe: PoseRecipe | None = None
-    """None: features without a head, to start training from."""
+    """None: a backbone without a head, to initialise training."""
     schema: KeypointSchema | None = None
 
     @property
@@ -174,7 +174,7 @@ def _imagenet(variant: str, file: str, error: str) -> tuple[str, KnownWeights]:
     )
 
 
-# With the detector of 56.4 AP and the flip test, as all of these tables.
+# With boxes of the detector of 56.4 AP and the flip test, as in all of these tables.
 _COCO_SCORE = "COCO val2017: AP {}"
 
 KNOWN: dict[str, KnownWeights] = dict(
@@ -251,21 +251,21 @@ def known(name: str) -> KnownWeights:
     if name not in KNOWN:
         near = _nearest(name)
         hint = f"; did you mean {near}?" if near else ""
-        raise InputError(f"{name}: no known weights; known are {', '.join(KNOWN)}{hint}")
+        raise InputError(f"{name}: unknown weights; known are {', '.join(KNOWN)}{hint}")
     return KNOWN[name]
 
 
 def _nearest(name: str) -> str:
-    """The known name that is most likely meant, or ""."""
+    """The most similar known name, or "" if none is similar."""
     longer = [known for known in KNOWN if name and known.startswith(name)]
     return next(iter(longer or difflib.get_close_matches(name, KNOWN, n=1)), "")
 
 
 def cached_or_path(source: str | os.PathLike, task: Task) -> Path:
-    """The converted file of a known name, or else `source` as a path; a known name is never a path.
+    """The converted file of a known name, or `source` as a path if it is not a known name.
 
     Raises:
-        InputError: the name was not converted yet or is of another task; or the path does not
+        InputError: the name was not converted yet or belongs to another task; or the path does not
             exist.
     """
     name = os.fspath(source)

@@ -164,7 +164,7 @@ def test_a_checkpoint_of_ones_own(run_script, checkpoint, tmp_path):
     for recipe, message in [
         ("w32-256x192", "demo-net.pth: 16 channels; expected an HRNet of 32, w32"),
         ("mpii-w32-256x256", "16 channels"),
-        ("hg8", "--recipe hg8: hg8 is no hrnet"),
+        ("hg8", "--recipe hg8: hg8 is not a variant of hrnet"),
         ("demmo", "did you mean demo?"),
     ]:
         assert message in run_script("convert_weights.py", *flags, "--recipe", recipe).error

@@ -109,7 +109,7 @@ def npy(array, **header):
 @pytest.mark.parametrize(
     ("content", "compression", "message"),
     [
-        (b"import os", zipfile.ZIP_STORED, "a is none"),
+        (b"import os", zipfile.ZIP_STORED, "a is not one"),
         (npy(np.zeros(3)), zipfile.ZIP_DEFLATED, "compressed"),
         (npy(np.zeros(3), shape=(2**40,)), zipfile.ZIP_STORED, "damaged"),
         (npy(np.zeros(3), shape=(2**62,)), zipfile.ZIP_STORED, "damaged"),

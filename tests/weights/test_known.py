@@ -152,7 +152,7 @@ def test_a_card_that_is_none(file, text):
     arrays = load_arrays(file)
     arrays[CARD] = np.array(text)
     publish_arrays(file, arrays)
-    with pytest.raises(InputError, match=r"a\.npz: its card is none that kptkit wrote"):
+    with pytest.raises(InputError, match=r"a\.npz: its card was not written by kptkit"):
         opener.load(file)
 
 
