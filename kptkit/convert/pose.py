@@ -44,7 +44,7 @@ def source_files(name: str, given: Sequence[Path]) -> list[Path]:
             raise InputError(f"{path}: no such file")
         if not sha256(path).startswith(file.sha256):
             raise InputError(
-                f"{path}: its SHA-256 is {sha256(path)}, that of {file.name} starts with "
+                f"{path}: its SHA-256 is {sha256(path)}, that of {file.name} begins with "
                 f"{file.sha256}; for weights of your own: --from hrnet --recipe {name}"
             )
     return list(given)

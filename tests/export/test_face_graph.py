@@ -1,4 +1,4 @@
-"""Exported face programs, with untrained networks: these find faces in noise, at many places."""
+"""Exported face detectors, with untrained networks: these find faces in noise, at many places."""
 
 import io
 import os
@@ -41,13 +41,13 @@ def detector(cascade_file):
 
 @pytest.fixture(scope="module")
 def folder(detector, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("program")
+    folder = tmp_path_factory.mktemp("served")
     FaceGraph(detector.cascade).save(folder)
     return folder
 
 
 def opened(folder):
-    """The program as others see it: a signature's name and NumPy arrays in, NumPy arrays out."""
+    """The SavedModel as others see it: a signature's name and NumPy arrays in, NumPy arrays out."""
     loaded = tf.saved_model.load(folder)
 
     def call(name, **inputs):
@@ -62,7 +62,7 @@ def opened(folder):
 
 
 @pytest.fixture(scope="module")
-def program(folder):
+def served(folder):
     return opened(folder)
 
 
@@ -82,11 +82,11 @@ def assert_equal(answer, faces, row=0, most=1000):
 
 
 @pytest.mark.parametrize("size_wh", [(1, 1), (11, 40), (1, 6000)])
-def test_pictures_without_faces(program, size_wh):
+def test_pictures_without_faces(served, size_wh):
     picture = np.zeros((*size_wh[::-1], 3), np.uint8)
     for answer in (
-        program("serving_default", image_bytes=[file_of(picture)] * 2),
-        program("images", images=np.stack([picture] * 2)),
+        served("serving_default", image_bytes=[file_of(picture)] * 2),
+        served("images", images=np.stack([picture] * 2)),
     ):
         assert {name: array.shape for name, array in answer.items()} == {
             "boxes": (2, 0, 4),
@@ -97,12 +97,12 @@ def test_pictures_without_faces(program, size_wh):
         assert not answer["counts"].any()
 
 
-def test_pictures_of_a_batch_keep_to_themselves(program, detector):
+def test_pictures_of_a_batch_keep_to_themselves(served, detector):
     """Different sizes, different numbers of faces, none among them; M is the largest number."""
     pictures = [noise(), noise((401, 300)), np.zeros((9, 9, 3), np.uint8), noise((97, 203))]
     kinds = ("PNG", "BMP", "PNG", "WEBP")
     files = [file_of(picture, kind) for picture, kind in zip(pictures, kinds, strict=True)]
-    answer = program("serving_default", image_bytes=files)
+    answer = served("serving_default", image_bytes=files)
     expected = [detector.detect(picture) for picture in pictures]
     assert len({len(faces.scores) for faces in expected}) == 4
     assert answer["scores"].shape == (4, max(len(faces.scores) for faces in expected))
@@ -110,16 +110,16 @@ def test_pictures_of_a_batch_keep_to_themselves(program, detector):
         assert_equal(answer, faces, row)
 
 
-def test_plain_tensors(program, detector):
+def test_plain_tensors(served, detector):
     pictures = [noise((203, 97), seed) for seed in range(3)]
-    answer = program("images", images=np.stack(pictures))
+    answer = served("images", images=np.stack(pictures))
     assert answer["counts"].any()
     for row, picture in enumerate(pictures):
         assert_equal(answer, detector.detect(picture), row)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientation_is_applied_as_the_detector_does(program, detector, orientation, tmp_path):
+def test_orientation_is_applied_as_the_detector_does(served, detector, orientation, tmp_path):
     """The stored picture is the upright one turned and mirrored as EXIF's table says."""
     turns = (0, 0, 2, 2, 1, 1, 3, 3)[orientation - 1]
     mirrored = orientation in (2, 4, 5, 7)
@@ -128,7 +128,7 @@ def test_orientation_is_applied_as_the_detector_does(program, detector, orientat
     path = tmp_path / "picture.jpg"
     path.write_bytes(file_of(stored, "JPEG", orientation))
     files = [path.read_bytes(), file_of(stored, "PNG", orientation)]
-    answer = program("serving_default", image_bytes=files)
+    answer = served("serving_default", image_bytes=files)
     assert_equal(answer, detector.detect(path), row=0)
     assert_equal(answer, detector.detect(upright), row=1)
     assert answer["counts"].all()

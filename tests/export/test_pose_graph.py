@@ -1,4 +1,4 @@
-"""Exported pose programs, on pictures whose keypoints are coloured blobs at known places."""
+"""Exported pose networks, on pictures whose keypoints are coloured blobs at known places."""
 
 import os
 import subprocess
@@ -16,14 +16,14 @@ from kptkit.export.pose_graph import MAX_BOXES, MAX_PERSONS, PoseGraph
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("program")
+    folder = tmp_path_factory.mktemp("served")
     PoseGraph(estimator()).save(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def program(folder):
-    """The program as others see it: a signature's name and NumPy arrays in, NumPy arrays out."""
+def served(folder):
+    """The SavedModel as others see it: a signature's name and NumPy arrays in, NumPy arrays out."""
     loaded = tf.saved_model.load(folder)
 
     def call(name, **inputs):
@@ -40,9 +40,9 @@ def program(folder):
 @pytest.mark.parametrize(
     "boxes", [np.zeros((2, 0, 4)), np.zeros((2, 3, 4)), np.full((2, 1, 4), [9, 9, 9, 90])]
 )
-def test_nobody(program, boxes):
+def test_nobody(served, boxes):
     images = np.zeros((2, 8, 9, 3), np.uint8)
-    answer = program("images", images=images, boxes=boxes.astype(np.float32))
+    answer = served("images", images=images, boxes=boxes.astype(np.float32))
     count = boxes.shape[1]
     assert {name: array.shape for name, array in answer.items()} == {
         "keypoints": (2, count, 3, 2),
@@ -53,10 +53,10 @@ def test_nobody(program, boxes):
 
 
 @pytest.mark.parametrize("encode", [png, images.encode_jpeg], ids=["png", "jpeg"])
-def test_keypoints_in_image_pixels(program, encode):
+def test_keypoints_in_image_pixels(served, encode):
     data = encode(blobs())
     padded = np.insert(BOXES, [0, 1], 0, axis=0)
-    answer = program("serving_default", image_bytes=[data], boxes=padded[None])
+    answer = served("serving_default", image_bytes=[data], boxes=padded[None])
     real = {name: array[:, [1, 3]] for name, array in answer.items()}
     np.testing.assert_allclose(real["keypoints"][0], BLOBS, atol=0.25)
     assert_equal(real, estimator().predict(images.decode_image(data), BOXES))
@@ -64,23 +64,23 @@ def test_keypoints_in_image_pixels(program, encode):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientation_is_applied(program, orientation):
+def test_orientation_is_applied(served, orientation):
     """The stored picture is the upright one turned and mirrored as EXIF's table says."""
     turns = (0, 0, 2, 2, 1, 1, 3, 3)[orientation - 1]
     mirrored = orientation in (2, 4, 5, 7)
     stored = np.rot90(blobs()[:, ::-1] if mirrored else blobs(), turns)
     data = with_orientation(images.encode_jpeg(np.ascontiguousarray(stored)), orientation)
-    answer = program("serving_default", image_bytes=[data], boxes=BOXES[None])
+    answer = served("serving_default", image_bytes=[data], boxes=BOXES[None])
     np.testing.assert_allclose(answer["keypoints"][0], BLOBS, atol=0.25)
     assert_equal(answer, estimator().predict(images.decode_image(data, "exif"), BOXES))
 
 
 @pytest.mark.parametrize("shape", [(1, MAX_PERSONS), (MAX_BOXES // MAX_PERSONS, MAX_PERSONS)])
-def test_as_many_boxes_as_are_allowed(program, shape):
+def test_as_many_boxes_as_are_allowed(served, shape):
     """Only the very last is a person."""
     boxes = np.zeros((*shape, 4), np.float32)
     boxes[-1, -1] = BOXES[0]
-    answer = program("images", images=np.stack([blobs()] * shape[0]), boxes=boxes)
+    answer = served("images", images=np.stack([blobs()] * shape[0]), boxes=boxes)
     assert answer["keypoints"].shape == (*shape, 3, 2)
     expected = estimator().predict(blobs(), BOXES[:1])
     assert_equal({name: array[-1:, -1:] for name, array in answer.items()}, expected)
@@ -94,37 +94,37 @@ def test_as_many_boxes_as_are_allowed(program, shape):
         ((25, (MAX_BOXES + 1) // 25), f"more than {MAX_BOXES} boxes in a request"),
     ],
 )
-def test_one_box_more_is_refused(program, shape, message):
+def test_one_box_more_is_refused(served, shape, message):
     assert np.prod(shape) in (MAX_PERSONS + 1, MAX_BOXES + 1)
     images = np.zeros((shape[0], 8, 9, 3), np.uint8)
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-        program("images", images=images, boxes=np.zeros((*shape, 4), np.float32))
+        served("images", images=images, boxes=np.zeros((*shape, 4), np.float32))
 
 
-def test_pictures_of_a_batch_keep_to_themselves(program):
+def test_pictures_of_a_batch_keep_to_themselves(served):
     """Different sizes, different numbers of persons, boxes beyond the border."""
     large = cv2.resize(blobs(), (640, 480))
     pictures = [blobs(), large, np.zeros((1, 1, 3), np.uint8)]
     boxes = np.zeros((3, 2, 4), np.float32)
     boxes[0], boxes[1, 0], boxes[2, 0] = BOXES, [-40, -100, 300, 420], [-3, -4, 5, 6]
-    answer = program("serving_default", image_bytes=[png(p) for p in pictures], boxes=boxes)
+    answer = served("serving_default", image_bytes=[png(p) for p in pictures], boxes=boxes)
     for row, (picture, count) in enumerate(zip(pictures, (2, 1, 1), strict=True)):
         assert_equal(answer, estimator().predict(picture, boxes[row, :count]), row)
 
 
 @pytest.mark.parametrize("size_wh", [(160, 120), (97, 203)])
-def test_the_whole_picture_and_plain_tensors(program, size_wh):
+def test_the_whole_picture_and_plain_tensors(served, size_wh):
     image = cv2.resize(blobs(), size_wh)
     whole = estimator().predict(image)
-    assert_equal(program("image_bytes", image_bytes=[png(image)]), whole)
-    assert_equal(program("whole_images", images=image[None]), whole)
-    answer = program("images", images=image[None], boxes=BOXES[None])
+    assert_equal(served("image_bytes", image_bytes=[png(image)]), whole)
+    assert_equal(served("whole_images", images=image[None]), whole)
+    answer = served("images", images=image[None], boxes=BOXES[None])
     assert_equal(answer, estimator().predict(image, BOXES))
 
 
-def test_crops(program):
+def test_crops(served):
     crops = cv2.resize(blobs(), (64, 96))[None].repeat(2, axis=0)
-    answer = program("crops", crops=crops)
+    answer = served("crops", crops=crops)
     expected = estimator().predict_crops(crops)
     np.testing.assert_allclose(answer["heatmaps"], crops[:, ::4, ::4] / 255, atol=1e-6)
     np.testing.assert_allclose(answer["keypoints"], expected[..., :2], atol=1e-4)
