@@ -1,6 +1,5 @@
-"""Draws the demo data set: people with exact keypoints, boxes and face landmarks."""
+"""The demo set: drawn people with exact keypoints.
 
-from kptkit.demo.dataset import write_demo_data
-from kptkit.demo.scene import Scene, draw_scene
-
-__all__ = ["Scene", "draw_scene", "write_demo_data"]
+`kptkit.demo.dataset.write_demo_data` writes a whole set, `kptkit.demo.scene.draw_scene` draws one
+picture. They are not imported here: the processes that draw start from this package.
+"""

@@ -235,6 +235,7 @@ def with_24_keypoints(workplace, path):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "recipe", "had"), [("a", RECIPE, "17"), ("b", None, "no")])
 def test_24_keypoints_are_learned_from_published_weights(
     run_script, workplace, model, publish, tmp_path, name, recipe, had

@@ -121,7 +121,7 @@ def test_what_cannot_be_judged_is_one_line(tmp_path, evaluate, flags, message):
 
 def test_missing_lists_of_subsets_are_named(tmp_path, evaluate, knowing):
     error = evaluate(*LISTS, "--wider-lists", tmp_path).error
-    assert "wider_easy_val.mat: no such file" in error
+    assert "wider_easy_val.mat: No such file or directory; expected a list" in error
 
 
 def test_the_flags_of_each_task_are_shown(run_script):

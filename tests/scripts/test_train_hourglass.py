@@ -22,6 +22,7 @@ def arguments(workplace):
     )
 
 
+@pytest.mark.slow
 def test_a_run_logs_every_stack_and_is_read_by_its_folder(run_script, workplace, arguments):
     done = run_script("train_hourglass.py", *arguments)
     assert done.code == 0, done.err
