@@ -137,7 +137,7 @@ def test_other_kinds_of_weights_files_are_refused(tmp_path, name):
         load_cascade(path)
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("config.json", "{}")
-    with pytest.raises(InputError, match=r"config\.json is none"):
+    with pytest.raises(InputError, match=r"config\.json is not one"):
         load_cascade(path)
 
 
