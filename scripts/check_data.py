@@ -1,4 +1,4 @@
-"""Lists everything that is wrong with an annotation file and its pictures, and shows persons.
+"""Lists all faults of an annotation file and its pictures, and draws some persons.
 
     python scripts/check_data.py --help
 

@@ -1,4 +1,4 @@
-"""Judges a trained run as its data set is judged, or a face detector by WIDER FACE's protocol.
+"""Evaluates a trained run by its data set's protocol, or a face detector by WIDER FACE's.
 
     python scripts/evaluate.py --help
 

@@ -1,4 +1,4 @@
-"""Writes what TF Serving needs to serve exported models together, and prints how it is started.
+"""Writes TF Serving's configuration for exported models, and prints the command that starts it.
 
     python scripts/serve.py --help
 
