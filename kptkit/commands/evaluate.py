@@ -66,9 +66,10 @@ class Config:
 
 def main(config: Config) -> None:
     """Opens the run and its data, predicts, evaluates, prints tables."""
-    source = opener.find(config.run)
-    if source.origin is None:
-        source = replace(source, weights=source.folder / config.weights)
+    if config.run.is_dir():
+        source = opener.of_run(config.run, config.weights)
+    else:
+        source = opener.find(config.run)
     held_out = held_out_data(source, config)
     chosen = {
         name: value
