@@ -4,7 +4,10 @@ import json
 import os
 import re
 
+import numpy as np
 import pytest
+
+from kptkit.weights.arrays import save_arrays
 
 
 @pytest.fixture
@@ -39,6 +42,13 @@ def test_own_data_give_the_numbers_of_training(workplace, tmp_path, evaluate):
         person["image_id"] for person in persons(workplace)
     )
     assert all(set(r) == {"image_id", "category_id", "keypoints", "score"} for r in results)
+
+
+def test_a_weights_file_of_a_run_is_evaluated_itself(workplace, run_script):
+    """Not the best weights of its folder: this file does not fit the network, and is refused."""
+    save_arrays(workplace.run / "other.npz", {"a": np.zeros(1, np.float32)})
+    for flags in (["run/other.npz"], ["run", "--weights", "other.npz"]):
+        assert "run/other.npz: does not fit" in run_script("evaluate.py", *flags).error
 
 
 def test_detected_boxes_are_thinned_and_others_left_out(workplace, tmp_path, evaluate):
