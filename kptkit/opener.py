@@ -16,7 +16,7 @@ from kptkit.network import PoseNetwork, build_model
 from kptkit.recipes.pose import PoseRecipe
 from kptkit.runs import PoseRun, load_run
 from kptkit.skeletons.schema import KeypointSchema
-from kptkit.weights.arrays import load_arrays, take_card
+from kptkit.weights.arrays import load_arrays, read_card, take_card
 from kptkit.weights.assign import (
     HEADS,
     assign_weights,
@@ -69,8 +69,7 @@ def find(source: str | os.PathLike) -> PoseSource:
     if path.is_dir():
         run = load_run(path)
         return _of_run(run, run.best)
-    arrays = load_arrays(path)
-    card = take_card(arrays, path)
+    card = read_card(path)
     if card is None and (path.parent / "config.json").is_file():
         return _of_run(load_run(path.parent), path)
     if card is None:

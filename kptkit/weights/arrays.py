@@ -7,6 +7,7 @@ weights have their SHA-256 beside them, in ``FILE.sha256`` as `sha256sum` writes
 
 import os
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +45,13 @@ def _sidecar(path: Path) -> Path:
     return path.with_name(path.name + ".sha256")
 
 
-def load_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
+def load_arrays(
+    path: str | os.PathLike, only: Collection[str] | None = None
+) -> dict[str, np.ndarray]:
     """Reads named arrays; refuses objects (pickles), and arrays larger than the file itself.
+
+    Args:
+        only: names of the arrays to read, those of them that are there; default: all.
 
     Raises:
         InputError: the file is missing, truncated or altered, is not an `.npz` of plain arrays, or
@@ -68,7 +74,8 @@ def load_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
                 raise ValueError("it is compressed")
             if sum(x.file_size for x in members) > path.stat().st_size:
                 raise ValueError("it claims more than it holds")
-            arrays = {name: archive[name] for name in archive.files}
+            names = [name for name in archive.files if only is None or name in only]
+            arrays = {name: archive[name] for name in names}
     except (*_DAMAGES, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: damaged, or not a file of plain arrays ({error})") from None
     # NumPy returns zip members that are not arrays as bytes.
@@ -89,6 +96,15 @@ def _check_sha256(path: Path) -> None:
             f"{path}: its SHA-256 is {found.decode()}, not that of {sidecar.name}; one of the two "
             "was damaged or changed, make or copy both again"
         )
+
+
+def read_card(path: Path) -> WeightsCard | None:
+    """The card of a weights file, without its other arrays; None if there is none.
+
+    Raises:
+        InputError: as `load_arrays`, or the card was not written by kptkit.
+    """
+    return take_card(load_arrays(path, only=(CARD,)), path)
 
 
 def take_card(arrays: dict[str, np.ndarray], path: Path) -> WeightsCard | None:
