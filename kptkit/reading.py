@@ -1,6 +1,6 @@
 """Files that kptkit did not write: JSON and text, checked while read; foreign weight files.
 
-Whatever is wrong with a file is reported as one line that names the file and the place in it.
+Any fault of a file is reported as one line that names the file and the place in it.
 """
 
 import json

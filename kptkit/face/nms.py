@@ -1,7 +1,7 @@
 """Greedy non-maximum suppression inside a graph.
 
 The overlap of two boxes is their intersection over their union (`iou_nms`), or over the area of the
-smaller one (`min_area_nms`), which also removes a box inside another, whatever their sizes.
+smaller one (`min_area_nms`), which also removes a small box inside a large one.
 """
 
 import tensorflow as tf

@@ -110,7 +110,7 @@ def split_by_image(
 ) -> tuple[AnnotationFile, AnnotationFile]:
     """Splits a file by image into training and validation.
 
-    The same ids, fraction and seed give the same split, in whatever order the file lists them.
+    The same ids, fraction and seed give the same split, whichever order the file lists them in.
     Images without labelled persons go into the training part.
 
     Args:

@@ -1,7 +1,7 @@
 """A safe reader of MATLAB files of version 5 to 7 (MathWorks, "MAT-File Format").
 
 SciPy's reader is not used: a few changed bytes can crash the process (SciPy 1.17.1: 22 of 500 files
-made as in this module's test), and it allocates whatever size a file states. Here every size is
+made as in this module's test), and it allocates any size that a file states. Here every size is
 checked against the bytes that are present (`kptkit.data.formats.mat_array`), and only the requested
 variable is parsed.
 """
