@@ -58,9 +58,9 @@ def test_work_of_a_batch(counting):
     ("variant", "size_wh", "macs"),
     [
         ("w32", (192, 256), 7_645_003_776),
-        ("w32", (288, 384), 17_201_258_496),
-        ("w48", (192, 256), 15_691_825_152),
-        ("w48", (288, 384), 35_306_606_592),
+        pytest.param("w32", (288, 384), 17_201_258_496, marks=pytest.mark.slow),
+        pytest.param("w48", (192, 256), 15_691_825_152, marks=pytest.mark.slow),
+        pytest.param("w48", (288, 384), 35_306_606_592, marks=pytest.mark.slow),
     ],
 )
 def test_published_macs(counting, variant, size_wh, macs):

@@ -42,6 +42,7 @@ def test_a_picture_that_shows_nothing(tmp_path):
     assert not any(output.any() for output in found.values())
 
 
+@pytest.mark.slow
 def test_an_hrnet_of_mixed_precision_reads_mirrored_crops_too(tmp_path):
     run = small_run(tmp_path / "run", "demo")
     path = export_pose(run.folder, target=Target("litert"))

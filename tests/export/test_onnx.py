@@ -26,6 +26,7 @@ def test_decoders_run_inside(decoder, convention, pixels, tmp_path):
     decodes_inside(exporter, tmp_path, decoder, convention, pixels)
 
 
+@pytest.mark.slow
 def test_an_hourglass_of_mixed_precision(tmp_path, monkeypatch):
     monkeypatch.setattr(hourglass, "DEPTH", 1)  # conversion takes time with every layer
     run = small_run(tmp_path / "run", "hg-demo")

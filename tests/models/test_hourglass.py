@@ -19,7 +19,12 @@ def small():
 # From the authors' PyTorch models, without the shortcut convolutions that they never use.
 @pytest.mark.parametrize(
     ("variant", "parameters"),
-    [("hg1", 3_426_448), ("hg2", 6_570_400), ("hg4", 12_858_304), ("hg8", 25_434_112)],
+    [
+        ("hg1", 3_426_448),
+        ("hg2", 6_570_400),
+        pytest.param("hg4", 12_858_304, marks=pytest.mark.slow),
+        ("hg8", 25_434_112),
+    ],
 )
 def test_parameter_counts(variant, parameters):
     model = hourglass(16, variant, (64, 64))

@@ -19,8 +19,8 @@ def tiny(num_keypoints=3, **options):
         ("w18_small", 17, 1_925_327, None),
         ("w18", 17, 9_318_215, None),
         ("w32", 17, 28_536_113, 28_590_449),
-        ("w32", 16, 28_536_080, None),
-        ("w48", 17, 63_595_745, 63_675_329),
+        pytest.param("w32", 16, 28_536_080, None, marks=pytest.mark.slow),
+        pytest.param("w48", 17, 63_595_745, 63_675_329, marks=pytest.mark.slow),
     ],
 )
 def test_parameter_counts(variant, keypoints, trainable, total):

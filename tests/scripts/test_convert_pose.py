@@ -208,6 +208,7 @@ def test_the_list_of_names(run_script):
     assert "did you mean coco-w32-256x192?" in error
 
 
+@pytest.mark.slow
 def test_published_weights_are_judged_and_exported(run_script, workplace, model, publish, tmp_path):
     publish("test-demo")
     in_cache("test-demo", model)

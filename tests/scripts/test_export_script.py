@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 
 def test_a_run_becomes_a_numbered_version(run_script, workplace, tmp_path):
     done = run_script("export.py", "run", "--out", tmp_path, "--version", 7, "--no-flip-test")
@@ -27,6 +29,7 @@ def test_a_run_becomes_a_numbered_version(run_script, workplace, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_old_versions_go_where_that_is_asked_for(run_script, workplace, cascade_file, tmp_path):
     face = ("--task", "face", "--weights", cascade_file, "--out", tmp_path, "--min-face-size", 90)
     assert run_script("export.py", *face).code == 0

@@ -112,6 +112,7 @@ def test_two_trainers_do_not_share_a_folder(tmp_path, train):
     assert os.listdir(tmp_path) == [".lock"]
 
 
+@pytest.mark.slow
 def test_a_dry_run_on_other_keypoints_leaves_nothing(workplace, tmp_path, train):
     """And with them: the notices of a file as labelling tools write it, the split, the new head."""
     labels = edited(workplace, tmp_path / "five.json", five_keypoints)
