@@ -16,6 +16,10 @@ from kptkit.models.blocks import STRIDE, dtype_policy_scope
 from kptkit.recipes.pose import PoseRecipe
 from kptkit.skeletons.schema import KeypointSchema
 
+# The builder of every variant; variants of different networks have different names.
+_BUILDERS = dict.fromkeys(hrnet.VARIANTS, hrnet.hrnet)
+_BUILDERS |= dict.fromkeys(hourglass.VARIANTS, hourglass.hourglass)
+
 
 @dataclass(frozen=True)
 class PoseNetwork:
@@ -34,8 +38,7 @@ def build_model(recipe: PoseRecipe, num_keypoints: int, synchronized: bool = Fal
     Args:
         synchronized: whether batch statistics are taken over all replicas of a strategy.
     """
-    is_hourglass = recipe.variant in hourglass.VARIANTS
-    build = hourglass.hourglass if is_hourglass else hrnet.hrnet
+    build = _BUILDERS[recipe.variant]
     with dtype_policy_scope(recipe.precision):
         return build(num_keypoints, recipe.variant, recipe.input_size_wh, synchronized)
 
