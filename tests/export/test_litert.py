@@ -71,6 +71,7 @@ def test_an_hrnet_of_mixed_precision_reads_mirrored_crops_too(tmp_path):
     assert difference["keypoints_compared"] > difference["keypoints"] / 2
 
 
+@pytest.mark.slow
 def test_an_hourglass_in_float16_of_a_fixed_batch(tmp_path, monkeypatch):
     monkeypatch.setattr(hourglass, "DEPTH", 1)  # conversion takes time with every layer
     run = small_run(tmp_path / "run", "hg-demo")
