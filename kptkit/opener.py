@@ -59,17 +59,23 @@ def load(source: str | os.PathLike) -> PoseNetwork:
     return build(find(source))
 
 
-def find(source: str | os.PathLike) -> PoseSource:
+def find(source: str | os.PathLike, weights: str | None = None) -> PoseSource:
     """Locates what `load` would build; for callers that need more than the network.
 
+    Args:
+        weights: the weights file in a run folder; default: best.npz.
+
     Raises:
-        InputError: as `load`, except for faults of the weights themselves.
+        InputError: as `load`, except for faults of the weights themselves; or `weights` is given
+            with a source that is no run folder.
     """
     path = cached_or_path(source, "pose")
     if path.is_dir():
         run = load_run(path)
-        return _of_run(run, run.best)
+        return _of_run(run, run.folder / weights if weights else run.best)
     card = read_card(path)
+    if weights:
+        raise InputError(f"weights: {weights}; expected a run folder beside it, not {source}")
     if card is None and (path.parent / "config.json").is_file():
         return _of_run(load_run(path.parent), path)
     if card is None:
@@ -84,16 +90,6 @@ def find(source: str | os.PathLike) -> PoseSource:
         )
     folder = Path("runs", path.stem)
     return PoseSource(path, card.recipe, card.schema, folder, origin=card.origin)
-
-
-def of_run(folder: str | os.PathLike, weights: str = "best.npz") -> PoseSource:
-    """The source of a run folder, with the weights file `weights` in it.
-
-    Raises:
-        InputError: it is not the folder of a pose run.
-    """
-    run = load_run(folder)
-    return _of_run(run, run.folder / weights)
 
 
 def _of_run(run: PoseRun, weights: Path) -> PoseSource:

@@ -176,7 +176,7 @@ def _zip_kind(path: Path) -> tuple[str, str] | None:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
-        return None  # damaged: the reader that opens it reports how
+        return None  # damaged, no known kind: the reader of arrays opens it next and reports how
     if "config.json" in names and "metadata.json" in names:
         return "a Keras model (.keras), which can run code", _OWN
     if any(name.endswith("data.pkl") for name in names):

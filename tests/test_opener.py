@@ -1,7 +1,5 @@
 """One opener: run folder, weights file and name give the same network, by every way in."""
 
-import shutil
-
 import numpy as np
 import pytest
 from support.export_runs import small_run
@@ -12,14 +10,16 @@ from kptkit.errors import InputError
 from kptkit.network import PoseNetwork
 from kptkit.pose import PoseEstimator
 from kptkit.skeletons import COCO_17
-from kptkit.weights.arrays import load_arrays
+from kptkit.weights.arrays import load_arrays, save_arrays
 from kptkit.weights.assign import model_arrays, save_weights
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
+    """Its last weights are other numbers than its best."""
     run = small_run(tmp_path_factory.mktemp("run"), "demo")
-    shutil.copy(run.best, run.folder / "last.npz")
+    last = {name: array + 1 for name, array in load_arrays(run.best).items()}
+    save_arrays(run.folder / "last.npz", last)
     return run
 
 
@@ -32,15 +32,17 @@ def test_a_run_folder_and_the_weights_inside_it(run, name):
 
 
 def test_every_way_in_gives_the_same_network(run):
-    expected = load_arrays(run.best)
-    for estimator in (
-        PoseEstimator(run.folder),
-        PoseEstimator.from_run(run.folder, "last.npz"),
-        PoseEstimator.from_weights(str(run.best)),
-        PoseEstimator(kptkit.load(run.folder)),
+    last = run.folder / "last.npz"
+    for weights, estimator in (
+        (run.best, PoseEstimator(run.folder)),
+        (run.best, PoseEstimator.from_run(run.folder)),
+        (run.best, PoseEstimator.from_weights(str(run.best))),
+        (run.best, PoseEstimator(kptkit.load(run.folder))),
+        (last, PoseEstimator.from_run(run.folder, "last.npz")),
+        (last, PoseEstimator(last)),
     ):
         assert (estimator.recipe, estimator.schema) == (run.recipe, COCO_17)
-        found = model_arrays(estimator.model)
+        expected, found = load_arrays(weights), model_arrays(estimator.model)
         assert found.keys() == expected.keys()
         for name, array in expected.items():
             np.testing.assert_array_equal(found[name], array)
@@ -66,5 +68,7 @@ def test_weights_that_no_run_explains(run, tmp_path):
         opener.find(tmp_path / "a.npz")
     with pytest.raises(InputError, match=f"{tmp_path}: no run folder"):
         PoseEstimator(tmp_path)
+    with pytest.raises(InputError, match=r"weights: last\.npz; expected a run folder beside it"):
+        opener.find(run.best, "last.npz")
     with pytest.raises(InputError, match=r"none\.npz: no such weights file"):
         PoseEstimator.from_run(run.folder, "none.npz")

@@ -190,6 +190,27 @@ def test_unknown_formats_are_left_to_the_reader(tmp_path, content):
         load_arrays(path)
 
 
+@pytest.mark.parametrize(
+    ("intact", "broken"),
+    [
+        (b"a.npy", b"\xff.npy"),
+        (b"PK\x01\x02-\x03-", b"PK\x01\x02-\x03\xff"),
+        (b"PK\x01\x02", b"PK\x01\x00"),
+    ],
+    ids=["name", "version", "directory"],
+)
+def test_a_damaged_archive_is_reported_by_the_reader(tmp_path, intact, broken):
+    path = tmp_path / "a.npz"
+    save_arrays(path, {"a": np.zeros(3)})
+    directory = path.read_bytes().index(b"PK\x01\x02")
+    content = path.read_bytes()
+    assert intact in content[directory:]
+    path.write_bytes(content[:directory] + content[directory:].replace(intact, broken))
+    refuse_foreign(path)
+    with pytest.raises(InputError, match=r"a\.npz: damaged, or not a file of plain arrays"):
+        load_arrays(path)
+
+
 def test_own_weights_pass(tmp_path):
     save_arrays(tmp_path / "a.npz", {"a": np.zeros(3)})
     refuse_foreign(tmp_path / "a.npz")

@@ -43,11 +43,12 @@ class Config:
     """What to evaluate, and how."""
 
     run: tyro.conf.Positional[Path]
-    """Run folder of train_hrnet.py or train_hourglass.py."""
+    """Run folder of train_hrnet.py or train_hourglass.py, a weights file, or a name such as
+    coco-w32-256x192."""
     task: Literal["pose", "face"] = "pose"
     """What to evaluate; each task has its own flags (--task face --help)."""
-    weights: str = "best.npz"
-    """Weights file in the run folder."""
+    weights: str | None = None
+    """Weights file in the run folder; default: best.npz."""
     data: DataConfig = DataConfig()
     """Held-out data; default: those of the run."""
     detections: Path | None = None
@@ -66,10 +67,7 @@ class Config:
 
 def main(config: Config) -> None:
     """Opens the run and its data, predicts, evaluates, prints tables."""
-    if config.run.is_dir():
-        source = opener.of_run(config.run, config.weights)
-    else:
-        source = opener.find(config.run)
+    source = opener.find(config.run, config.weights)
     held_out = held_out_data(source, config)
     chosen = {
         name: value

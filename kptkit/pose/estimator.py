@@ -55,7 +55,7 @@ class PoseEstimator:
     @classmethod
     def from_run(cls, folder: str | os.PathLike, weights: str = "best.npz") -> "PoseEstimator":
         """The estimator of a run folder, with the weights file `weights` in it."""
-        return cls(opener.build(opener.of_run(folder, weights)))
+        return cls(opener.build(opener.find(folder, weights)))
 
     @classmethod
     def from_weights(cls, source: str | os.PathLike) -> "PoseEstimator":

@@ -24,7 +24,9 @@ def test_graphs_cut_what_arrays_do_to_a_grey_level(count, convention):
     found, found_maps = cut_persons_in_graph(tf.constant(picture()), boxes, SIZE_WH, convention)
     assert found.dtype == tf.uint8
     np.testing.assert_allclose(found_maps, maps, rtol=1e-5, atol=1e-4)
-    assert np.abs(found.numpy().astype(int) - crops).max(initial=0) <= 1
+    differences = found.numpy().astype(int) - crops
+    assert np.abs(differences).max(initial=0) <= 1
+    assert abs(differences.sum()) <= 0.01 * differences.size  # rounded, not cut off
 
 
 def test_the_middle_of_a_crop_is_the_middle_of_its_box():

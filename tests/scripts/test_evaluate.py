@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -44,11 +45,15 @@ def test_own_data_give_the_numbers_of_training(workplace, tmp_path, evaluate):
     assert all(set(r) == {"image_id", "category_id", "keypoints", "score"} for r in results)
 
 
-def test_a_weights_file_of_a_run_is_evaluated_itself(workplace, run_script):
+def test_a_weights_file_of_a_run_is_evaluated_itself(workplace, run_script, tmp_path):
     """Not the best weights of its folder: this file does not fit the network, and is refused."""
-    save_arrays(workplace.run / "other.npz", {"a": np.zeros(1, np.float32)})
-    for flags in (["run/other.npz"], ["run", "--weights", "other.npz"]):
-        assert "run/other.npz: does not fit" in run_script("evaluate.py", *flags).error
+    shutil.copy(workplace.run / "config.json", tmp_path)
+    other = tmp_path / "other.npz"
+    save_arrays(other, {"a": np.zeros(1, np.float32)})
+    for flags in ([other], [tmp_path, "--weights", other.name]):
+        assert f"{other}: does not fit" in run_script("evaluate.py", *flags).error
+    error = run_script("evaluate.py", other, "--weights", other.name).error
+    assert error == f"weights: other.npz; expected a run folder beside it, not {other}"
 
 
 def test_detected_boxes_are_thinned_and_others_left_out(workplace, tmp_path, evaluate):
