@@ -20,7 +20,7 @@ import numpy as np
 from mean_pose import mean_pose, place
 
 from kptkit import files
-from kptkit.data.pose_flags import PoseData, load_pose_data
+from kptkit.data.pose_sets import PoseData, load_pose_data
 from kptkit.metrics import oks, tables
 from kptkit.skeletons.known import COCO_17
 from kptkit.train.pose import demo_data

@@ -34,7 +34,7 @@ from kptkit.face.detector import FaceDetector
 from kptkit.face.fast_network import FastNetwork
 from kptkit.geometry import boxes
 from kptkit.images.area_resize import area_crops, area_resize
-from kptkit.models.mtcnn import STAGES
+from kptkit.models.sizes import STAGES
 
 MATCH = 0.7  # minimum IoU of two boxes of the same face
 

@@ -43,7 +43,7 @@ from kptkit.export.pose import export_pose
 from kptkit.export.target import Format, Precision, Target
 from kptkit.export.version_folders import MANIFEST
 from kptkit.face.detector import FaceDetector
-from kptkit.models.mtcnn import STAGES
+from kptkit.models.sizes import STAGES
 from kptkit.pose.estimator import PoseEstimator
 from kptkit.recipes.pose import RECIPES
 from kptkit.weights.assign import save_weights

@@ -16,7 +16,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from kptkit.data.pose_flags import DataConfig, PoseSet, load_pose_data
+from kptkit.data.pose_flags import DataConfig
+from kptkit.data.pose_sets import PoseSet, load_pose_data
 from kptkit.evaluate.pose import evaluate_pose
 from kptkit.images import drawing
 from kptkit.images.codec import write_image

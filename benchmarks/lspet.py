@@ -20,7 +20,8 @@ from typing import Literal
 import tyro
 from mean_pose import mean_pose, place
 
-from kptkit.data.pose_flags import DataConfig, load_held_out, load_pose_data
+from kptkit.data.pose_flags import DataConfig
+from kptkit.data.pose_sets import load_held_out, load_pose_data
 from kptkit.evaluate.pose import evaluate_pose
 from kptkit.metrics import pck
 from kptkit.metrics.distances import distance_between

@@ -32,7 +32,8 @@ from kptkit import images
 from kptkit.data.faces.wider import read_wider
 from kptkit.data.mining.crop_pixels import cut_windows
 from kptkit.data.mining.crops import mine_part, split_into_parts
-from kptkit.data.mining.pnet import SIZE, PnetMiningConfig, pnet_crops
+from kptkit.data.mining.pnet import SIZE, pnet_crops
+from kptkit.data.mining.settings import PnetMiningConfig
 from kptkit.data.mining.windows import background_windows, face_windows, usable_faces
 from kptkit.data.records.crop_writer import write_crops
 from kptkit.demo.dataset import write_demo_data

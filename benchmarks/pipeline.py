@@ -25,7 +25,7 @@ import numpy as np
 import tensorflow as tf
 from official_loader import SIZE_WH, OfficialLoader
 
-from kptkit.data.augment.pose import HRNET_COCO
+from kptkit.data.augment.settings import HRNET_COCO
 from kptkit.data.batches.pose import pose_training_batches
 from kptkit.data.formats.coco import load_coco
 from kptkit.data.records.pose import RecordSource

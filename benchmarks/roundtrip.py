@@ -8,6 +8,7 @@ AP of at least 0.99 on val for unbiased targets decoded by DARK.
 """
 
 from kptkit import cli
+from kptkit.conventions import Convention
 
 cli.import_tensorflow_quietly()
 
@@ -22,21 +23,21 @@ from keras import ops
 
 from kptkit import files
 from kptkit.data.formats.coco import load_coco
-from kptkit.data.pose_flags import PoseSet
+from kptkit.data.pose_sets import PoseSet
 from kptkit.data.records.sources import ImageSource
 from kptkit.data.to_samples import keypoint_samples
 from kptkit.encode import encode
 from kptkit.evaluate.pose import PoseEvaluation, evaluate_pose
 from kptkit.geometry import affine
 from kptkit.metrics import oks
-from kptkit.models.blocks import STRIDE
+from kptkit.models.sizes import STRIDE
 from kptkit.pose.estimator import PoseEstimator, heatmaps_to_crop
 from kptkit.recipes.pose import RECIPES, PoseRecipe
 from kptkit.skeletons.schema import KeypointSchema
 
 SPLITS = ("val", "train")
 SIZES_WH = ((192, 256), (288, 384))
-CONVENTIONS: tuple[affine.Convention, ...] = ("official", "udp")
+CONVENTIONS: tuple[Convention, ...] = ("official", "udp")
 # The first one is used for the list of persons.
 CODECS = (("unbiased", "dark"), ("msra", "quarter"))
 COLUMNS = ("AP", "AP50", "AP75", "APM", "APL", "AR")

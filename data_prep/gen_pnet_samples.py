@@ -2,10 +2,10 @@
 
     python data_prep/gen_pnet_samples.py --help
 
-The command itself is `kptkit.commands.data_mine`.
+Another name of the command `kptkit data mine pnet`.
 """
 
 from kptkit import cli
 
 if __name__ == "__main__":
-    cli.start("data_mine", "pnet")
+    cli.start("data mine pnet")

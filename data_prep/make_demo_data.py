@@ -2,10 +2,10 @@
 
     python data_prep/make_demo_data.py --help
 
-The command itself is `kptkit.commands.data_demo`.
+Another name of the command `kptkit data demo`.
 """
 
 from kptkit import cli
 
 if __name__ == "__main__":
-    cli.start("data_demo", tensorflow=False)
+    cli.start("data demo")

@@ -2,10 +2,10 @@
 
     python data_prep/make_pose_records.py --help
 
-The command itself is `kptkit.commands.data_records`.
+Another name of the command `kptkit data records`.
 """
 
 from kptkit import cli
 
 if __name__ == "__main__":
-    cli.start("data_records", tensorflow=False)
+    cli.start("data records")

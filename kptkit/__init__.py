@@ -1,27 +1,47 @@
 """kptkit: face and body keypoints in TensorFlow and Keras 3."""
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kptkit import decode, losses
+    from kptkit.face import FaceDetector
+    from kptkit.opener import load
+    from kptkit.people import PeopleEstimator
+    from kptkit.pose import PoseEstimator
+    from kptkit.serving import Client
 
 __version__ = "0.1.0"
 
+__all__ = [
+    "Client",
+    "FaceDetector",
+    "PeopleEstimator",
+    "PoseEstimator",
+    "__version__",
+    "decode",
+    "load",
+    "losses",
+]
+
 # Imported when they are first asked for: `import kptkit` itself needs no TensorFlow.
-_FRONT_DOOR = {
-    "PoseEstimator": "kptkit.pose",
+_HOMES = {
+    "Client": "kptkit.serving",
     "FaceDetector": "kptkit.face",
     "PeopleEstimator": "kptkit.people",
-    "Client": "kptkit.serving",
+    "PoseEstimator": "kptkit.pose",
     "load": "kptkit.opener",
 }
-
-__all__ = ["Client", "FaceDetector", "PeopleEstimator", "PoseEstimator", "__version__", "load"]
+_MODULES = ("decode", "losses")
 
 
 def __getattr__(name: str) -> Any:
-    if name in _FRONT_DOOR:
-        return getattr(import_module(_FRONT_DOOR[name]), name)
+    if name in _MODULES:
+        return import_module(f"kptkit.{name}")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted(globals() | _FRONT_DOOR)
+    return sorted({*globals(), *__all__})

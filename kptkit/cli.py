@@ -1,127 +1,138 @@
-"""Runs a command: flags from a dataclass; for an error, one line and exit code 2."""
+"""The installed command `kptkit`: finds a command, runs it, and ends with its exit code.
+
+Exit codes: 0 done, 2 unusable input or flags, 130 interrupted, 141 broken pipe.
+"""
 
 import difflib
 import os
 import sys
-from collections.abc import Callable, Collection
 from importlib import import_module
-from typing import Any
+from typing import NamedTuple, NoReturn
 
+from kptkit import __version__
 from kptkit.errors import InputError
 
-Config = Any
+
+class Command(NamedTuple):
+    """Where a command is, and what it does."""
+
+    module: str
+    """In `kptkit.commands`."""
+    function: str
+    """The function in it that reads the command line."""
+    summary: str
+    """A line in the list of commands."""
 
 
-def start(module: str, function: str = "command", tensorflow: bool = True) -> None:
-    """Runs a command of `kptkit.commands`; all that a script in `scripts/` does.
+COMMANDS = {
+    "predict": Command("predict", "command", "find keypoints or faces in pictures, and draw them"),
+    "train hrnet": Command("train", "hrnet", "train an HRNet on body keypoints"),
+    "train hourglass": Command("train", "hourglass", "train a stacked hourglass"),
+    "train mtcnn": Command("train", "mtcnn", "train the face detector's three networks"),
+    "evaluate": Command("evaluate", "command", "evaluate a run, weights or a face detector"),
+    "export": Command("export", "command", "export to TF Serving, LiteRT or ONNX Runtime"),
+    "convert": Command("convert", "command", "convert published weights into kptkit's own"),
+    "serve": Command("serve", "command", "write the files of a server for exported models"),
+    "data check": Command("data_check", "command", "list the faults of an annotation file"),
+    "data records": Command("data_records", "command", "cut persons out, to train faster"),
+    "data demo": Command("data_demo", "command", "draw the demo data set"),
+    "data mine pnet": Command("data_mine", "pnet", "mine P-Net's training crops"),
+    "data mine hard": Command("data_mine", "hard", "mine R-Net's and O-Net's training crops"),
+    "data face-boxes": Command("data_face_boxes", "command", "replace face boxes by detected ones"),
+    "data label-faces": Command("data_label_faces", "command", "label faces with a detector"),
+    "data flic": Command("data_flic", "command", "extract FLIC from TensorFlow Datasets"),
+}
 
-    Args:
-        module: the command's module.
-        function: the function in it that parses the command line.
-        tensorflow: whether to import TensorFlow first, quietly; a command that does not need it
-            starts much faster without.
-    """
-    if tensorflow:
-        import_tensorflow_quietly()
-    getattr(import_module(f"kptkit.commands.{module}"), function)()
+_NOTES = """
+kptkit COMMAND --help    the flags of a command
+kptkit --version         the version
+--debug                  after any command: shows where an error was raised"""
 
 
-def run(
-    main: Callable[[Config], None],
-    config: type,
-    default: Callable[[list[str]], Config] | None = None,
-    description: str | None = None,
-) -> None:
-    """Parses the command line into a dataclass and calls `main` with it.
-
-    Args:
-        config: the dataclass whose fields are the flags.
-        default: maps the raw arguments to the default values of the flags, for commands where one
-            flag (`--recipe`) determines the defaults of others.
-        description: the first lines of `--help`; default: the docstring of `config`.
-
-    Exit codes: 0 done, 2 unusable input or flags, 130 interrupted, 141 broken pipe.
-    """
-    quieten()
-    import tyro
-
-    try:
-        start = {"default": default(sys.argv[1:])} if default else {}
-        main(tyro.cli(config, description=description, **start))
-        sys.stdout.flush()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+def main() -> None:
+    """The command line: `kptkit COMMAND [FLAGS]`."""
+    arguments = sys.argv[1:]
+    name = longest_beginning(arguments)
+    rest = arguments[len(name.split()) :]
+    if name in COMMANDS:
+        start(name, rest)
+    elif rest == ["--version"]:
+        print(f"kptkit {__version__}")
+    elif rest and rest[0] in ("-h", "--help"):
+        print(listing(name))
+    elif rest:
+        _refuse(f"kptkit {name}".strip(), rest[0], following(name))
+    else:
+        print(listing(name), file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
+
+
+def longest_beginning(arguments: list[str]) -> str:
+    """The most words from the left that are a command or the beginning of one."""
+    name = ""
+    for argument in arguments:
+        if name in COMMANDS or argument not in following(name):
+            break
+        name = f"{name} {argument}".strip()
+    return name
+
+
+def following(beginning: str) -> list[str]:
+    """The words that can follow the beginning of a command."""
+    place, words = len(beginning.split()), beginning.split()
+    found = [name.split() for name in COMMANDS]
+    return list(dict.fromkeys(name[place] for name in found if name[:place] == words))
+
+
+def listing(beginning: str = "") -> str:
+    """The commands that begin with some words, with their summaries."""
+    rows = [
+        f"  {name:<18}{row.summary}"
+        for name, row in COMMANDS.items()
+        if name.split()[: len(beginning.split())] == beginning.split()
+    ]
+    head = f"kptkit {__version__}: face and body keypoints in TensorFlow and Keras 3"
+    return "\n".join([head, "", *rows, _NOTES])
+
+
+def start(name: str, arguments: list[str] | None = None) -> None:
+    """Runs a command; all that a file in `scripts/` or `data_prep/` does.
+
+    Args:
+        name: as in `COMMANDS`.
+        arguments: its flags; default: those of this process.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    # Flags are parsed from here, and the usage line begins with the first entry.
+    sys.argv = [f"kptkit {name}", *(a for a in arguments if a != "--debug")]
+    row = COMMANDS[name]
+    try:
+        getattr(import_module(f"kptkit.commands.{row.module}"), row.function)()
+        sys.stdout.flush()
+    except (InputError, KeyboardInterrupt, OSError) as error:
+        if "--debug" in arguments or (isinstance(error, OSError) and error.errno is None):
+            raise  # an error without a number is a fault of ours, not the system's
+        _end(error)
+
+
+def _end(error: BaseException) -> NoReturn:
+    """Says in one line what went wrong, and exits with its code."""
+    if isinstance(error, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:
+    if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
-    except OSError as error:
-        if error.errno is None:  # not from the system (full disk, permissions)
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)
 
 
-def run_task(
-    tasks: dict[str, tuple[Callable[[Config], None], type]], description: str | None = None
-) -> None:
-    """As `run`, for a command with several tasks; `--task` chooses one, by default the first.
-
-    Args:
-        tasks: by name, `main` and the dataclass of its flags, one of which is `task`.
-        description: the first lines of `--help`, for every task.
-    """
-    name = flag_value(sys.argv[1:], "--task")
-    # An unknown task is refused by the parser of the first task, which has all names.
-    main, config = tasks.get(name or "", next(iter(tasks.values())))
-    run(main, config, description=description)
-
-
-def flag_value(arguments: list[str], flag: str) -> str | None:
-    """The last value of a flag in the raw arguments; None if the flag is missing."""
-    value = None
-    for place, argument in enumerate(arguments):
-        if argument.startswith(f"{flag}="):
-            value = argument.removeprefix(f"{flag}=")
-        elif argument == flag and place + 1 < len(arguments):
-            value = arguments[place + 1]
-    return value
-
-
-def check_name(flag: str, name: str, known: Collection[str]) -> None:
-    """Checks the value of a flag against the known names.
-
-    Raises:
-        InputError: the name is unknown; the message suggests the most similar one.
-    """
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise InputError(f"{flag} {name}: expected one of {', '.join(known)}{hint}")
-
-
-def quieten() -> None:
-    """Silences the start-up messages of TensorFlow and albumentations, if imported later."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-
-
-def import_tensorflow_quietly() -> None:
-    """Imports TensorFlow and lists its devices with standard error sent to /dev/null.
-
-    TensorFlow writes some messages before it reads its log level.
-    """
-    quieten()
-    stderr = os.dup(2)
-    null = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(null, 2)
-        import tensorflow as tf
-
-        tf.config.list_physical_devices()
-    finally:
-        os.dup2(stderr, 2)
-        os.close(null)
-        os.close(stderr)
+def _refuse(said: str, word: str, known: list[str]) -> NoReturn:
+    """Exits because there is no such command."""
+    near = difflib.get_close_matches(word, known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    print(
+        f"error: {said} {word}: no such command; expected one of {', '.join(known)}{hint}",
+        file=sys.stderr,
+    )
+    sys.exit(2)

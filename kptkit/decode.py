@@ -7,15 +7,14 @@ window around each peak is read. Heatmap px: the centre of the top-left pixel is
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from keras import ops
 
+from kptkit.conventions import Alignment, Method
 from kptkit.errors import InputError
 
-Method = Literal["argmax", "quarter", "dark"]
-Alignment = Literal["fractional", "whole_pixel", "none"]
 Tensor = Any
 
 

@@ -5,22 +5,14 @@ sample costs K * (W + H) exponentials and one multiplication per pixel, cheap en
 on the device, inside the compiled loss.
 """
 
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from keras import ops
 
+from kptkit.conventions import Target
 from kptkit.errors import InputError
 
-Target = Literal["msra", "unbiased"]
 Tensor = Any
-
-
-def heatmap_sigma(heatmap_wh: tuple[int, int]) -> float:
-    """The default standard deviation of targets in heatmap px: longer side / 32, at least 1.
-
-    It gives the published values: 2 for 48x64 and 64x64, 3 for 72x96.
-    """
-    return max(1.0, max(heatmap_wh) / 32)
 
 
 def encode(

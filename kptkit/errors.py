@@ -1,5 +1,8 @@
 """The one error for unusable input."""
 
+import difflib
+from collections.abc import Collection
+
 
 class InputError(ValueError):
     """The user's input cannot be used.
@@ -7,3 +10,15 @@ class InputError(ValueError):
     The message is one line that a newcomer can act on: ``FILE: FIELD (id): what was found, what was
     expected, what to do``. Commands print it and exit with code 2; no other error gives that code.
     """
+
+
+def check_name(flag: str, name: str, known: Collection[str]) -> None:
+    """Checks the value of a flag against the known names.
+
+    Raises:
+        InputError: the name is unknown; the message suggests the most similar one.
+    """
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise InputError(f"{flag} {name}: expected one of {', '.join(known)}{hint}")

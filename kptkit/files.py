@@ -4,8 +4,6 @@ A file or folder gets its final name by one rename, after its bytes have reached
 process that is killed at any moment leaves either the old version or the new one.
 """
 
-import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kptkit.errors import InputError
+from kptkit.system import rename, sync, try_lock
 
 # Prefix of unfinished files and folders; readers skip them, and a rerun removes them.
 UNFINISHED_PREFIX = ".unfinished-"
@@ -36,9 +35,9 @@ def publish_file(path: str | os.PathLike) -> Iterator[Path]:
     try:
         yield unfinished
         unfinished.chmod(0o644)
-        _sync(unfinished)
-        unfinished.replace(path)
-        _sync(path.parent)
+        sync(unfinished)
+        rename(unfinished, path)
+        sync(path.parent)
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -62,10 +61,10 @@ def publish_folder(path: str | os.PathLike) -> Iterator[Path]:
         unfinished.chmod(0o755)
         for folder, _, names in os.walk(unfinished):
             for name in names:
-                _sync(Path(folder, name))
-            _sync(Path(folder))
-        unfinished.rename(path)
-        _sync(path.parent)
+                sync(Path(folder, name))
+            sync(Path(folder))
+        rename(unfinished, path)
+        sync(path.parent)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
@@ -90,21 +89,19 @@ def locked(folder: str | os.PathLike) -> Iterator[Path]:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise
-            file.seek(0)
-            pid = file.read().strip() or "unknown"
+    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        if not try_lock(handle):
+            pid = (folder / ".lock").read_text(encoding="ascii").strip() or "unknown"
             raise InputError(
                 f"{folder}: in use by process {pid}; wait for it or choose another folder"
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+            )
+        os.ftruncate(handle, 0)
+        os.lseek(handle, 0, os.SEEK_SET)
+        os.write(handle, str(os.getpid()).encode())
         yield folder
+    finally:
+        os.close(handle)
 
 
 def sha256(path: str | os.PathLike) -> str:
@@ -119,14 +116,10 @@ def write_json(path: str | os.PathLike, content: Any) -> None:
     Raises:
         ValueError: it contains NaN or infinity.
     """
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_text(path: str | os.PathLike, content: str) -> None:
+    """Writes text in UTF-8, the same bytes on every system, see `publish_file`."""
     with publish_file(path) as unfinished:
-        unfinished.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-
-
-def _sync(path: Path) -> None:
-    """Waits until a file's content, or a folder's list of names, is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        unfinished.write_bytes(content.encode())

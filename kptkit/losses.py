@@ -9,17 +9,19 @@ scale the losses so that the mean over the batch is the mean over the selected s
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import keras
 from keras import ops
 
-from kptkit.encode import Target, encode, heatmap_sigma
+from kptkit.conventions import Convention, HeatmapLossName, Target, heatmap_sigma
+from kptkit.encode import encode
 from kptkit.errors import InputError
 from kptkit.geometry import affine
 
-HeatmapLossName = Literal["mse", "ohkm", "cross_entropy"]
 Tensor = Any
+# From targets (B, H, W, K), heatmaps (B, H, W, K) and weights (B, K) to losses (B,).
+LossFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def _keypoint_mse(true: Tensor, predicted: Tensor, weights: Tensor) -> Tensor:
@@ -86,7 +88,7 @@ def spatial_cross_entropy(true: Tensor, logits: Tensor, weights: Tensor) -> Tens
     return ops.mean(share * ops.sum(true * surprise, axis=(1, 2)), axis=-1)
 
 
-_FUNCTIONS: dict[str, Callable] = {
+_FUNCTIONS: dict[str, LossFunction] = {
     "mse": heatmap_mse,
     "ohkm": heatmap_ohkm,
     "cross_entropy": spatial_cross_entropy,
@@ -104,20 +106,20 @@ class HeatmapLoss(keras.losses.Loss):
 
     Args:
         size_wh: width and height of the crop in pixels.
-        function: which of the functions above.
+        function: which of the functions above; or another one of the same arguments and result.
         target: see `kptkit.encode.encode`.
         convention: how crop px become heatmap px, see `kptkit.geometry.affine`.
         sigma: standard deviation of the Gaussians in heatmap px; by default it follows from the
-            size of the heatmaps, see `kptkit.encode.heatmap_sigma`.
+            size of the heatmaps, see `kptkit.conventions.heatmap_sigma`.
         stack_weights: weight of each stack's loss; by default 1 each.
     """
 
     def __init__(
         self,
         size_wh: tuple[int, int],
-        function: HeatmapLossName = "mse",
+        function: HeatmapLossName | LossFunction = "mse",
         target: Target = "unbiased",
-        convention: affine.Convention = "official",
+        convention: Convention = "official",
         sigma: float | None = None,
         stack_weights: Sequence[float] | None = None,
         name: str = "heatmap_loss",
@@ -132,7 +134,7 @@ class HeatmapLoss(keras.losses.Loss):
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         if len(y_pred.shape) == 5:
             return ops.sum(self.per_stack(y_true, y_pred), axis=1)
-        return _FUNCTIONS[self.function](*self._encoded(y_true, y_pred))
+        return self._losses(*self._encoded(y_true, y_pred))
 
     def per_stack(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """The weighted losses (B, S) float32 of the heatmaps (B, S, H, W, K) of S stacks.
@@ -146,10 +148,21 @@ class HeatmapLoss(keras.losses.Loss):
             raise InputError(f"stack_weights: {len(weights)} numbers; expected {stacks}, one each")
         true, keypoint_weights = self._encoded(y_true, y_pred[:, 0])[::2]
         losses = [
-            weight * _FUNCTIONS[self.function](true, y_pred[:, stack], keypoint_weights)
+            weight * self._losses(true, y_pred[:, stack], keypoint_weights)
             for stack, weight in enumerate(weights)
         ]
         return ops.stack(losses, axis=1)
+
+    def _losses(self, true: Tensor, predicted: Tensor, weights: Tensor) -> Tensor:
+        """The losses (B,) of one stack."""
+        function = self.function if callable(self.function) else _FUNCTIONS[self.function]
+        losses = function(true, predicted, weights)
+        if len(losses.shape) != 1:
+            raise InputError(
+                f"loss: {self.function}: returned shape {tuple(losses.shape)}; expected (B,), one "
+                "loss for each sample of the batch"
+            )
+        return losses
 
     def _encoded(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The arguments of a loss function: target heatmaps, predicted heatmaps, weights."""

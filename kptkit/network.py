@@ -3,6 +3,7 @@
 Pure `keras.ops`, so that it runs inside graphs of TensorFlow and on Keras's other backends.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +11,21 @@ import keras
 from keras import ops
 
 from kptkit.decode import decode, flip_back, heatmaps_from_logits
+from kptkit.errors import InputError
+from kptkit.foreign import ForeignFunction
 from kptkit.geometry import affine
-from kptkit.models import hourglass, hrnet
-from kptkit.models.blocks import STRIDE, dtype_policy_scope
+from kptkit.models.blocks import dtype_policy_scope
+from kptkit.models.hourglass import hourglass
+from kptkit.models.hrnet import hrnet
+from kptkit.models.sizes import HOURGLASSES, HRNETS, STRIDE
 from kptkit.recipes.pose import PoseRecipe
 from kptkit.skeletons.schema import KeypointSchema
 
 # The builder of every variant; variants of different networks have different names.
-_BUILDERS = dict.fromkeys(hrnet.VARIANTS, hrnet.hrnet)
-_BUILDERS |= dict.fromkeys(hourglass.VARIANTS, hourglass.hourglass)
+_BUILDERS: dict[str, Callable[..., keras.Model]] = {
+    **dict.fromkeys(HRNETS, hrnet),
+    **dict.fromkeys(HOURGLASSES, hourglass),
+}
 
 
 @dataclass(frozen=True)
@@ -32,15 +39,77 @@ class PoseNetwork:
     schema: KeypointSchema
 
 
-def build_model(recipe: PoseRecipe, num_keypoints: int, synchronized: bool = False) -> keras.Model:
+def build_model(
+    recipe: PoseRecipe,
+    num_keypoints: int,
+    synchronized: bool = False,
+    foreign: ForeignFunction | None = None,
+) -> keras.Model:
     """The Keras model of a recipe, with fresh weights.
 
     Args:
         synchronized: whether batch statistics are taken over all replicas of a strategy.
+        foreign: the function that the recipe's `network` names. It is called with the number of
+            keypoints K and the width and height of the crops, and returns a model as described in
+            `PoseNetwork`, with one stack.
+
+    Raises:
+        InputError: the recipe's network is not `foreign`, or that function's model does not fit.
     """
-    build = _BUILDERS[recipe.variant]
+    if recipe.network != (foreign.name if foreign else ""):
+        raise InputError(refused_network(recipe.network, foreign.name if foreign else ""))
     with dtype_policy_scope(recipe.precision):
-        return build(num_keypoints, recipe.variant, recipe.input_size_wh, synchronized)
+        if foreign is None:
+            build = _BUILDERS[recipe.variant]
+            return build(num_keypoints, recipe.variant, recipe.input_size_wh, synchronized)
+        if synchronized:
+            raise InputError(
+                f"--synchronized-batch-norm: for kptkit's own networks; {foreign.name} chooses the "
+                "layers of its network itself"
+            )
+        return _foreign_model(foreign, recipe, num_keypoints)
+
+
+def refused_network(trained: str, given: str) -> str:
+    """Why a network that was trained as `trained` is not built as `given`; empty: kptkit's own."""
+    if not trained:
+        return f"--network {given}: it was trained as one of kptkit's own networks; leave it out"
+    said = f"--network {given}: " if given else ""
+    return (
+        f"{said}its network is {trained}, code outside kptkit; to import that code, give "
+        f"--network {trained} (in Python: kptkit.load(..., network={trained!r}))"
+    )
+
+
+def _foreign_model(foreign: ForeignFunction, recipe: PoseRecipe, num_keypoints: int) -> keras.Model:
+    """The model of a user's function, after checking everything that training relies on."""
+    said = f"--network {foreign.name}"
+    model, again = (foreign.function(num_keypoints, recipe.input_size_wh) for _ in range(2))
+    if not isinstance(model, keras.Model):
+        raise InputError(f"{said}: returned {type(model).__name__}; expected a keras.Model")
+    width, height = recipe.input_size_wh
+    found = (model.input_shape, model.output_shape)
+    expected = (
+        (None, height, width, 3),
+        (None, recipe.heatmap_wh[1], recipe.heatmap_wh[0], num_keypoints),
+    )
+    if found != expected:
+        raise InputError(
+            f"{said}: its model maps {found[0]} to {found[1]}; expected {expected[0]} to "
+            f"{expected[1]}: crops to heatmaps of a quarter of their size"
+        )
+    if model.output.dtype != "float32":
+        raise InputError(
+            f"{said}: its heatmaps are {model.output.dtype}; expected float32: end the network "
+            'with a layer of dtype="float32"'
+        )
+    for one, other in zip(model.variables, again.variables, strict=True):
+        if one.path != other.path:
+            raise InputError(
+                f"{said}: {one.path} has an automatic name, which changes from process to process; "
+                "name every layer that has weights"
+            )
+    return model
 
 
 def crops_to_heatmaps(network: PoseNetwork, crops: Any) -> Any:

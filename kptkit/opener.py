@@ -5,6 +5,7 @@ without a pose recipe, are opened by `kptkit.weights.cascade`.
 """
 
 import os
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 import keras
 
 from kptkit.errors import InputError
-from kptkit.network import PoseNetwork, build_model
+from kptkit.foreign import ForeignFunction, import_function
+from kptkit.network import PoseNetwork, build_model, refused_network
 from kptkit.recipes.pose import PoseRecipe
 from kptkit.runs import PoseRun, load_run
 from kptkit.skeletons.schema import KeypointSchema
@@ -42,28 +44,34 @@ class PoseSource:
     """The data flags of the training command; empty for published weights."""
     origin: Origin | None = None
     """Who published the weights; None for the weights of a run."""
+    network: ForeignFunction | None = None
+    """The user's own function that builds the network, if it is not one of this package's."""
 
 
-def load(source: str | os.PathLike) -> PoseNetwork:
+def load(source: str | os.PathLike, network: str = "") -> PoseNetwork:
     """The pose network of a run folder, a weights file or a published name.
 
     Args:
-        source: a run folder; a file that `convert_weights.py` wrote, or one inside a run folder,
+        source: a run folder; a file that `kptkit convert` wrote, or one inside a run folder,
             such as runs/demo/last.npz; or a name such as ``coco-w32-256x192`` that was converted
             before (`kptkit.weights.known`). A name is never taken for a path.
+        network: the `--network` of the training, package.module:function, if it had one. That code
+            is imported only if it is named here again.
 
     Raises:
         InputError: the name is unknown or not converted yet (the message has the command to run);
-            or the file or folder is missing, damaged or lacks a recipe.
+            or the file or folder is missing, damaged or lacks a recipe; or its network is not
+            `network`.
     """
-    return build(find(source))
+    return build(find(source, network=network))
 
 
-def find(source: str | os.PathLike, weights: str | None = None) -> PoseSource:
+def find(source: str | os.PathLike, weights: str | None = None, network: str = "") -> PoseSource:
     """Locates what `load` would build; for callers that need more than the network.
 
     Args:
         weights: the weights file in a run folder; default: best.npz.
+        network: as in `load`.
 
     Raises:
         InputError: as `load`, except for faults of the weights themselves; or `weights` is given
@@ -71,29 +79,44 @@ def find(source: str | os.PathLike, weights: str | None = None) -> PoseSource:
     """
     path = cached_or_path(source, "pose")
     if path.is_dir():
-        run = load_run(path)
-        return _of_run(run, run.folder / weights if weights else run.best)
+        run = load_run(path, PoseRun)
+        return _of_run(run, run.folder / weights if weights else run.best, network)
     card = read_card(path)
     if weights:
         raise InputError(f"weights: {weights}; expected a run folder beside it, not {source}")
     if card is None and (path.parent / "config.json").is_file():
-        return _of_run(load_run(path.parent), path)
+        return _of_run(load_run(path.parent, PoseRun), path, network)
     if card is None:
         raise InputError(
             f"{path}: weights without a recipe; give the folder of their run, or a file that "
-            "scripts/convert_weights.py wrote"
+            "kptkit convert wrote"
         )
     if card.recipe is None or card.schema is None:
         raise InputError(
             f"{path}: features of {card.network} without a head; use them to initialise training: "
-            f"python scripts/train_hrnet.py --init {source}"
+            f"kptkit train hrnet --init {source}"
         )
     folder = Path("runs", path.stem)
-    return PoseSource(path, card.recipe, card.schema, folder, origin=card.origin)
+    foreign = _foreign_network(path, card.recipe, network)
+    return PoseSource(path, card.recipe, card.schema, folder, origin=card.origin, network=foreign)
 
 
-def _of_run(run: PoseRun, weights: Path) -> PoseSource:
-    return PoseSource(weights, run.recipe, run.schema, run.folder, run.data)
+def _of_run(run: PoseRun, weights: Path, network: str) -> PoseSource:
+    foreign = _foreign_network(run.folder, run.recipe, network)
+    if foreign and run.code.get(foreign.name) != foreign.sha256:
+        print(
+            f"warning: {run.folder}: the source of {foreign.name} is not the one it was trained "
+            "with",
+            file=sys.stderr,
+        )
+    return PoseSource(weights, run.recipe, run.schema, run.folder, run.data, network=foreign)
+
+
+def _foreign_network(where: Path, recipe: PoseRecipe, network: str) -> ForeignFunction | None:
+    """Imports the network's own code, if the recipe and the caller both name it."""
+    if recipe.network != network:
+        raise InputError(f"{where}: {refused_network(recipe.network, network)}")
+    return import_function(network, "--network") if network else None
 
 
 def build(source: PoseSource, recipe: PoseRecipe | None = None) -> PoseNetwork:
@@ -106,7 +129,7 @@ def build(source: PoseSource, recipe: PoseRecipe | None = None) -> PoseNetwork:
         InputError: the weights file is missing, damaged or does not fit the network.
     """
     recipe = recipe or source.recipe
-    model = build_model(recipe, source.schema.num_keypoints)
+    model = build_model(recipe, source.schema.num_keypoints, foreign=source.network)
     load_weights(model, source.weights)
     return PoseNetwork(model, recipe, source.schema)
 

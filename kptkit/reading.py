@@ -130,7 +130,7 @@ def differences(old: Any, new: Any, name: str = "") -> list[str]:
     return [] if old == new else [f"{name} was {old}, is now {new}"]
 
 
-_CONVERT = "scripts/convert_weights.py reads those of HRNet, mmpose and the hourglass safely"
+_CONVERT = "kptkit convert reads those of HRNet, mmpose and the hourglass safely"
 _OWN = "kptkit reads its own .npz files, run folders and known names"
 
 # First bytes of a foreign file; what it is; what to do with it.

@@ -14,13 +14,13 @@ import json
 import os
 import typing
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 from kptkit.errors import InputError
 from kptkit.files import write_json
-from kptkit.models.mtcnn import STAGES, Stage
+from kptkit.models.sizes import STAGES, Stage
 from kptkit.reading import differences, read_json, refuse_foreign
 from kptkit.recipes.face import FaceRecipe
 from kptkit.recipes.pose import PoseRecipe
@@ -63,7 +63,10 @@ class Run(ABC):
         if not (path.exists() and learned):
             write_json(path, config)
             return
-        difference = differences(read_json(path), config)
+        before = read_json(path)
+        # A run of an earlier version lacks the settings that are new; they had their defaults.
+        before |= json.loads(json.dumps(load_run(self.folder, type(self)).settings()))
+        difference = differences(before, config)
         if difference:
             raise InputError(
                 f"{self.folder}: holds a run with other settings: {'; '.join(difference[:5])}; "
@@ -80,17 +83,25 @@ class PoseRun(Run):
     schema: KeypointSchema
     data: dict[str, Any]
     """The data flags of the training command, with absolute paths."""
+    code: dict[str, str] = field(default_factory=dict)
+    """The SHA-256 of the source of each function from outside the package, by its name."""
 
     def settings(self) -> dict[str, Any]:
         """See `Run.settings`."""
-        recipe = dataclasses.asdict(self.recipe)
-        return {"recipe": recipe, "schema": self.schema.to_json(), "data": self.data}
+        return {
+            "recipe": dataclasses.asdict(self.recipe),
+            "schema": self.schema.to_json(),
+            "data": self.data,
+            "code": self.code,
+        }
 
     @classmethod
     def from_settings(cls, folder: Path, settings: dict[str, Any]) -> Self:
         """See `Run.from_settings`."""
         recipe = _dataclass_from_json(PoseRecipe, settings["recipe"])
-        return cls(folder, recipe, KeypointSchema.from_json(settings["schema"]), settings["data"])
+        schema = KeypointSchema.from_json(settings["schema"])
+        code = {str(name): str(sha256) for name, sha256 in settings.get("code", {}).items()}
+        return cls(folder, recipe, schema, settings["data"], code)
 
 
 @dataclass(frozen=True)
@@ -134,7 +145,7 @@ def load_run(folder: str | os.PathLike, kind: type[AnyRun] = PoseRun) -> AnyRun:
             refuse_foreign(folder)
         raise InputError(f"{folder}: no run folder (no config.json); train one first")
     try:
-        config = json.loads(path.read_text())
+        config = json.loads(path.read_text(encoding="utf-8"))
         task = config["task"]
         if task == kind.task:
             return kind.from_settings(folder, config)

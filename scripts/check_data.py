@@ -2,10 +2,10 @@
 
     python scripts/check_data.py --help
 
-The command itself is `kptkit.commands.data_check`.
+Another name of the command `kptkit data check`.
 """
 
 from kptkit import cli
 
 if __name__ == "__main__":
-    cli.start("data_check", tensorflow=False)
+    cli.start("data check")

@@ -2,7 +2,7 @@
 
     python scripts/convert_weights.py --help
 
-The command itself is `kptkit.commands.convert`.
+Another name of the command `kptkit convert`.
 """
 
 from kptkit import cli

@@ -2,7 +2,7 @@
 
     python scripts/evaluate.py --help
 
-The command itself is `kptkit.commands.evaluate`.
+Another name of the command `kptkit evaluate`.
 """
 
 from kptkit import cli

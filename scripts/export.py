@@ -2,7 +2,7 @@
 
     python scripts/export.py --help
 
-The command itself is `kptkit.commands.export`.
+Another name of the command `kptkit export`.
 """
 
 from kptkit import cli

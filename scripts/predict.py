@@ -2,7 +2,7 @@
 
     python scripts/predict.py --help
 
-The command itself is `kptkit.commands.predict`.
+Another name of the command `kptkit predict`.
 """
 
 from kptkit import cli

@@ -2,10 +2,10 @@
 
     python scripts/serve.py --help
 
-The command itself is `kptkit.commands.serve`.
+Another name of the command `kptkit serve`.
 """
 
 from kptkit import cli
 
 if __name__ == "__main__":
-    cli.start("serve", tensorflow=False)
+    cli.start("serve")

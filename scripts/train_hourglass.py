@@ -2,10 +2,10 @@
 
     python scripts/train_hourglass.py --help
 
-The command itself is `kptkit.commands.train`.
+Another name of the command `kptkit train hourglass`.
 """
 
 from kptkit import cli
 
 if __name__ == "__main__":
-    cli.start("train", "hourglass")
+    cli.start("train hourglass")

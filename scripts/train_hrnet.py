@@ -2,10 +2,10 @@
 
     python scripts/train_hrnet.py --help
 
-The command itself is `kptkit.commands.train`.
+Another name of the command `kptkit train hrnet`.
 """
 
 from kptkit import cli
 
 if __name__ == "__main__":
-    cli.start("train", "hrnet")
+    cli.start("train hrnet")

@@ -2,10 +2,10 @@
 
     python scripts/train_mtcnn.py --help
 
-The command itself is `kptkit.commands.train`.
+Another name of the command `kptkit train mtcnn`.
 """
 
 from kptkit import cli
 
 if __name__ == "__main__":
-    cli.start("train", "mtcnn")
+    cli.start("train mtcnn")

@@ -101,7 +101,8 @@ def cascade_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     Its boxes stay near the windows that it looks at.
     """
-    from kptkit.models.mtcnn import STAGES, mtcnn
+    from kptkit.models.mtcnn import mtcnn
+    from kptkit.models.sizes import STAGES
     from kptkit.weights.cascade import save_cascade
 
     rng = np.random.default_rng(1)

@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from kptkit.conventions import heatmap_sigma
 from kptkit.decode import blur_radius, decode, flip_back, heatmaps_from_logits
-from kptkit.encode import encode, heatmap_sigma
+from kptkit.encode import encode
 from kptkit.errors import InputError
 
 METHODS = ["argmax", "quarter", "dark"]

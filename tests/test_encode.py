@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from kptkit.encode import encode, heatmap_sigma
+from kptkit.conventions import heatmap_sigma
+from kptkit.encode import encode
 from kptkit.errors import InputError
 
 SIZES = [((48, 64), 2.0), ((72, 96), 3.0), ((32, 32), 1.0), ((40, 24), 1.5)]

@@ -5,7 +5,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kptkit.encode import encode, heatmap_sigma
+from kptkit.conventions import heatmap_sigma
+from kptkit.encode import encode
 from kptkit.errors import InputError
 from kptkit.losses import HeatmapLoss, heatmap_mse, heatmap_ohkm, spatial_cross_entropy
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from kptkit.data.augment.face import FaceAugment
+from kptkit.data.augment.settings import FaceAugment
 from kptkit.errors import InputError
 from kptkit.recipes.face import FACE_RECIPES, FaceRecipe
 from kptkit.recipes.pose import RECIPES

@@ -1,6 +1,6 @@
 """Lists all faults of an annotation file and its pictures, and draws some persons.
 
-    python scripts/check_data.py X.json --images DIR [--format FORMAT]
+    kptkit data check X.json --images DIR [--format FORMAT]
 
 reads the formats that training reads. It prints every fault with its location, counts per keypoint,
 the flip pairs, the sizes of the persons and the orientation of the pictures, and draws 16 random
@@ -9,29 +9,14 @@ persons. It takes about 15 seconds for 10,000 pictures on 2 cores, less with --n
 first.
 """
 
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
 import tyro
-from tqdm import tqdm
 
-from kptkit import cli, images
-from kptkit.data.formats.document import AnnotationFile, image_wh_of, refuse_faults
-from kptkit.data.formats.faults import Fault
-from kptkit.data.formats.index import Format, inspect_annotations
-from kptkit.data.to_samples import keypoint_samples, keypoints_inside
-from kptkit.errors import InputError
-from kptkit.geometry import boxes
-from kptkit.images import drawing
-from kptkit.samples import KeypointSamples
-
-# COCO's small, medium and large, and finer steps: square roots of areas in pixels.
-_SIZE_STEPS = (0, 16, 32, 64, 96, 192, 384)
-_SHEET_PERSONS = 16
+from kptkit import flags
+from kptkit.data.pose_flags import Format
 
 
 @dataclass(frozen=True)
@@ -41,7 +26,7 @@ class CheckConfig:
     annotations: tyro.conf.Positional[Path]
     """Annotation file."""
     format: Format = "coco"
-    """Format of the file; see --data.format of train_hrnet.py."""
+    """Format of the file; see --data.format of kptkit train hrnet."""
     images: Path | None = None
     """Folder of its pictures; without it only the file is checked, if it has their sizes."""
     category: str | None = None
@@ -55,132 +40,20 @@ class CheckConfig:
 
 
 def main(config: CheckConfig) -> None:
-    """Prints the report.
+    """Prints the report."""
+    from kptkit.inspect.check import check_annotations
 
-    Raises:
-        InputError: the data have errors.
-    """
-    coco, faults = inspect_annotations(
-        config.annotations, config.format, config.images, config.category, config.orientation
+    check_annotations(
+        config.annotations,
+        config.images,
+        config.format,
+        config.category,
+        config.orientation,
+        decode=config.decode,
+        sheet=config.sheet,
     )
-    num_errors = print_faults(coco, faults)
-    print_keypoints(coco)
-    print_sizes(coco)
-    if config.images is not None:
-        if config.decode:
-            num_errors += print_picture_faults(coco.annotations["images"], config.images)
-        try:
-            samples = keypoint_samples(coco, config.images, config.orientation)
-            print(f"orientation: {samples.orientation}")
-            draw_sheet(samples, config.sheet)
-        except InputError as error:
-            num_errors += 1
-            print(f"error: {error}")
-    if num_errors:
-        raise InputError(f"{config.annotations}: {num_errors} errors, listed above")
-    refuse_faults(faults, len(coco.annotations["annotations"]), config.annotations)
-    print(f"{config.annotations}: fit for training")
-
-
-def print_faults(coco: AnnotationFile, faults: Counter[Fault]) -> int:
-    """Prints errors, left-out items and notices, in this order; returns the number of errors."""
-    for level in ("error", "skip"):
-        for fault in faults:
-            if fault.level == level:
-                print(f"{level}: {coco.path}: {fault}")
-    for notice in coco.notices:
-        print(f"notice: {notice}")
-    return sum(fault.level == "error" for fault in faults)
-
-
-def print_keypoints(coco: AnnotationFile) -> None:
-    """Prints how often each keypoint is labelled, and its flip partner."""
-    schema = coco.schema
-    annotations = [a for a in coco.annotations["annotations"] if not a["iscrowd"]]
-    keypoints = np.array([a["keypoints"] for a in annotations])
-    keypoints = keypoints.reshape(-1, schema.num_keypoints, 3)
-    labelled = keypoints[..., 2] > 0
-    columns = {
-        "labelled": labelled,
-        "visible": keypoints[..., 2] == 2,
-        "hidden": keypoints[..., 2] == 1,
-        "outside": labelled & ~keypoints_inside(keypoints, image_wh_of(coco, annotations)),
-    }
-    print(f"{'keypoint':24}" + "".join(f"{name:>10}" for name in columns) + "  mirrors to")
-    for index, name in enumerate(schema.names):
-        counts = "".join(f"{column[:, index].sum():>10}" for column in columns.values())
-        partner = schema.flip_permutation[index]
-        mirror = schema.names[partner] if partner != index else "itself"
-        print(f"{name:24}{counts}  {mirror}")
-
-
-def print_sizes(coco: AnnotationFile) -> None:
-    """Prints a histogram of the persons with keypoints by the square root of their box's area."""
-    annotations = coco.annotations["annotations"]
-    persons = [a["bbox"] for a in annotations if a["num_keypoints"] and not a["iscrowd"]]
-    sides = np.sqrt(boxes.area(boxes.from_xywh(np.array(persons))))
-    counts, _ = np.histogram(sides, (*_SIZE_STEPS, np.inf))
-    shown_ids = {a["image_id"] for a in annotations}
-    without = sum(image["id"] not in shown_ids for image in coco.annotations["images"])
-    print(f"{len(coco.annotations['images'])} images, {without} of them without annotations")
-    print(f"{len(annotations)} annotations, {len(persons)} persons with keypoints, by box size:")
-    for low, high, count in zip(_SIZE_STEPS, (*_SIZE_STEPS[1:], None), counts, strict=True):
-        bar = "#" * round(40 * count / max(1, counts.max()))
-        print(f"  {low:>4} to {high or 'more':>4} px {count:>8}  {bar}")
-
-
-def print_picture_faults(stated: list[dict[str, Any]], folder: Path) -> int:
-    """Decodes every picture, prints the unusable ones, and returns their number."""
-    with ThreadPoolExecutor() as pool:
-        found = pool.map(lambda image: picture_fault(image, folder / image["file_name"]), stated)
-        messages = [m for m in tqdm(found, "decoding pictures", len(stated)) if m is not None]
-    for message in messages:
-        print(f"error: {message}")
-    return len(messages)
-
-
-def picture_fault(stated: dict[str, Any], path: Path) -> str | None:
-    """The fault of a picture or of its stated size; None if there is none."""
-    try:
-        content = images.read_bytes(path)
-    except images.ImageError as error:
-        return str(error)
-    try:
-        height, width = images.decode_image(content).shape[:2]
-    except images.ImageError as error:
-        return f"{images.printable(path)}: {error}"
-    sizes = [(width, height)]
-    if images.exif_orientation(content) >= 5:
-        sizes.append((height, width))
-    if (stated["width"], stated["height"]) in sizes:
-        return None
-    return (
-        f"{images.printable(path)}: {width}x{height} pixels, but the annotations (image id "
-        f"{stated['id']}) say {stated['width']}x{stated['height']}"
-    )
-
-
-def draw_sheet(samples: KeypointSamples, path: Path) -> None:
-    """Writes a sheet of random persons with keypoints; always the same for the same data."""
-    order = np.random.default_rng(0).permutation(len(samples))[:_SHEET_PERSONS]
-    pictures, captions = [], []
-    for index in order:
-        number = samples.image_index[index]
-        try:
-            image = images.read_image(samples.image_paths[number], samples.orientation)
-        except images.ImageError:
-            continue  # listed among the pictures' faults
-        drawn = drawing.draw_skeleton(image, samples.keypoints[index][None], samples.schema)
-        left, top, right, bottom = samples.boxes_xyxy[index]
-        margin = 0.15 * max(right - left, bottom - top)
-        low_x, low_y = max(0, int(left - margin)), max(0, int(top - margin))
-        pictures.append(drawn[low_y : int(bottom + margin) + 1, low_x : int(right + margin) + 1])
-        captions.append(f"id {samples.sample_ids[index]}")
-    if pictures:
-        images.write_image(path, drawing.contact_sheet(pictures, 8, (192, 256), captions))
-        print(f"{path}: {len(pictures)} persons to look at; do the sides have their colours?")
 
 
 def command() -> None:
     """The command line."""
-    cli.run(main, CheckConfig, description=__doc__)
+    flags.run(main, CheckConfig, __doc__, tensorflow=False)

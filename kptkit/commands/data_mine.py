@@ -2,49 +2,48 @@
 
 import inspect
 
-from kptkit import cli
-from kptkit.data.records.crop_writer import summary
-from kptkit.train.mine_faces import (
-    HardSamplesConfig,
-    PnetSamplesConfig,
-    mine_hard_samples,
-    mine_pnet_samples,
-    training_command,
-)
+from kptkit import flags
+from kptkit.train.flags import HardSamplesConfig, PnetSamplesConfig
 
 
 def pnet() -> None:
     """Mines P-Net's crops: faces, parts of faces, background, and faces with their five points.
 
-        python data_prep/gen_pnet_samples.py --annotations wider_face_train_bbx_gt.txt \\
+        kptkit data mine pnet --annotations wider_face_train_bbx_gt.txt \\
             --images DIR --landmarks trainImageList.txt --landmark-images DIR
-        python data_prep/gen_pnet_samples.py
+        kptkit data mine pnet
 
     The second mines the demo set (drawn if missing) in half a minute on 2 cores. The same flags and
     lists give the same bytes with any number of workers. After a stop, the same command resumes.
     """
-    cli.run(_mine_pnet, PnetSamplesConfig, description=inspect.getdoc(pnet))
+    flags.run(_mine_pnet, PnetSamplesConfig, inspect.getdoc(pnet))
 
 
 def hard() -> None:
     """Mines R-Net's and O-Net's crops: true and false detections of the stages before.
 
-        python data_prep/gen_hard_samples.py --stage rnet
-        python data_prep/gen_hard_samples.py --stage onet --annotations X.txt --images DIR \\
+        kptkit data mine hard --stage rnet
+        kptkit data mine hard --stage onet --annotations X.txt --images DIR \\
             --landmarks Y.txt --landmark-images DIR
 
     The first runs the P-Net in runs/mtcnn on the demo set; --detector original or FILE uses another
     cascade. The same flags, lists and weights give the same bytes with any number of workers. After
     a stop, the same command resumes.
     """
-    cli.run(_mine_hard, HardSamplesConfig, description=inspect.getdoc(hard))
+    flags.run(_mine_hard, HardSamplesConfig, inspect.getdoc(hard))
 
 
 def _mine_pnet(config: PnetSamplesConfig) -> None:
+    from kptkit.data.records.crop_writer import summary
+    from kptkit.train.mine_faces import mine_pnet_samples, training_command
+
     print(f"{config.out}: {summary(mine_pnet_samples(config))}")
     print(f"next: {training_command('pnet', config.out, config.lists)}")
 
 
 def _mine_hard(config: HardSamplesConfig) -> None:
+    from kptkit.data.records.crop_writer import summary
+    from kptkit.train.mine_faces import mine_hard_samples, training_command
+
     print(f"{config.folder}: {summary(mine_hard_samples(config))}")
     print(f"next: {training_command(config.stage, config.folder, config.lists)}")

@@ -1,7 +1,7 @@
 """Cuts the persons of an annotation file out of their pictures, for faster training.
 
-    python data_prep/make_pose_records.py --annotations X.json --images DIR --out RECORDS
-    python scripts/train_hrnet.py --data.train RECORDS --data.val Y.json --data.val-images DIR
+    kptkit data records --annotations X.json --images DIR --out RECORDS
+    kptkit train hrnet --data.train RECORDS --data.val Y.json --data.val-images DIR
 
 Training from records sees the same crops in the same order as training from the pictures. About
 100 persons/s per core and 60 kB per person. After a stop, the same command resumes.
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from kptkit import cli
-from kptkit.data.augment.pose import AugmentConfig
-from kptkit.data.formats.index import Format
+from kptkit import flags
+from kptkit.data.augment.settings import AugmentConfig
+from kptkit.data.pose_flags import Format
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class RecordsConfig:
     out: Path
     """Folder to write."""
     format: Format = "coco"
-    """Format of the annotation file; see --data.format of train_hrnet.py."""
+    """Format of the annotation file; see --data.format of kptkit train hrnet."""
     orientation: Literal["auto", "stored", "exif"] = "auto"
     """Orientation of pictures: as stored, by EXIF, or (auto) the one that matches their sizes."""
     category: str | None = None
@@ -47,7 +47,7 @@ class RecordsConfig:
 
 
 def main(config: RecordsConfig) -> None:
-    cli.import_tensorflow_quietly()
+    """Writes the records and prints their size."""
     from kptkit import files
     from kptkit.data.formats.document import own_part
     from kptkit.data.formats.index import load_annotations
@@ -81,4 +81,4 @@ def main(config: RecordsConfig) -> None:
 
 def command() -> None:
     """The command line."""
-    cli.run(main, RecordsConfig, description=__doc__)
+    flags.run(main, RecordsConfig, __doc__)

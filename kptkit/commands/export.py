@@ -1,36 +1,31 @@
 """Exports a network as a SavedModel for TF Serving, or for LiteRT or ONNX Runtime.
 
-    python scripts/export.py runs/demo
+    kptkit export runs/demo
 
 writes RUN/export/<version>/, from pictures and boxes to keypoints in image pixels;
 
-    python scripts/export.py --task face
+    kptkit export --task face
 
 writes runs/mtcnn/export/<version>/, from pictures to faces. Both run in any process that has
 TensorFlow. An export is reloaded and compared with its source before it is published. Beside the
 versions, `serving` gets the files of a server; see docs/serving.md.
 
-    python scripts/export.py runs/demo --format litert --precision float16
+    kptkit export runs/demo --format litert --precision float16
 
 writes RUN/export-litert-float16/<version>/pose.tflite, from crops to keypoints in crop pixels; with
 `--task face`, P-Net, R-Net and O-Net. `--format onnx` needs `pip install 'kptkit[onnx]'`.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
-from kptkit import cli
+from kptkit import flags
 from kptkit.errors import InputError
-from kptkit.export.face import export_face
-from kptkit.export.pose import export_pose
-from kptkit.export.server_files import SERVER_FILES, docker_run
 from kptkit.export.target import Target
-from kptkit.export.version_folders import MANIFEST
-from kptkit.face.cascade import CascadeConfig
+from kptkit.recipes.cascade import CascadeConfig
 
 
 @dataclass(frozen=True)
@@ -38,7 +33,7 @@ class PoseConfig:
     """What to export, and where to write it."""
 
     run: tyro.conf.Positional[Path]
-    """Run folder of train_hrnet.py, or converted weights: a file, or a name such as
+    """Run folder of kptkit train hrnet, or converted weights: a file, or a name such as
     coco-w32-256x192."""
     task: Literal["pose", "face"] = "pose"
     """What the network finds; each task has its own flags."""
@@ -55,6 +50,8 @@ class PoseConfig:
     flip_test: bool = True
     """Whether mirrored crops are evaluated too, if the recipe does so; --no-flip-test halves the
     time."""
+    network: str = ""
+    """The --network of its training, if it had one: imports that code."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ class FaceConfig:
     """What the network finds; each task has its own flags."""
     weights: str = "default"
     """Weights of the detector: default (packaged), original (published, converted), a file, or a
-    folder of train_mtcnn.py, such as runs/mtcnn."""
+    folder of kptkit train mtcnn, such as runs/mtcnn."""
     target: Annotated[Target, tyro.conf.arg(name="")] = Target()
     """What kind of file is written."""
     out: Path | None = None
@@ -85,6 +82,9 @@ class FaceConfig:
 
 def pose(config: PoseConfig) -> None:
     """Exports, then prints the signatures and how well they agree."""
+    from kptkit.export import report
+    from kptkit.export.pose import export_pose
+
     folder = export_pose(
         config.run,
         config.out,
@@ -93,20 +93,24 @@ def pose(config: PoseConfig) -> None:
         flip_test=None if config.flip_test else False,
         keep=config.keep,
         licence=config.licence,
+        network=config.network,
     )
     if config.target.format != "saved_model":
-        report_converted(folder)
+        report.converted(folder)
         return
-    difference = report_signatures(folder)["largest_difference"]
+    difference = report.signatures(folder)["largest_difference"]
     print(
         f"reloaded and compared: {difference['keypoints_compared']} keypoints differ from the run "
         f"by at most {difference['keypoints_px']:.4f} px and {difference['scores']:.5f} in scores"
     )
-    report_saved_model(folder, "pose")
+    report.saved_model(folder, "pose")
 
 
 def face(config: FaceConfig) -> None:
     """Exports, then prints the signatures and how well they agree."""
+    from kptkit.export import report
+    from kptkit.export.face import export_face
+
     saved_model = config.target.format == "saved_model"
     if not saved_model and config.max_faces != FaceConfig.max_faces:
         raise InputError("max_faces: for --format saved_model only; others do not hold the cascade")
@@ -121,54 +125,17 @@ def face(config: FaceConfig) -> None:
         licence=config.licence,
     )
     if not saved_model:
-        report_converted(folder)
+        report.converted(folder)
         return
-    difference = report_signatures(folder)["largest_difference"]
+    difference = report.signatures(folder)["largest_difference"]
     print(
         f"reloaded and compared: {difference['faces_compared']} faces of drawn scenes differ from "
         f"the detector's by at most {difference['boxes_and_landmarks_px']:.4f} px and "
         f"{difference['scores']:.7f} in scores"
     )
-    report_saved_model(folder, "face")
-
-
-def report_converted(folder: Path) -> None:
-    """Prints inputs, outputs, sizes and differences of LiteRT or ONNX files."""
-    for name, difference in report_signatures(folder)["largest_difference"].items():
-        values = ", ".join(f"{what} {value:.3g}" for what, value in difference.items())
-        size = next(folder.glob(f"{name}.*")).stat().st_size
-        print(f"{name}: {size:,} bytes; reloaded and compared, largest differences: {values}")
-    print(f"written: {folder}")
-
-
-def report_signatures(folder: Path) -> dict[str, Any]:
-    """Prints the inputs and outputs of an exported version; returns its manifest."""
-    manifest = json.loads((folder / MANIFEST).read_text())
-    for name, signature in manifest["signatures"].items():
-        print(f"{name}: {_shapes(signature['inputs'])} -> {_shapes(signature['outputs'])}")
-    return manifest
-
-
-def report_saved_model(folder: Path, model: str) -> None:
-    """Prints the folder of a version and the command that serves it."""
-    server_files = folder.parent / SERVER_FILES
-    print(f"to serve it: {docker_run(server_files, {model: folder.parent})}")
-    print(f"written: {folder}")
-
-
-def _shapes(tensors: dict[str, dict]) -> str:
-    """The tensors of a signature in one line; N is the batch, ? any size."""
-    texts = []
-    for name, tensor in tensors.items():
-        batch, *sides = tensor["shape"]
-        sides = [
-            "N" if batch is None else str(batch),
-            *("?" if s is None else str(s) for s in sides),
-        ]
-        texts.append(f"{name} {tensor['dtype']}[{', '.join(sides)}]")
-    return ", ".join(texts)
+    report.saved_model(folder, "face")
 
 
 def command() -> None:
     """The command line."""
-    cli.run_task({"pose": (pose, PoseConfig), "face": (face, FaceConfig)}, __doc__)
+    flags.run_task({"pose": (pose, PoseConfig), "face": (face, FaceConfig)}, __doc__)

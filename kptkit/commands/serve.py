@@ -1,6 +1,6 @@
 """Writes TF Serving's configuration for exported models, and prints the command that starts it.
 
-    python scripts/serve.py pose=runs/demo/export face=runs/mtcnn/export
+    kptkit serve pose=runs/demo/export face=runs/mtcnn/export
 
 writes serving/ with models.config, batching.config, monitoring.config and compose.yaml; existing
 files are not overwritten. docs/serving.md describes them.
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import tyro
 
-from kptkit import cli
+from kptkit import flags
 from kptkit.errors import InputError
 from kptkit.export.server_files import docker_run, write_server_files
 from kptkit.export.version_folders import versions
@@ -40,7 +40,7 @@ def main(config: Config) -> None:
         if not equals or name in models:
             raise InputError(f"{text}: expected NAME=FOLDER, each name once")
         if not versions(folder):
-            raise InputError(f"{folder}: no version of a model; export one: scripts/export.py")
+            raise InputError(f"{folder}: no version of a model; export one: kptkit export")
         models[name] = Path(folder)
     for path in write_server_files(config.out, models):
         print(f"written: {path}")
@@ -49,4 +49,4 @@ def main(config: Config) -> None:
 
 def command() -> None:
     """The command line."""
-    cli.run(main, Config, description=__doc__)
+    flags.run(main, Config, __doc__, tensorflow=False)

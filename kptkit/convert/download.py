@@ -6,7 +6,6 @@ hop is encrypted. Loopback addresses may use plain HTTP.
 
 import http.client
 import ipaddress
-import os
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -17,6 +16,7 @@ from tqdm import tqdm
 
 from kptkit.errors import InputError
 from kptkit.files import locked, sha256
+from kptkit.system import rename, sync
 
 MAX_BYTES = 2**30
 ATTEMPTS = 4
@@ -63,9 +63,8 @@ def download(
                 f"{url}: the download has SHA-256 {found}, expected {sha256_prefix}...; the file "
                 "was replaced or altered on the way, and is not used"
             )
-        with open(part, "rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
+        sync(part)
+        rename(part, path)
 
 
 def _fetch(url: str, part: Path, max_bytes: int, timeout: float) -> None:

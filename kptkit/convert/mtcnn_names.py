@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kptkit.errors import InputError
-from kptkit.models.mtcnn import Stage
+from kptkit.models.sizes import Stage
 
 Arrays = dict[str, np.ndarray]
 

@@ -45,7 +45,7 @@ def read_torch(path: str | os.PathLike) -> TorchWeights:
         import torch
     except ImportError:
         raise InputError(
-            f'{path}: reading it needs PyTorch; run: pip install -e ".[weights]"'
+            f'{path}: reading it needs PyTorch; run: pip install "kptkit[weights]"'
         ) from None
     if not path.is_file():
         raise InputError(f"{path}: no such file")

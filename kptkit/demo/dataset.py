@@ -93,7 +93,7 @@ def _exists(folder: Path, manifest: dict[str, Any]) -> bool:
     if not folder.exists():
         return False
     try:
-        found = json.loads((folder / "manifest.json").read_text())
+        found = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         different = [key for key, value in manifest.items() if found[key] != value]
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(
@@ -156,10 +156,15 @@ def _write_annotations(folder: Path, split: str, scenes: list[dict[str, Any]]) -
     info = {"description": "kptkit demo set: drawn people", "version": str(GENERATOR_VERSION)}
     content = {"info": info, "images": images, "annotations": annotations}
     text = json.dumps(content | {"categories": [category]})
-    (folder / f"person_keypoints_{split}.json").write_text(text)
-    (folder / f"wider_face_{split}_bbx_gt.txt").write_text("".join(f"{w}\n" for w in wider))
-    (folder / f"face_landmarks_{split}.txt").write_text("".join(f"{w}\n" for w in landmarks))
+    (folder / f"person_keypoints_{split}.json").write_bytes(text.encode())
+    (folder / f"wider_face_{split}_bbx_gt.txt").write_bytes(_lines(wider))
+    (folder / f"face_landmarks_{split}.txt").write_bytes(_lines(landmarks))
     return len(annotations)
+
+
+def _lines(lines: list[str]) -> bytes:
+    """A text file; the same bytes on every system."""
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def _landmark_line(name: str, person: dict[str, Any]) -> str:

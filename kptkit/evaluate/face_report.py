@@ -1,15 +1,13 @@
 """Evaluates face detectors, from flags to tables: data, weights, differences with intervals."""
 
 import os
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
-import tyro
 
 from kptkit import files
-from kptkit.data.faces.flags import FaceLists, demo_lists, load_faces
+from kptkit.data.faces.lists import demo_lists, load_faces
 from kptkit.data.faces.wider_subsets import read_wider_subsets
 from kptkit.errors import InputError
 from kptkit.evaluate.face import (
@@ -21,39 +19,13 @@ from kptkit.evaluate.face import (
     height_subsets,
     landmark_metrics,
 )
+from kptkit.evaluate.flags import FaceEvaluationConfig
 from kptkit.face.detector import FaceDetector
 from kptkit.images import drawing
 from kptkit.images.codec import printable, read_image
 from kptkit.metrics import tables
 from kptkit.metrics.bootstrap import Difference
 from kptkit.samples import FaceSamples
-
-
-@dataclass(frozen=True)
-class FaceEvaluationConfig:
-    """Which face detector to evaluate, and on what."""
-
-    task: Literal["pose", "face"] = "face"
-    """What to evaluate; each task has its own flags."""
-    lists: tyro.conf.OmitArgPrefixes[FaceLists] = FaceLists()
-    wider_lists: Path | None = None
-    """Folder of wider_{easy,medium,hard}_val.mat, which define the subsets of faces to find."""
-    heights: tuple[float, ...] = (20, 10)
-    """Without --wider-lists: minimum heights of the faces to find, in pixels; one subset each."""
-    weights: str = "default"
-    """Weights of the detector: default (packaged), original (published, converted) or a file."""
-    compare: str | None = None
-    """Other weights, evaluated on the same pictures."""
-    min_face_size: float = 10
-    """Side in pixels of the smallest faces to detect."""
-    scale_factor: float = 0.709
-    """Scale from one level of the image pyramid to the next."""
-    score_thresholds: tuple[float, float, float] = (0.5, 0.5, 0.3)
-    """Score thresholds of P-, R- and O-Net; low, since AP depends on predictions of low scores."""
-    resamples: int = 1000
-    """With --compare: number of draws of the paired bootstrap over pictures."""
-    out: Path = Path("runs/evaluate")
-    """Folder for metrics.json."""
 
 
 def report_faces(config: FaceEvaluationConfig) -> None:

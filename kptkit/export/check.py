@@ -20,7 +20,7 @@ from kptkit.export.network_functions import NetworkFunction
 from kptkit.export.target import Precision
 from kptkit.face.detector import FaceDetector
 from kptkit.images.codec import decode_image, encode_jpeg
-from kptkit.models.mtcnn import STAGES
+from kptkit.models.sizes import STAGES
 from kptkit.network import heatmaps_to_crop
 from kptkit.pose.crops import cut_persons_in_graph, to_image
 from kptkit.pose.estimator import PoseEstimator

@@ -21,9 +21,9 @@ from kptkit.export.signatures import PICTURE_LIMITS
 from kptkit.export.target import SAVED_MODEL, Target
 from kptkit.export.version_folders import new_version
 from kptkit.export.warmup_requests import face_requests, write_warmup
-from kptkit.face.cascade import CascadeConfig
 from kptkit.face.detector import FaceDetector
 from kptkit.models.blocks import dtype_policy_scope
+from kptkit.recipes.cascade import CascadeConfig
 from kptkit.weights.cascade import DEFAULT_CARD, load_cascade
 
 
@@ -78,7 +78,9 @@ def export_face(
                 "limits": {"faces_on_a_picture": max_faces} | PICTURE_LIMITS,
             }
             if weights == "default":
-                description["notes"] = DEFAULT_CARD.read_text().partition("\n")[2].strip()
+                description["notes"] = (
+                    DEFAULT_CARD.read_text(encoding="utf-8").partition("\n")[2].strip()
+                )
             _finish_saved_model(folder, detector, max_faces, description)
         write_server_files(out / SERVER_FILES, {"face": out})
         return path

@@ -27,9 +27,9 @@ def write_manifest(folder: Path, description: dict[str, Any], card: bool) -> Non
     """
     description = description | {"kptkit": kptkit.__version__, "tensorflow": tf.__version__}
     if card:
-        (folder / CARD).write_text(model_card(description))
+        (folder / CARD).write_bytes(model_card(description).encode())
     hashes = {
-        str(file.relative_to(folder)): sha256(file)
+        file.relative_to(folder).as_posix(): sha256(file)
         for file in sorted(folder.rglob("*"))
         if file.is_file()
     }
@@ -51,7 +51,7 @@ def describe_pose_weights(source: PoseSource, licence: str) -> dict[str, str]:
             "cite": origin.cite,
         }
     reached = source.folder / "metrics.json"
-    best = json.loads(reached.read_text())["best"] if reached.is_file() else {}
+    best = json.loads(reached.read_text(encoding="utf-8"))["best"] if reached.is_file() else {}
     score = ", ".join(f"{name} {value:.4g}" for name, value in best.items())
     if score:
         score = f"{score} on the run's own validation set"

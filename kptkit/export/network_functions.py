@@ -15,7 +15,7 @@ from keras import layers
 
 from kptkit.export import pose_graph
 from kptkit.export.manifest import describe_signatures
-from kptkit.models.mtcnn import STAGES, Stage
+from kptkit.models.sizes import STAGES, Stage
 from kptkit.network import crops_to_heatmaps, heatmaps_to_crop
 from kptkit.pose.estimator import PoseEstimator
 

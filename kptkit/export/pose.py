@@ -36,6 +36,7 @@ def export_pose(
     flip_test: bool | None = None,
     keep: int | None = None,
     licence: str = "",
+    network: str = "",
 ) -> Path:
     """Exports a pose network to a numbered version folder.
 
@@ -52,6 +53,7 @@ def export_pose(
         flip_test: whether mirrored crops are evaluated too; default: as in the recipe.
         keep: how many of the newest versions stay; default: all.
         licence: of the weights, for manifest and model card; published weights state theirs.
+        network: as in `kptkit.load`.
 
     Returns:
         The version's folder.
@@ -60,7 +62,7 @@ def export_pose(
         InputError: the source cannot be read, the version exists, or a library is missing.
         RuntimeError: the outputs of the export differ from the estimator's.
     """
-    found = opener.find(source)
+    found = opener.find(source, network=network)
     recipe = dataclasses.replace(found.recipe, precision="float32")
     if flip_test is not None:
         recipe = dataclasses.replace(recipe, flip_test=flip_test)

@@ -15,7 +15,7 @@ import shlex
 from pathlib import Path
 
 from kptkit.errors import InputError
-from kptkit.files import publish_file
+from kptkit.files import write_text
 
 # The folder of these files, beside the versions; TF Serving ignores its name.
 SERVER_FILES = "serving"
@@ -74,8 +74,7 @@ def write_server_files(folder: str | os.PathLike, models: dict[str, Path]) -> li
     }
     written = [folder / name for name in contents if not (folder / name).exists()]
     for path in written:
-        with publish_file(path) as unfinished:
-            unfinished.write_text(contents[path.name])
+        write_text(path, contents[path.name])
     return written
 
 

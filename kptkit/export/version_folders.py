@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kptkit.errors import InputError
 from kptkit.files import UNFINISHED_PREFIX, locked, publish_folder, remove_unfinished
+from kptkit.system import rename
 
 # The file that marks a version as written by kptkit; other versions are never removed.
 MANIFEST = Path("assets.extra", "export.json")
@@ -69,5 +70,5 @@ def _prune(folder: Path, keep: int) -> None:
         path = versions(folder)[number]
         if (path / MANIFEST).is_file():
             # Removed by one rename too: TF Serving must never see half a version.
-            doomed = path.rename(folder / f"{UNFINISHED_PREFIX}{path.name}")
+            doomed = rename(path, folder / f"{UNFINISHED_PREFIX}{path.name}")
             shutil.rmtree(doomed)

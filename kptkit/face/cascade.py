@@ -10,19 +10,18 @@ P-Net's windows are the whole pixels inside the area that it sees; theirs lack 1
 at the left and the top.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 import keras
 import tensorflow as tf
 from keras import ops
 
-from kptkit.errors import InputError
 from kptkit.face.fast_network import FastNetwork
 from kptkit.face.nms import best_first, iou_nms, min_area_nms
 from kptkit.geometry.face_windows import apply_box_offsets, apply_landmark_offsets, square
 from kptkit.images.area_resize import area_crops, area_resize
-from kptkit.models.mtcnn import STAGES, Stage
+from kptkit.models.sizes import STAGES, Stage
+from kptkit.recipes.cascade import CascadeConfig
 
 CELL, STRIDE = STAGES["pnet"].size, 2
 
@@ -55,38 +54,6 @@ _PARALLEL_ITERATIONS = 2
 _ROUNDING = 1e-3
 
 _IMAGE = tf.TensorSpec((None, None, 3), tf.uint8, "image")
-
-
-@dataclass(frozen=True)
-class CascadeConfig:
-    """Settings of a cascade.
-
-    Raises:
-        InputError: a value is out of range; the message names it.
-    """
-
-    min_face_size: float = 20.0
-    """Side in pixels of the smallest faces to find, at least 10; twice the side is four times as
-    fast."""
-    scale_factor: float = 0.709
-    """Scale of each level of the image pyramid relative to the one before, between 0 and 1."""
-    score_thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
-    """Scores, 0 to 1, that a window must reach in P-Net and exceed in R-Net and O-Net."""
-
-    def __post_init__(self) -> None:
-        if not 10 <= self.min_face_size < float("inf"):
-            raise InputError(
-                f"min_face_size: {self.min_face_size}, expected at least 10: P-Net sees faces of "
-                "12 pixels, and no detail appears by enlarging more"
-            )
-        if not 0 < self.scale_factor < 1:
-            raise InputError(f"scale_factor: {self.scale_factor}, expected between 0 and 1")
-        thresholds = tuple(self.score_thresholds)
-        if len(thresholds) != 3 or not all(0 <= threshold <= 1 for threshold in thresholds):
-            raise InputError(
-                f"score_thresholds: {thresholds}, expected three numbers from 0 to 1, "
-                "for P-Net, R-Net and O-Net"
-            )
 
 
 class Cascade:

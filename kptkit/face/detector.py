@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from kptkit.errors import InputError
-from kptkit.face.cascade import Cascade, CascadeConfig
+from kptkit.face.cascade import Cascade
 from kptkit.face.crops import Resample, aligned_crops, box_crops
 from kptkit.images.codec import upright_image
+from kptkit.recipes.cascade import CascadeConfig
 from kptkit.weights.cascade import load_cascade
 
 Picture = np.ndarray | str | os.PathLike

@@ -16,12 +16,13 @@ The arithmetic is written once, over an array namespace `xp` (``numpy`` for the 
 ``keras.ops`` inside exported graphs), and takes any leading batch dimensions.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
 
-Convention = Literal["official", "udp"]
+from kptkit.conventions import Convention
+
 Array = Any  # an array of the namespace `xp`: NumPy array or backend tensor
 
 # How much the published recipes enlarge a box before cropping.

@@ -10,9 +10,6 @@ from contextlib import contextmanager
 import keras
 from keras import layers
 
-# Heatmaps have a quarter of the input's resolution, in all networks that have heatmaps.
-STRIDE = 4
-
 # Mean and standard deviation of ImageNet's RGB channels on the 0..1 scale, as in torchvision.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -10,41 +10,18 @@ whose module paths name the layers): pre-activation residual blocks, whose short
 only if the widths differ; biases in all convolutions; nearest-neighbour upsampling.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
 import keras
 from keras import layers, ops
 
 from kptkit.models.blocks import batch_norm, convolution, relu
+from kptkit.models.sizes import HOURGLASSES, HourglassVariant
 
-Variant = Literal["hg1", "hg2", "hg4", "hg8", "hg2_small", "hg2_medium", "hg4_small"]
 DEPTH = 4
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """The sizes in which stacked hourglasses differ."""
-
-    stacks: int
-    features: int = 256  # channels
-
-
-# Section 3 of the paper. The small and medium ones are ours, for two CPU cores.
-VARIANTS: dict[Variant, Sizes] = {
-    "hg1": Sizes(1),
-    "hg2": Sizes(2),
-    "hg4": Sizes(4),
-    "hg8": Sizes(8),
-    "hg2_small": Sizes(2, features=64),
-    "hg2_medium": Sizes(2, features=128),
-    "hg4_small": Sizes(4, features=64),
-}
 
 
 def hourglass(
     num_keypoints: int,
-    variant: Variant = "hg8",
+    variant: HourglassVariant = "hg8",
     input_size_wh: tuple[int, int] = (256, 256),
     synchronized: bool = False,
 ) -> keras.Model:
@@ -52,7 +29,7 @@ def hourglass(
 
     Args:
         num_keypoints: K, the number of heatmaps of each stack.
-        variant: a row of `VARIANTS`.
+        variant: a row of `kptkit.models.sizes.HOURGLASSES`.
         input_size_wh: width and height of the crop in pixels, multiples of 64.
         synchronized: whether batch statistics are computed over all replicas.
 
@@ -62,7 +39,7 @@ def hourglass(
     width, height = input_size_wh
     if min(input_size_wh) < 64 or width % 64 or height % 64:
         raise ValueError(f"input_size_wh: {input_size_wh}, expected multiples of 64")
-    sizes = VARIANTS[variant]
+    sizes = HOURGLASSES[variant]
     image = keras.Input((height, width, 3), name="image")
     x = layers.Rescaling(1 / 255, dtype="float32", name="normalise")(image)
     x = _stem(x, sizes.features, synchronized)

@@ -5,9 +5,6 @@ Input: RGB pixel values 0..255 (B, H, W, 3). Output: heatmaps (B, H/4, W/4, K) f
 module, so H and W must be multiples of 32.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
 import keras
 from keras import layers
 
@@ -19,35 +16,12 @@ from kptkit.models.blocks import (
     normalise_imagenet,
     relu,
 )
-
-Variant = Literal["demo", "w18_small", "w18", "w32", "w48"]
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """The sizes in which HRNets differ."""
-
-    width: int  # channels of the 1/4 branch; each further branch doubles them
-    modules: tuple[int, int, int] = (1, 4, 3)  # exchange modules of stages 2, 3 and 4
-    blocks: int = 4  # residual blocks of a branch in one module
-    stem: int = 64  # channels of the two stride-2 convolutions and of stage 1's bottlenecks
-    bottlenecks: int = 4  # residual blocks of stage 1
-
-
-# Widths and modules: section 3 of the paper (W32, W48) and the authors' HRNet-Image-Classification
-# (W18). `demo` is ours: it learns the demo set on two CPU cores within minutes.
-VARIANTS: dict[Variant, Sizes] = {
-    "demo": Sizes(width=16, modules=(1, 1, 1), blocks=1, stem=32, bottlenecks=1),
-    "w18_small": Sizes(width=18, modules=(1, 1, 1), blocks=2),
-    "w18": Sizes(width=18),
-    "w32": Sizes(width=32),
-    "w48": Sizes(width=48),
-}
+from kptkit.models.sizes import HRNETS, HRNetVariant
 
 
 def hrnet(
     num_keypoints: int,
-    variant: Variant = "w32",
+    variant: HRNetVariant = "w32",
     input_size_wh: tuple[int, int] = (192, 256),
     synchronized: bool = False,
 ) -> keras.Model:
@@ -55,7 +29,7 @@ def hrnet(
 
     Args:
         num_keypoints: K, the number of heatmaps.
-        variant: a row of `VARIANTS`.
+        variant: a row of `kptkit.models.sizes.HRNETS`.
         input_size_wh: width and height of the crop in pixels, multiples of 32.
         synchronized: whether batch statistics are computed over all replicas.
 
@@ -65,7 +39,7 @@ def hrnet(
     width, height = input_size_wh
     if width % 32 or height % 32:
         raise ValueError(f"input_size_wh: {input_size_wh}, expected multiples of 32")
-    sizes = VARIANTS[variant]
+    sizes = HRNETS[variant]
     image = keras.Input((height, width, 3), name="image")
     x = _stem(normalise_imagenet(image), sizes.stem, synchronized)
     for index in range(sizes.bottlenecks):

@@ -5,32 +5,12 @@ and its five landmarks. P-Net is fully convolutional: it takes pictures of any s
 windows of 12 px at stride 2. R-Net and O-Net evaluate single windows of 24 and 48 px.
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import keras
 from keras import layers, ops
 
-Stage = Literal["pnet", "rnet", "onet"]
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """The sizes in which the networks of the cascade differ."""
-
-    size: int  # side of the network's square window, in pixels
-    # Of each convolution (unpadded): filters, kernel side, and the side of the max pooling after it
-    # (stride 2), 0 without pooling.
-    convolutions: tuple[tuple[int, int, int], ...]
-    hidden: int  # units of the dense hidden layer; 0 without one, then the heads are convolutions
-
-
-# Figure 2 of the paper, but with the widths of the authors' published models.
-STAGES: dict[Stage, Sizes] = {
-    "pnet": Sizes(12, ((10, 3, 2), (16, 3, 0), (32, 3, 0)), hidden=0),
-    "rnet": Sizes(24, ((28, 3, 3), (48, 3, 3), (64, 2, 0)), hidden=128),
-    "onet": Sizes(48, ((32, 3, 3), (64, 3, 3), (64, 3, 2), (128, 2, 0)), hidden=256),
-}
+from kptkit.models.sizes import STAGES, Stage
 
 
 def mtcnn(stage: Stage, landmarks: bool = True, l2: float = 0.0) -> keras.Model:
@@ -44,7 +24,7 @@ def mtcnn(stage: Stage, landmarks: bool = True, l2: float = 0.0) -> keras.Model:
     - ``landmark`` (..., 10): see `kptkit.geometry.face_windows.landmark_offsets`.
 
     Args:
-        stage: a row of `STAGES`.
+        stage: a row of `kptkit.models.sizes.STAGES`.
         landmarks: whether P-Net and R-Net have a landmark head too, which helps their training;
             O-Net always has one.
         l2: factor of the sum of squares of all convolution kernels, which is added to the model's

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from kptkit.conventions import Convention
 from kptkit.geometry import affine
 
 
@@ -18,7 +19,7 @@ def cut_persons(
     image: np.ndarray,
     boxes_xyxy: np.ndarray,
     size_wh: tuple[int, int],
-    convention: affine.Convention,
+    convention: Convention,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Crops persons out of a picture (H, W, 3) uint8; boxes (N, 4) are in image pixels.
 
@@ -35,7 +36,7 @@ def cut_persons_in_graph(
     image: tf.Tensor,
     boxes_xyxy: tf.Tensor,
     size_wh: tuple[int, int],
-    convention: affine.Convention,
+    convention: Convention,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """As `cut_persons`, in TensorFlow ops; the maps are float32.
 
@@ -64,7 +65,7 @@ def to_image(keypoints: Any, crop_to_image: Any, xp: ModuleType = np) -> Any:
 
 
 def _image_to_crop(
-    boxes_xyxy: Any, size_wh: tuple[int, int], convention: affine.Convention, xp: ModuleType
+    boxes_xyxy: Any, size_wh: tuple[int, int], convention: Convention, xp: ModuleType
 ) -> Any:
     centre_xy, window_wh = affine.crop_window(boxes_xyxy, size_wh, xp=xp)
     return affine.crop_matrix(centre_xy, window_wh, size_wh, convention=convention, xp=xp)

@@ -1,14 +1,14 @@
 """Recipes of MTCNN's three networks: all constants of published trainings and of our own.
 
-The flags of `scripts/train_mtcnn.py` are the fields of `FaceRecipe`.
+The flags of `kptkit train mtcnn` are the fields of `FaceRecipe`.
 """
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from kptkit.data.augment.face import FaceAugment
+from kptkit.data.augment.settings import FaceAugment
 from kptkit.errors import InputError
-from kptkit.models.mtcnn import Stage
+from kptkit.models.sizes import Stage
 from kptkit.recipes.learning import Learning
 
 

@@ -1,21 +1,24 @@
 """Recipes of top-down pose networks: all constants of published results and of our own.
 
-The flags of `scripts/train_hrnet.py` and `scripts/train_hourglass.py` are the fields of
-`PoseRecipe`.
+The flags of `kptkit train hrnet` and `kptkit train hourglass` are the fields of `PoseRecipe`.
 """
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
-from kptkit.data.augment.pose import HOURGLASS, AugmentConfig
-from kptkit.decode import Alignment, Method
-from kptkit.encode import Target, heatmap_sigma
+from kptkit.conventions import (
+    Alignment,
+    Convention,
+    HeatmapLossName,
+    Method,
+    Target,
+    heatmap_sigma,
+)
+from kptkit.data.augment.settings import HOURGLASS, AugmentConfig
 from kptkit.errors import InputError
-from kptkit.geometry.affine import Convention
-from kptkit.losses import HeatmapLossName
-from kptkit.models import hourglass, hrnet
-from kptkit.models.blocks import STRIDE
+from kptkit.foreign import is_foreign
+from kptkit.models.sizes import HOURGLASSES, STRIDE, HourglassVariant, HRNetVariant
 from kptkit.recipes.learning import Learning
 
 
@@ -23,8 +26,11 @@ from kptkit.recipes.learning import Learning
 class PoseRecipe(Learning):
     """A top-down heatmap network: architecture, training and decoding."""
 
-    variant: hrnet.Variant | hourglass.Variant = "w32"
-    """The network: a row of the table in kptkit.models.hrnet or kptkit.models.hourglass."""
+    variant: HRNetVariant | HourglassVariant = "w32"
+    """The network: a row of a table in kptkit.models.sizes."""
+    network: str = ""
+    """A network of your own instead, as package.module:function in this folder or the environment;
+    the function takes the number of keypoints and (width, height), and returns a keras.Model."""
     input_size_wh: tuple[int, int] = (192, 256)
     """Width and height of the person crop in pixels, multiples of 32 (hourglass: 64)."""
     convention: Convention = "official"
@@ -32,8 +38,9 @@ class PoseRecipe(Learning):
 
     target: Target = "msra"
     """Gaussians around rounded centres (the HRNet paper), or around exact ones (DARK)."""
-    loss: HeatmapLossName = "mse"
-    """Mean squared error, the same over the hardest keypoints, or spatial cross-entropy."""
+    loss: HeatmapLossName | str = "mse"
+    """mse, ohkm (mse over the hardest keypoints) or cross_entropy; or a function of your own, as
+    package.module:function, with the arguments and result of kptkit.losses.heatmap_mse."""
     target_sigma: float = 0.0
     """Standard deviation of the Gaussians in heatmap pixels; 0: by heatmap size, as HRNet."""
     stack_weights: tuple[float, ...] = ()
@@ -52,7 +59,7 @@ class PoseRecipe(Learning):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        unit = 64 if self.num_stacks else 32
+        unit = 64 if self.num_stacks else STRIDE if self.network else 32
         if any(side < unit or side % unit for side in self.input_size_wh):
             raise InputError(f"input_size_wh: {self.input_size_wh}; expected multiples of {unit}")
         if self.stack_weights and len(self.stack_weights) != self.num_stacks:
@@ -60,14 +67,20 @@ class PoseRecipe(Learning):
                 f"stack_weights: {len(self.stack_weights)} numbers; expected one for each of the "
                 f"{self.num_stacks} stacks of {self.variant}"
             )
+        if self.network and not is_foreign(self.network):
+            raise InputError(f"network: {self.network}; expected package.module:function")
+        if self.loss not in get_args(HeatmapLossName) and not is_foreign(self.loss):
+            known = ", ".join(get_args(HeatmapLossName))
+            raise InputError(f"loss: {self.loss}; expected {known} or package.module:function")
         if not 0 <= self.target_sigma < math.inf:
             raise InputError(f"target_sigma: {self.target_sigma}; expected 0 or more")
 
     @property
     def num_stacks(self) -> int:
         """How many stacks an hourglass has; 0 for other networks."""
-        sizes = hourglass.VARIANTS.get(self.variant)
-        return sizes.stacks if sizes else 0
+        if self.network or self.variant not in HOURGLASSES:
+            return 0
+        return HOURGLASSES[self.variant].stacks
 
     @property
     def heatmap_wh(self) -> tuple[int, int]:

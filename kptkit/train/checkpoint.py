@@ -51,7 +51,7 @@ class Checkpoints:
                 "keras": keras.__version__,
                 "progress": progress,
             }
-            (unfinished / "state.json").write_text(json.dumps(state))
+            (unfinished / "state.json").write_text(json.dumps(state), encoding="utf-8")
         for old in self._folders()[:-KEEP]:
             shutil.rmtree(old)
 
@@ -101,7 +101,7 @@ class Checkpoints:
 
 
 def _read_state(folder: Path) -> dict[str, Any]:
-    state = json.loads((folder / "state.json").read_text())
+    state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
     if state["sha256"] != sha256(folder / "state.npz"):
         raise InputError("its SHA-256 does not match")
     return state

@@ -9,32 +9,30 @@ import numpy as np
 
 from kptkit import files
 from kptkit.data.batches.face import KINDS, CropSet, check_kinds, hold_out
-from kptkit.data.faces.flags import FaceLists, demo_lists, load_faces
+from kptkit.data.faces.flags import FaceLists
+from kptkit.data.faces.lists import demo_lists, load_faces
 from kptkit.data.pose_flags import is_share
 from kptkit.data.records.crop_writer import summary
 from kptkit.data.records.crops import CropRecords
 from kptkit.data.records.folder import MANIFEST
 from kptkit.errors import InputError
-from kptkit.evaluate.face_report import (
-    FaceEvaluationConfig,
-    draw_face_predictions,
-    report_faces,
-)
+from kptkit.evaluate.face_report import draw_face_predictions, report_faces
+from kptkit.evaluate.flags import FaceEvaluationConfig
 from kptkit.export.face import export_face
 from kptkit.face.detector import FaceDetector
 from kptkit.images.codec import write_image
-from kptkit.models.mtcnn import STAGES, Stage
+from kptkit.models.sizes import STAGES, Stage
 from kptkit.reading import read_json
 from kptkit.runs import FaceRun, load_run
 from kptkit.train.face_stage import StageData, fit_stage
-from kptkit.train.flags import FaceOptions, FaceTrainConfig
-from kptkit.train.mine_faces import (
+from kptkit.train.flags import (
     TRAINED_CASCADE,
+    FaceOptions,
+    FaceTrainConfig,
     HardSamplesConfig,
     PnetSamplesConfig,
-    mine_hard_samples,
-    mine_pnet_samples,
 )
+from kptkit.train.mine_faces import mine_hard_samples, mine_pnet_samples
 from kptkit.weights.arrays import load_arrays
 from kptkit.weights.assign import model_arrays
 from kptkit.weights.cascade import load_stages, save_cascade, stage_model
@@ -176,8 +174,8 @@ def _records(stage: Stage, folder: Path) -> CropRecords:
 def mining_command(stage: Stage, detector: Path = TRAINED_CASCADE) -> str:
     """The command that mines the crops of a stage."""
     if stage == "pnet":
-        return "python data_prep/gen_pnet_samples.py"
-    return f"python data_prep/gen_hard_samples.py --stage {stage} --detector {detector}"
+        return "kptkit data mine pnet"
+    return f"kptkit data mine hard --stage {stage} --detector {detector}"
 
 
 def stage_identity(options: FaceOptions, crops: Path) -> dict[str, Any]:
@@ -244,7 +242,7 @@ def finish(out: Path, judged: FaceLists) -> None:
         print(f"picture of predictions: {picture}")
     print(f"exported SavedModel: {export_face(weights, weights.with_name('export'))}")
     files.write_json(out / REPORT, done)
-    print(f"next: python scripts/predict.py --task face PHOTO.jpg --weights {weights}")
+    print(f"next: kptkit predict --task face PHOTO.jpg --weights {weights}")
 
 
 def _absolute(val: str) -> str:

@@ -16,7 +16,8 @@ from kptkit.data.batches.face import (
 from kptkit.losses import mtcnn_loss
 from kptkit.metrics.crops import crop_metrics
 from kptkit.models.blocks import dtype_policy_scope
-from kptkit.models.mtcnn import Stage, mtcnn
+from kptkit.models.mtcnn import mtcnn
+from kptkit.models.sizes import Stage
 from kptkit.recipes.face import FaceRecipe
 from kptkit.runs import FaceRun
 from kptkit.train.flags import FaceOptions

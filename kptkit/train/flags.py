@@ -1,4 +1,4 @@
-"""Flags of the training scripts: the recipe's constants, the data, and run options."""
+"""Flags of training and of mining: the recipe's constants, the data, and run options."""
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -7,12 +7,15 @@ from typing import Annotated, Literal
 import tyro
 
 from kptkit.data.faces.flags import FaceLists
-from kptkit.data.mining.hard import HardMiningConfig
+from kptkit.data.mining.settings import HardMiningConfig, PnetMiningConfig
 from kptkit.data.pose_flags import DataConfig
 from kptkit.errors import InputError
-from kptkit.models.mtcnn import Stage
+from kptkit.models.sizes import Stage
 from kptkit.recipes.face import FACE_RECIPES, FaceRecipe
 from kptkit.recipes.pose import PoseRecipe
+
+# Where training writes the cascade of the stages trained so far.
+TRAINED_CASCADE = Path("runs/mtcnn/mtcnn.npz")
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class TrainOptions(RunOptions):
 
     init: str | None = None
     """Weights to start from: a name such as coco-w32-256x192 or imagenet-w32, once
-    convert_weights.py has fetched it; a weights file; or a run folder. The head is initialised
+    kptkit convert has fetched it; a weights file; or a run folder. The head is initialised
     afresh if its keypoints differ."""
     synchronized_batch_norm: bool = False
     """With --strategy mirrored: batch statistics over all GPUs instead of one GPU each."""
@@ -125,3 +128,51 @@ class FaceTrainConfig:
             if (value := getattr(self.constants, field.name)) != getattr(start, field.name)
         }
         return replace(recipes[stage], **given)
+
+
+@dataclass(frozen=True)
+class PnetSamplesConfig:
+    """What to mine, and where to write it."""
+
+    lists: tyro.conf.OmitArgPrefixes[FaceLists] = FaceLists()
+    out: Path = Path("data/pnet")
+    """Folder to write."""
+    mining: tyro.conf.OmitArgPrefixes[PnetMiningConfig] = PnetMiningConfig()
+    pictures: int | None = None
+    """Only so many of each list, for a trial; default: all."""
+    workers: int | None = None
+    """Number of processes; default: one per core."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class HardSamplesConfig:
+    """What to mine, with which cascade, and where to write it."""
+
+    stage: Literal["rnet", "onet"] = "rnet"
+    """The network to mine for: its crops are what the stages before it take for faces."""
+    detector: str = str(TRAINED_CASCADE)
+    """The cascade: default (packaged), original (published, converted) or a file; only the stages
+    before --stage are needed."""
+    lists: tyro.conf.OmitArgPrefixes[FaceLists] = FaceLists()
+    out: Path | None = None
+    """Folder to write; default: data/STAGE."""
+    score_thresholds: tuple[float, float] = (0.3, 0.1)
+    """Score thresholds of P-Net and R-Net; lower ones find more and easier examples."""
+    scale_factor: float = 0.709
+    """Scale from one level of the image pyramid to the next."""
+    mining: tyro.conf.OmitArgPrefixes[HardMiningConfig] = HardMiningConfig()
+    pictures: int | None = None
+    """Only so many of each list, for a trial; default: all."""
+    workers: int | None = None
+    """Pictures processed at the same time; default: one per core."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.workers or 0) < 0:
+            raise InputError(f"workers: {self.workers}; expected 0 or more")
+
+    @property
+    def folder(self) -> Path:
+        """The folder to write."""
+        return self.out or Path("data", self.stage)

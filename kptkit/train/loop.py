@@ -23,7 +23,8 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from kptkit.errors import InputError
-from kptkit.files import publish_file, remove_unfinished, write_json
+from kptkit.files import remove_unfinished, write_json, write_text
+from kptkit.system import STOP_SIGNALS
 from kptkit.train.checkpoint import Checkpoints, named_variables
 from kptkit.train.step import TrainStep
 from kptkit.weights.assign import save_weights
@@ -81,7 +82,7 @@ def train(
     Raises:
         InputError: the loss is not finite (the message has step and sample ids), or all checkpoints
             are damaged.
-        SystemExit: 128 + signal number after SIGINT or SIGTERM; a checkpoint is written first.
+        SystemExit: 128 + signal number after Ctrl+C or SIGTERM; a checkpoint is written first.
     """
     remove_unfinished(folder)
     remove_unfinished(folder / "checkpoints")
@@ -124,7 +125,7 @@ class _Loop:
 
     def run(self, batches: Callable[[int], tf.data.Dataset]) -> None:
         config = self.config
-        handlers = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {s: signal.signal(s, self._on_signal) for s in STOP_SIGNALS}
         try:
             data = self.step.strategy.experimental_distribute_dataset(batches(self.done))
             iterator = iter(data)
@@ -246,8 +247,7 @@ class _Loop:
         writer = csv.DictWriter(text, columns)
         writer.writeheader()
         writer.writerows(rows)
-        with publish_file(self.folder / "history.csv") as unfinished:
-            unfinished.write_text(text.getvalue())
+        write_text(self.folder / "history.csv", text.getvalue())
         last = {k: v for k, v in rows[-1].items() if math.isfinite(v)}
         write_json(self.folder / "metrics.json", {"best": self.progress.best_metrics, "last": last})
         with self.summary.as_default(step=rows[-1]["epoch"]):

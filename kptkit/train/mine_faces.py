@@ -3,48 +3,32 @@
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-import tyro
 
-from kptkit.data.faces.flags import FaceLists, load_faces
+from kptkit.data.faces.flags import FaceLists
+from kptkit.data.faces.lists import load_faces
 from kptkit.data.mining.crops import mine_part, split_into_parts
-from kptkit.data.mining.hard import DETECTIONS, HardMiningConfig, hard_crops, mine_in_threads
-from kptkit.data.mining.pnet import SIZE, PnetMiningConfig, pnet_crops
+from kptkit.data.mining.hard import DETECTIONS, hard_crops, mine_in_threads
+from kptkit.data.mining.pnet import SIZE, pnet_crops
 from kptkit.data.records.crop_writer import write_crops
 from kptkit.errors import InputError
-from kptkit.face.cascade import Cascade, CascadeConfig
-from kptkit.models.mtcnn import STAGES, Stage
+from kptkit.face.cascade import Cascade
+from kptkit.models.sizes import STAGES, Stage
+from kptkit.recipes.cascade import CascadeConfig
 from kptkit.samples import FaceSamples
+from kptkit.train.flags import HardSamplesConfig, PnetSamplesConfig
 from kptkit.weights.assign import model_arrays
 from kptkit.weights.cascade import load_stages
 
-# Where training writes the cascade of the stages trained so far.
-TRAINED_CASCADE = Path("runs/mtcnn/mtcnn.npz")
-
 # The previous network, which finds the examples.
 PREVIOUS: dict[Stage, Stage] = {"rnet": "pnet", "onet": "rnet"}
-
-
-@dataclass(frozen=True)
-class PnetSamplesConfig:
-    """What to mine, and where to write it."""
-
-    lists: tyro.conf.OmitArgPrefixes[FaceLists] = FaceLists()
-    out: Path = Path("data/pnet")
-    """Folder to write."""
-    mining: tyro.conf.OmitArgPrefixes[PnetMiningConfig] = PnetMiningConfig()
-    pictures: int | None = None
-    """Only so many of each list, for a trial; default: all."""
-    workers: int | None = None
-    """Number of processes; default: one per core."""
-    seed: int = 0
 
 
 def mine_pnet_samples(config: PnetSamplesConfig) -> dict[str, Any]:
@@ -66,39 +50,6 @@ def mine_pnet_samples(config: PnetSamplesConfig) -> dict[str, Any]:
     mine = partial(mine_part, mine_image=mine_image, smallest_side=SIZE, seed=config.seed)
     workers = config.workers or os.cpu_count() or 1
     return write_crops(config.out, plan, split_into_parts(sets), mine, workers)
-
-
-@dataclass(frozen=True)
-class HardSamplesConfig:
-    """What to mine, with which cascade, and where to write it."""
-
-    stage: Literal["rnet", "onet"] = "rnet"
-    """The network to mine for: its crops are what the stages before it take for faces."""
-    detector: str = str(TRAINED_CASCADE)
-    """The cascade: default (packaged), original (published, converted) or a file; only the stages
-    before --stage are needed."""
-    lists: tyro.conf.OmitArgPrefixes[FaceLists] = FaceLists()
-    out: Path | None = None
-    """Folder to write; default: data/STAGE."""
-    score_thresholds: tuple[float, float] = (0.3, 0.1)
-    """Score thresholds of P-Net and R-Net; lower ones find more and easier examples."""
-    scale_factor: float = 0.709
-    """Scale from one level of the image pyramid to the next."""
-    mining: tyro.conf.OmitArgPrefixes[HardMiningConfig] = HardMiningConfig()
-    pictures: int | None = None
-    """Only so many of each list, for a trial; default: all."""
-    workers: int | None = None
-    """Pictures processed at the same time; default: one per core."""
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if (self.workers or 0) < 0:
-            raise InputError(f"workers: {self.workers}; expected 0 or more")
-
-    @property
-    def folder(self) -> Path:
-        """The folder to write."""
-        return self.out or Path("data", self.stage)
 
 
 def mine_hard_samples(config: HardSamplesConfig) -> dict[str, Any]:
@@ -160,7 +111,7 @@ def training_command(stage: Stage, folder: Path, lists: FaceLists) -> str:
     """The command that trains a network on a folder of crops, which were mined from `lists`."""
     recipe = "demo" if lists == FaceLists() else "wider"
     crops = "" if folder == Path("data", stage) else f" --data.train {folder}"
-    return f"python scripts/train_mtcnn.py --stage {stage} --recipe {recipe}{crops}"
+    return f"kptkit train mtcnn --stage {stage} --recipe {recipe}{crops}"
 
 
 def weights_sha256(models: dict[Stage, keras.Model]) -> str:

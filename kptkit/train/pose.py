@@ -16,8 +16,8 @@ import tensorflow as tf
 
 from kptkit import files
 from kptkit.data.batches.pose import clear_errors, pose_training_batches
-from kptkit.data.pose_flags import (
-    DataConfig,
+from kptkit.data.pose_flags import DataConfig
+from kptkit.data.pose_sets import (
     PoseData,
     PoseSet,
     describe_flip_pairs,
@@ -30,11 +30,12 @@ from kptkit.errors import InputError
 from kptkit.evaluate.pose import evaluate_pose, evaluate_stacks
 from kptkit.evaluate.pose_pictures import SHEET_PERSONS, PredictionSheet, draw_pose_predictions
 from kptkit.export.pose import export_pose
+from kptkit.foreign import ForeignFunction, import_function, is_foreign
 from kptkit.images.codec import write_image
 from kptkit.losses import HeatmapLoss
 from kptkit.metrics import protocols
 from kptkit.network import PoseNetwork, build_model
-from kptkit.opener import initialise
+from kptkit.opener import initialise, load
 from kptkit.pose.estimator import PoseEstimator
 from kptkit.recipes.pose import PoseRecipe
 from kptkit.runs import PoseRun
@@ -79,11 +80,33 @@ def _train_in(root: Path, config: TrainConfig) -> None:
     )
     work = workload(config.constants, data, options)
     folder = root / (config.out or f"runs/{config.recipe}")
-    run = PoseRun(folder, work.recipe, data.schema, asdict(data_config.absolute()))
+    code = import_code(work.recipe)
+    run = PoseRun(
+        folder,
+        work.recipe,
+        data.schema,
+        asdict(data_config.absolute()),
+        {function.name: function.sha256 for function in code.values()},
+    )
     with files.locked(folder):
         run.write(pose_identity(options, Path(data_config.train or "")))
-        fit(run, work, options)
+        fit(run, work, options, code)
         finish(run, work.held_out)
+
+
+def import_code(recipe: PoseRecipe) -> dict[str, ForeignFunction]:
+    """Imports the functions from outside the package that `--network` and `--loss` name.
+
+    Returns:
+        The functions by flag: ``network``, ``loss``, both or none.
+
+    Raises:
+        InputError: one of them cannot be imported.
+    """
+    named = {"network": recipe.network, "loss": recipe.loss}
+    return {
+        flag: import_function(name, f"--{flag}") for flag, name in named.items() if is_foreign(name)
+    }
 
 
 def demo_data(folder: Path, **scenes: int) -> DataConfig:
@@ -150,8 +173,13 @@ def without_variation(recipe: PoseRecipe) -> PoseRecipe:
     return replace(recipe, augment=still, flip_test=False)
 
 
-def fit(run: PoseRun, work: Workload, options: TrainOptions) -> None:
+def fit(
+    run: PoseRun, work: Workload, options: TrainOptions, code: dict[str, ForeignFunction]
+) -> None:
     """Trains into the folder of `run` (the caller holds its lock).
+
+    Args:
+        code: see `import_code`.
 
     Raises:
         InputError: the initial weights do not fit, too many pictures cannot be read, or the loss is
@@ -159,7 +187,7 @@ def fit(run: PoseRun, work: Workload, options: TrainOptions) -> None:
     """
     set_determinism(options.seed, options.deterministic)
     recipe, source = work.recipe, work.train.source
-    step = build_pose_step(recipe, run.schema, options, work.steps_per_epoch)
+    step = build_pose_step(recipe, run.schema, options, work.steps_per_epoch, code)
     skipped = SkippedPictures(len(source.samples))
 
     def batches(start_step: int) -> tf.data.Dataset:
@@ -197,18 +225,24 @@ def fit(run: PoseRun, work: Workload, options: TrainOptions) -> None:
 
 
 def build_pose_step(
-    recipe: PoseRecipe, schema: KeypointSchema, options: TrainOptions, steps_per_epoch: int
+    recipe: PoseRecipe,
+    schema: KeypointSchema,
+    options: TrainOptions,
+    steps_per_epoch: int,
+    code: dict[str, ForeignFunction],
 ) -> TrainStep:
     """Model, optimizer and loss of a recipe, on the devices chosen by `options`."""
     strategy, jit = devices(options.strategy, options.xla, options.synchronized_batch_norm)
     with strategy.scope():
-        model = build_model(recipe, schema.num_keypoints, options.synchronized_batch_norm)
+        model = build_model(
+            recipe, schema.num_keypoints, options.synchronized_batch_norm, code.get("network")
+        )
         for line in initialise(model, options.init) if options.init else []:
             print(line)
         optimizer = build_optimizer(recipe, steps_per_epoch)
     loss = HeatmapLoss(
         recipe.input_size_wh,
-        recipe.loss,
+        code["loss"].function if "loss" in code else recipe.loss,
         recipe.target,
         recipe.convention,
         recipe.target_sigma or None,
@@ -257,12 +291,13 @@ def finish(run: PoseRun, held_out: PoseSet) -> None:
     if picture.exists():
         print(f"{run.folder}: finished already; another --out starts a new run")
         return
-    estimator = PoseEstimator(run.folder)
+    estimator = PoseEstimator(load(run.folder, run.recipe.network))
     evaluation = evaluate_pose(estimator, held_out.source, held_out.truth)
     print(protocols.format_table(evaluation.samples.protocol, evaluation.metrics))
-    exported = export_pose(run.folder)
+    exported = export_pose(run.folder, network=run.recipe.network)
     print(f"exported SavedModel: {exported}")
     # The picture is written last: if it exists, the run is finished.
     write_image(picture, draw_pose_predictions(evaluation.samples, evaluation.keypoints))
     print(f"picture of predictions: {picture}")
-    print(f"next: python scripts/predict.py PHOTO.jpg --run {run.folder}")
+    network = f" --network {run.recipe.network}" if run.recipe.network else ""
+    print(f"next: kptkit predict PHOTO.jpg --run {run.folder}{network}")

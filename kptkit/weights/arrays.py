@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from kptkit.errors import InputError
-from kptkit.files import publish_file, sha256
+from kptkit.files import publish_file, sha256, write_text
 from kptkit.reading import refuse_foreign
 from kptkit.weights.card import WeightsCard
 
@@ -37,8 +37,7 @@ def publish_arrays(
     # Removed first, so that a process killed in between leaves no wrong checksum.
     _sidecar(path).unlink(missing_ok=True)
     save_arrays(path, arrays | ({CARD: np.array(card.to_json())} if card else {}))
-    with publish_file(_sidecar(path)) as unfinished:
-        unfinished.write_text(f"{sha256(path)}  {path.name}\n")
+    write_text(_sidecar(path), f"{sha256(path)}  {path.name}\n")
 
 
 def _sidecar(path: Path) -> Path:
@@ -65,7 +64,7 @@ def load_arrays(
     if not zipfile.is_zipfile(path):
         raise InputError(
             f"{path}: not an .npz weights file, or a truncated one; those of other projects are "
-            "converted by scripts/convert_weights.py"
+            "converted by kptkit convert"
         )
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:

@@ -11,7 +11,8 @@ import keras
 import numpy as np
 
 from kptkit.errors import InputError
-from kptkit.models.mtcnn import STAGES, Stage, mtcnn
+from kptkit.models.mtcnn import mtcnn
+from kptkit.models.sizes import STAGES, Stage
 from kptkit.weights.arrays import load_arrays, publish_arrays
 from kptkit.weights.assign import assign_weights, model_arrays
 from kptkit.weights.known import cached_or_path

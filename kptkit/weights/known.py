@@ -1,6 +1,6 @@
 """Published weights by name: addresses, recipes, scores, licences and citations.
 
-`scripts/convert_weights.py --from NAME` fetches and converts them into the cache; estimators,
+`kptkit convert --from NAME` fetches and converts them into the cache; estimators,
 detectors and `--init` take the names. Files without a direct address are converted from a copy:
 `--from NAME FILE`. Checksums are the first digits of SHA-256, as the publishers put them into the
 file names; they detect truncated and wrong files. Nothing in the files is ever executed.
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from kptkit.data.augment.pose import HRNET_MPII
+from kptkit.data.augment.settings import HRNET_MPII
 from kptkit.errors import InputError
 from kptkit.recipes.pose import RECIPES, PoseRecipe
 from kptkit.skeletons.known import COCO_17, MPII_16
@@ -276,8 +276,7 @@ def cached_or_path(source: str | os.PathLike, task: Task) -> Path:
         if not path.exists():
             files = "" if row.has_addresses else f" {row.files[0].name}"
             raise InputError(
-                f"{name}: not here yet ({path}); fetch it once: "
-                f"python scripts/convert_weights.py --from {name}{files}"
+                f"{name}: not here yet ({path}); fetch it once: kptkit convert --from {name}{files}"
             )
         return path
     path = Path(source)
@@ -285,5 +284,5 @@ def cached_or_path(source: str | os.PathLike, task: Task) -> Path:
         what = "no run folder or weights file" if task == "pose" else "no such weights file"
         near = _nearest(name)
         hint = f"did you mean {near}?" if near else "--from list prints them"
-        raise InputError(f"{name}: {what}, nor a name known to scripts/convert_weights.py; {hint}")
+        raise InputError(f"{name}: {what}, nor a name known to kptkit convert; {hint}")
     return path

@@ -11,7 +11,7 @@ from support.mtcnn_sources import (
 
 from kptkit.convert.mtcnn_names import from_aittsmd, from_facenet_pytorch
 from kptkit.errors import InputError
-from kptkit.models.mtcnn import STAGES
+from kptkit.models.sizes import STAGES
 from kptkit.weights.cascade import stage_model
 
 POOLS = {"pnet": [2, 0, 0], "rnet": [3, 3, 0], "onet": [3, 3, 2, 0]}

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from kptkit import images
-from kptkit.data.pose_flags import DataConfig, load_held_out, load_pose_data
+from kptkit.data.pose_flags import DataConfig
+from kptkit.data.pose_sets import load_held_out, load_pose_data
 from kptkit.errors import InputError
 from kptkit.skeletons.known import LSP_14, MPII_16
 

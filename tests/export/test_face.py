@@ -12,8 +12,8 @@ from kptkit.errors import InputError
 from kptkit.export import face
 from kptkit.export.version_folders import MANIFEST
 from kptkit.export.warmup_requests import WARMUP
-from kptkit.face.cascade import CascadeConfig
 from kptkit.files import sha256
+from kptkit.recipes.cascade import CascadeConfig
 
 CONFIG = CascadeConfig(min_face_size=24, score_thresholds=(0.6, 0.6, 0.5))
 

@@ -10,8 +10,10 @@ import tensorflow as tf
 
 from kptkit.errors import InputError
 from kptkit.face import cascade as cascade_module
-from kptkit.face.cascade import Cascade, CascadeConfig
-from kptkit.models.mtcnn import STAGES, mtcnn
+from kptkit.face.cascade import Cascade
+from kptkit.models.mtcnn import mtcnn
+from kptkit.models.sizes import STAGES
+from kptkit.recipes.cascade import CascadeConfig
 
 # With random weights scores lie close together; these let about half of the windows pass.
 THRESHOLDS = (0.52, 0.5, 0.45)

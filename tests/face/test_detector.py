@@ -8,7 +8,8 @@ from PIL import Image
 from kptkit.errors import InputError
 from kptkit.face.crops import aligned_crops, box_crops
 from kptkit.face.detector import FaceDetector, FacePrediction
-from kptkit.models.mtcnn import STAGES, mtcnn
+from kptkit.models.mtcnn import mtcnn
+from kptkit.models.sizes import STAGES
 from kptkit.weights.cascade import save_cascade
 
 

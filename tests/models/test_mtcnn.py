@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from kptkit.models.blocks import dtype_policy_scope
-from kptkit.models.mtcnn import STAGES, mtcnn
+from kptkit.models.mtcnn import mtcnn
+from kptkit.models.sizes import STAGES
 
 
 def pixels(*shape, seed=0):

@@ -15,7 +15,7 @@ from support.mtcnn_sources import (
 )
 
 from kptkit.convert.mtcnn_names import from_aittsmd, from_facenet_pytorch
-from kptkit.models.mtcnn import STAGES
+from kptkit.models.sizes import STAGES
 from kptkit.weights.assign import model_arrays
 from kptkit.weights.cascade import load_cascade, stage_model
 

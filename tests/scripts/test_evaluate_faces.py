@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from kptkit import files, images
-from kptkit.data.faces.flags import FaceLists, load_faces
+from kptkit.data.faces.flags import FaceLists
+from kptkit.data.faces.lists import load_faces
 from kptkit.evaluate import face_report
 from kptkit.face.detector import FacePrediction
-from kptkit.models.mtcnn import STAGES, mtcnn
+from kptkit.models.mtcnn import mtcnn
+from kptkit.models.sizes import STAGES
 from kptkit.weights.cascade import save_cascade
 
 NAMES = ("wider_face_val_bbx_gt", "face_landmarks_val")

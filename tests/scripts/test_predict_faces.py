@@ -10,7 +10,8 @@ from PIL import Image
 
 from kptkit import images
 from kptkit.face.detector import FacePrediction
-from kptkit.models.mtcnn import STAGES, mtcnn
+from kptkit.models.mtcnn import mtcnn
+from kptkit.models.sizes import STAGES
 from kptkit.weights.cascade import save_cascade
 
 PHOTO = "demo/images/val/000001.jpg"

@@ -17,7 +17,8 @@ from kptkit.data.batches.face import (
 from kptkit.data.records.crops import CropRecords
 from kptkit.errors import InputError
 from kptkit.metrics.crops import crop_metrics
-from kptkit.models.mtcnn import STAGES, mtcnn
+from kptkit.models.mtcnn import mtcnn
+from kptkit.models.sizes import STAGES
 from kptkit.recipes.face import FACE_RECIPES, FaceRecipe
 from kptkit.runs import FaceRun
 from kptkit.train.face_stage import (

@@ -10,11 +10,13 @@ import pytest
 
 from kptkit import files, images
 from kptkit.data.faces.flags import FaceLists
-from kptkit.data.mining.hard import DETECTIONS, HardMiningConfig
+from kptkit.data.mining.hard import DETECTIONS
+from kptkit.data.mining.settings import HardMiningConfig
 from kptkit.data.records.crops import CropRecords
 from kptkit.errors import InputError
 from kptkit.train import mine_faces
-from kptkit.train.mine_faces import HardSamplesConfig, mine_hard_samples, weights_sha256
+from kptkit.train.flags import HardSamplesConfig
+from kptkit.train.mine_faces import mine_hard_samples, weights_sha256
 from kptkit.weights.cascade import load_stages
 
 PICTURES = 20

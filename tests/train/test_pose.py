@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from kptkit.commands.train import default_config
-from kptkit.data.augment.pose import AugmentConfig
+from kptkit.data.augment.settings import AugmentConfig
 from kptkit.data.batches.pose import pose_evaluation_batches, pose_training_batches
-from kptkit.data.pose_flags import DataConfig, PoseData, PoseSet
+from kptkit.data.pose_flags import DataConfig
+from kptkit.data.pose_sets import PoseData, PoseSet
 from kptkit.data.records.sources import ImageSource
 from kptkit.data.skipped import SkippedPictures
 from kptkit.errors import InputError

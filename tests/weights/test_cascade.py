@@ -10,7 +10,8 @@ import pytest
 
 import kptkit
 from kptkit.errors import InputError
-from kptkit.models.mtcnn import STAGES, mtcnn
+from kptkit.models.mtcnn import mtcnn
+from kptkit.models.sizes import STAGES
 from kptkit.weights import cascade
 from kptkit.weights.arrays import load_arrays, save_arrays
 from kptkit.weights.assign import model_arrays

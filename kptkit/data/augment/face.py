@@ -6,13 +6,12 @@ image processing"); contrast scales around the crop's mean grey, and brightness 
 """
 
 import math
-from dataclasses import asdict, dataclass
 
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from kptkit.errors import InputError
+from kptkit.data.augment.settings import FaceAugment
 from kptkit.geometry.face_windows import mirror_box_offsets, mirror_landmark_offsets
 
 Batch = dict[str, tf.Tensor]
@@ -20,29 +19,6 @@ Batch = dict[str, tf.Tensor]
 # RGB to YIQ: luma and chroma of NTSC television.
 _YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 _RGB = np.linalg.inv(_YIQ)
-
-
-@dataclass(frozen=True)
-class FaceAugment:
-    """How strongly crops vary; each crop draws its changes uniformly within these bounds."""
-
-    flip_probability: float = 0.5
-    """Share of the crops that are mirrored, together with their box and landmarks."""
-    brightness: float = 0.15
-    """Largest brightness change, as a fraction of white."""
-    contrast: float = 0.3
-    """Largest contrast change: the contrast factor is between 1 - this and 1 + this."""
-    saturation: float = 0.4
-    """Largest saturation change: the saturation factor is between 1 - this and 1 + this."""
-    hue: float = 0.04
-    """Largest hue rotation, as a fraction of the full circle."""
-    grey_probability: float = 0.1
-    """Share of the crops that become grey."""
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if not 0 <= value <= 1:
-                raise InputError(f"augment: {name}: {value}; expected a number from 0 to 1")
 
 
 def augment(batch: Batch, config: FaceAugment, seed: tf.Tensor) -> Batch:

@@ -6,13 +6,13 @@ come from (seed, epoch, sample id), so a crop does not depend on the thread that
 order of drawing. All functions take B persons at once, which costs hardly more than one.
 """
 
-from dataclasses import asdict, dataclass
 from statistics import NormalDist
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from kptkit.errors import InputError
+from kptkit.conventions import Convention
+from kptkit.data.augment.settings import AugmentConfig
 from kptkit.geometry import affine
 from kptkit.skeletons.schema import KeypointSchema
 
@@ -25,63 +25,6 @@ FEW_JOINTS = 2
 NUM_DRAWS = 10
 
 _normal_quantile = np.vectorize(NormalDist().inv_cdf, otypes=[float])
-
-
-@dataclass(frozen=True)
-class AugmentConfig:
-    """How strongly crops vary; the defaults are HRNet's on COCO (Sun et al. 2019, official code).
-
-    Attributes:
-        distribution: of scale and rotation. ``normal``: N(1, scale) clipped to 1 +- scale, and
-            N(0, rotation_degrees) clipped to +- 2 rotation_degrees (official code).
-            ``truncated``: normal, truncated at one standard deviation (mmpose). ``uniform``: within
-            +- scale and +- rotation_degrees.
-        scale: how much larger or smaller than the person's window a crop's window may be, as a
-            fraction.
-        rotation_degrees: how far crops are rotated, see `distribution`.
-        rotation_probability: share of the crops that are rotated at all.
-        flip_probability: share of the crops that are mirrored; without effect if the schema has no
-            flip pairs.
-        half_body_probability: share of the crops that show only the upper or lower half of a
-            person, among persons with enough labelled joints.
-        half_body_upper_probability: share of the upper half among those. The official code tests
-            ``randn() < 0.5``, whose probability is 0.6915.
-        half_body_min_visible: how many labelled joints a person needs for a half-body crop.
-        shift: how far the centre may move, as a fraction of the window.
-        shift_probability: share of the crops whose centre moves at all.
-        photometric: whether colours change too (see `kptkit.data.augment.photometric`).
-    """
-
-    distribution: Literal["normal", "truncated", "uniform"] = "normal"
-    scale: float = 0.35
-    rotation_degrees: float = 45.0
-    rotation_probability: float = 0.6
-    flip_probability: float = 0.5
-    half_body_probability: float = 0.3
-    half_body_upper_probability: float = 0.6915
-    half_body_min_visible: int = 9
-    shift: float = 0.0
-    shift_probability: float = 0.0
-    photometric: bool = False
-
-    def __post_init__(self):
-        for name, value in asdict(self).items():
-            if name.endswith("probability") and not 0 <= value <= 1:
-                raise InputError(f"augment: {name}: {value}, expected a number from 0 to 1")
-        if not 0 <= self.scale < 1:
-            raise InputError(f"augment: scale: {self.scale}, expected 0 to below 1")
-
-
-HRNET_COCO = AugmentConfig()
-HRNET_MPII = AugmentConfig(scale=0.25, rotation_degrees=30.0, half_body_probability=0.0)
-# Newell et al. 2016.
-HOURGLASS = AugmentConfig(
-    distribution="uniform",
-    scale=0.25,
-    rotation_degrees=30.0,
-    rotation_probability=1.0,
-    half_body_probability=0.0,
-)
 
 
 class Windows(NamedTuple):
@@ -190,7 +133,7 @@ def window_matrices(
     windows: Windows,
     image_widths: np.ndarray,
     size_wh: tuple[int, int],
-    convention: affine.Convention,
+    convention: Convention,
 ) -> np.ndarray:
     """Affine maps (B, 2, 3) from image pixels (before mirroring) to crop pixels.
 

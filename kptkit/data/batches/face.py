@@ -22,7 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from kptkit.data.augment.face import Batch, FaceAugment, augment
+from kptkit.data.augment.face import Batch, augment
+from kptkit.data.augment.settings import FaceAugment
 from kptkit.data.batches.shuffle import shuffled
 from kptkit.data.mining.crops import CropKind
 from kptkit.data.records.crops import CropRecords, parse_crops

@@ -20,8 +20,8 @@ import numpy as np
 import tensorflow as tf
 
 from kptkit import images
+from kptkit.conventions import Convention
 from kptkit.data.augment.pose import (
-    AugmentConfig,
     Windows,
     crop_keypoints,
     draw_windows,
@@ -29,6 +29,7 @@ from kptkit.data.augment.pose import (
     uniform_draws,
     window_matrices,
 )
+from kptkit.data.augment.settings import AugmentConfig
 from kptkit.data.batches.shuffle import shuffled
 from kptkit.data.records.sources import SampleSource
 from kptkit.data.skipped import SkippedPictures
@@ -55,7 +56,7 @@ def pose_training_batches(
     start_step: int,
     stop_step: int,
     keypoint_weights: tuple[float, ...] | None = None,
-    convention: affine.Convention = "official",
+    convention: Convention = "official",
     skipped: SkippedPictures,
 ) -> tf.data.Dataset:
     """Augmented training batches, for steps `start_step` to `stop_step` (excluded) of a run.
@@ -112,7 +113,7 @@ def pose_evaluation_batches(
     *,
     size_wh: tuple[int, int],
     batch_size: int,
-    convention: affine.Convention = "official",
+    convention: Convention = "official",
     skipped: SkippedPictures,
 ) -> tf.data.Dataset:
     """Every person once, in order, without augmentation.
@@ -152,7 +153,7 @@ def read_crops(
     wanted: np.ndarray,
     windows: Windows,
     size_wh: tuple[int, int],
-    convention: affine.Convention,
+    convention: Convention,
     skipped: SkippedPictures,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cuts B crops.

@@ -34,7 +34,7 @@ def load_coco(path: str | Path, category: str | None = None) -> AnnotationFile:
         InputError: the file cannot be used; the message names the first fault and counts the rest.
     """
     coco, faults = inspect_coco(path, category)
-    hint = f"python scripts/check_data.py {path} lists every fault"
+    hint = f"kptkit data check {path} lists every fault"
     refuse_faults(faults, len(coco.annotations["annotations"]), path, hint)
     return coco
 

@@ -18,7 +18,7 @@ from kptkit.data.formats.document import AnnotationFile
 from kptkit.data.formats.faults import Fault
 from kptkit.geometry import boxes
 
-# `data_prep/detect_face_boxes.py` marks the boxes of its detector with this key.
+# `kptkit data face-boxes` marks the boxes of its detector with this key.
 BOX_SOURCE = "box_source"
 
 

@@ -6,6 +6,7 @@ Each check yields the faults it finds and changes nothing, so all faults of a fi
 import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from kptkit.reading import shown
@@ -84,7 +85,7 @@ def image_faults(index: int, image: Any, known: Mapping[int, Any]) -> Iterator[F
 
 def is_file_name(name: Any) -> bool:
     """Whether a name is a relative path that stays inside its folder."""
-    if not isinstance(name, str) or not name or "\0" in name or os.path.isabs(name):
+    if not isinstance(name, str) or not name or "\0" in name or Path(name).anchor:
         return False
     try:
         os.fsencode(name)

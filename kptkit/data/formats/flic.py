@@ -6,7 +6,7 @@
   (x1 y1 x2 y2), ``imgdims`` (height, width, channels), ``istrain`` and ``istest``. Pictures with
   neither flag, as in FLIC-full, are for training. This reader has not been tested on the file
   itself; the names and the order of the fields are those that TensorFlow Datasets reads.
-- json, as ``data_prep/extract_tfds_flic.py`` writes it from the `flic` of TensorFlow Datasets: a
+- json, as ``kptkit data flic`` writes it from the `flic` of TensorFlow Datasets: a
   list of objects with the same fields; null for a missing point.
 
 Coordinates count from 1. Labels are person-centric: the left wrist is the person's own. The paper

@@ -14,10 +14,9 @@ from kptkit.data.formats.lsp import inspect_lsp
 from kptkit.data.formats.mpii import inspect_mpii
 from kptkit.data.formats.w300 import inspect_300w
 from kptkit.data.formats.wflw import inspect_wflw
+from kptkit.data.pose_flags import Format
 from kptkit.errors import InputError
 from kptkit.samples import Orientation
-
-Format = Literal["coco", "mpii", "flic", "flic-observer", "lsp", "300w", "wflw", "cofw", "dlib"]
 
 # Formats that may contain several categories, as COCO does.
 _WITH_CATEGORIES = {
@@ -74,6 +73,6 @@ def load_annotations(
     """
     file, faults = inspect_annotations(path, format, images_folder, category, orientation)
     flag = "" if format == "coco" else f" --format {format}"
-    hint = f"python scripts/check_data.py {path}{flag} lists every fault"
+    hint = f"kptkit data check {path}{flag} lists every fault"
     refuse_faults(faults, len(file.annotations["annotations"]), path, hint)
     return file

@@ -8,7 +8,6 @@ cascade's windows may.
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -22,9 +21,9 @@ from kptkit.data.mining.crops import (
     concatenate,
     mine_part,
 )
-from kptkit.data.mining.landmarks import LandmarkConfig, landmark_crops
+from kptkit.data.mining.landmarks import landmark_crops
+from kptkit.data.mining.settings import HardMiningConfig, WindowCounts
 from kptkit.data.mining.windows import (
-    WindowCounts,
     crops_of_windows,
     face_windows,
     first_of_each,
@@ -42,22 +41,6 @@ DETECTIONS = "detections"
 
 # In pixels: P-Net's window, so a smaller picture has no candidates.
 SMALLEST_SIDE = 12
-
-
-@dataclass(frozen=True)
-class HardMiningConfig:
-    """Which crops each picture gives."""
-
-    min_face_size: float = 20.0
-    """Smallest face that the cascade looks for, in pixels. Smaller windows are dropped; faces
-    smaller than this give no crops, and background crops keep away from them."""
-    negatives_per_image: int = 60
-    """Hard negatives per picture: the cascade's highest-scoring windows without a face."""
-    positives_per_face: int = 10
-    """Random windows on each face, in addition to those the cascade finds; 0 adds none."""
-    parts_per_face: int = 10
-    """Random windows on part of each face, in addition to those found; 0 adds none."""
-    landmarks: LandmarkConfig = LandmarkConfig()
 
 
 def hard_crops(

@@ -5,15 +5,14 @@ all five landmarks. A third of the crops is rotated one way, a third the other w
 are mirrored.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from kptkit.data.mining.crop_pixels import cut_windows
 from kptkit.data.mining.crops import CropKind, Crops, no_crops
+from kptkit.data.mining.settings import LandmarkConfig
 from kptkit.data.mining.windows import POSITIVE_IOU, first_of_each, windows_around, windows_inside
-from kptkit.errors import InputError
 from kptkit.geometry import affine, boxes
 from kptkit.geometry.face_windows import (
     box_offsets,
@@ -25,25 +24,6 @@ from kptkit.samples import FaceSamples
 
 # Windows drawn for each crop wanted; about one in five shows enough of the face.
 _TRIES = 16
-
-
-@dataclass(frozen=True)
-class LandmarkConfig:
-    """How many landmark crops there are, and how they vary."""
-
-    landmarks_per_face: int = 20
-    """Landmark crops of each face that has landmarks."""
-    rotation_degrees: float = 5.0
-    """A third of the landmark crops is rotated clockwise by this angle, a third
-    counter-clockwise."""
-    smallest_landmark_face: float = 16.0
-    """Faces whose longer side is shorter, in pixels, give no landmark crops."""
-
-    def __post_init__(self) -> None:
-        if self.landmarks_per_face < 0:
-            raise InputError(f"landmarks_per_face: {self.landmarks_per_face}; expected 0 or more")
-        if not abs(self.rotation_degrees) <= 180:
-            raise InputError(f"rotation_degrees: {self.rotation_degrees}; expected -180 to 180")
 
 
 class _Views(NamedTuple):

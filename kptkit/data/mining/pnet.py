@@ -1,13 +1,11 @@
 """P-Net's crops of one picture: random windows, as no earlier stage exists to find hard ones."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from kptkit.data.mining.crops import CropKind, Crops, concatenate
-from kptkit.data.mining.landmarks import LandmarkConfig, landmark_crops
+from kptkit.data.mining.landmarks import landmark_crops
+from kptkit.data.mining.settings import PnetMiningConfig, WindowCounts
 from kptkit.data.mining.windows import (
-    WindowCounts,
     background_windows,
     crops_of_windows,
     face_windows,
@@ -17,17 +15,6 @@ from kptkit.samples import FaceSamples
 
 # Side of P-Net's window, in pixels.
 SIZE = 12
-
-
-@dataclass(frozen=True)
-class PnetMiningConfig:
-    """Which crops each picture gives."""
-
-    min_face_size: float = 12.0
-    """Faces whose longer side is shorter than this, in pixels, give no crops, and background crops
-    keep away from them."""
-    windows: WindowCounts = WindowCounts()
-    landmarks: LandmarkConfig = LandmarkConfig()
 
 
 def pnet_crops(

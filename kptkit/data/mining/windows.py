@@ -10,13 +10,13 @@ picture can make it run forever; it returns fewer windows where it does not find
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from kptkit.data.mining.crop_pixels import cut_windows
 from kptkit.data.mining.crops import CropKind, Crops
-from kptkit.errors import InputError
+from kptkit.data.mining.settings import WindowCounts
 from kptkit.geometry import boxes
 from kptkit.geometry.face_windows import box_offsets, landmark_offsets
 from kptkit.samples import FaceSamples
@@ -42,25 +42,6 @@ _FACE_ROUNDS, _FACE_TRIES = 2, 4
 # centre in units of the face's sides.
 _SIDE_FACTORS = (0.8, 1.25)
 _SHIFT = 0.2
-
-
-@dataclass(frozen=True)
-class WindowCounts:
-    """How many windows a picture gives at most."""
-
-    negatives_per_image: int = 50
-    """Windows without a face per picture; half of them near faces, if there are any."""
-    negatives_per_face: int = 10
-    """Additional windows without a face for each usable face; half of them near faces."""
-    positives_per_face: int = 10
-    """Windows that show each usable face."""
-    parts_per_face: int = 10
-    """Windows that show part of each usable face."""
-
-    def __post_init__(self) -> None:
-        for name, count in asdict(self).items():
-            if count < 0:
-                raise InputError(f"{name}: {count}; expected 0 or more")
 
 
 def usable_faces(

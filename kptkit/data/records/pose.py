@@ -1,6 +1,6 @@
 """Pose records: persons cut out of their pictures, the fastest source of training data.
 
-A folder of records, written by `data_prep/make_pose_records.py`, holds
+A folder of records, written by `kptkit data records`, holds
 
 - ``pose-00000-of-00004.tfrecord`` and so on: shards with one tf.train.Example per person. Its
   features are ``image`` (a JPEG of the part of the picture that augmentation can reach),

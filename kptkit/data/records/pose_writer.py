@@ -22,7 +22,8 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from kptkit import files, images
-from kptkit.data.augment.pose import HRNET_COCO, AugmentConfig, reachable_boxes
+from kptkit.data.augment.pose import reachable_boxes
+from kptkit.data.augment.settings import HRNET_COCO, AugmentConfig
 from kptkit.data.records.folder import RECORD_HEAD, RECORD_TAIL, file_entry, fill_folder
 from kptkit.data.records.pose import FORMAT, INDEX, SAMPLE_ARRAYS, VERSION, pack_paths
 from kptkit.data.records.sources import read_picture

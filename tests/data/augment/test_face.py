@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kptkit.data.augment.face import FaceAugment, augment, change_colours, mirror
+from kptkit.data.augment.face import augment, change_colours, mirror
+from kptkit.data.augment.settings import FaceAugment
 from kptkit.errors import InputError
 
 COUNT, SIDE = 64, 6

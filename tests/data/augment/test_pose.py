@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from kptkit.data.augment import pose
-from kptkit.data.augment.pose import AugmentConfig, Windows
+from kptkit.data.augment.pose import Windows
+from kptkit.data.augment.settings import AugmentConfig
 from kptkit.errors import InputError
 from kptkit.geometry import affine
 from kptkit.skeletons.known import COCO_17

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kptkit.data.augment.face import FaceAugment
+from kptkit.data.augment.settings import FaceAugment
 from kptkit.data.batches.face import (
     KINDS,
     CropSet,

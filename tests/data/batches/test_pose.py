@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kptkit import images
-from kptkit.data.augment.pose import AugmentConfig
+from kptkit.data.augment.settings import AugmentConfig
 from kptkit.data.batches.pose import clear_errors, pose_evaluation_batches, pose_training_batches
 from kptkit.data.records.sources import ImageSource
 from kptkit.data.skipped import SkippedPictures

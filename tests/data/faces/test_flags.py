@@ -6,7 +6,8 @@ import pytest
 
 from kptkit import files
 from kptkit.data.faces import flags
-from kptkit.data.faces.flags import FaceLists, demo_lists, load_faces
+from kptkit.data.faces.flags import FaceLists
+from kptkit.data.faces.lists import demo_lists, load_faces
 from kptkit.demo.dataset import write_demo_data
 from kptkit.errors import InputError
 

@@ -9,8 +9,8 @@ import pytest
 
 from kptkit import images
 from kptkit.data.mining.crops import CropKind, FacePart, mine_part
-from kptkit.data.mining.hard import DETECTIONS, HardMiningConfig, hard_crops, mine_in_threads
-from kptkit.data.mining.landmarks import LandmarkConfig
+from kptkit.data.mining.hard import DETECTIONS, hard_crops, mine_in_threads
+from kptkit.data.mining.settings import HardMiningConfig, LandmarkConfig
 from kptkit.geometry.face_windows import box_offsets
 from kptkit.samples import FaceSamples
 

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from kptkit.data.mining.crops import CropKind
-from kptkit.data.mining.landmarks import LandmarkConfig, landmark_crops
+from kptkit.data.mining.landmarks import landmark_crops
+from kptkit.data.mining.settings import LandmarkConfig
 from kptkit.errors import InputError
 from kptkit.samples import FaceSamples
 

@@ -5,9 +5,8 @@ import pytest
 
 from kptkit import images
 from kptkit.data.mining.crops import CropKind
-from kptkit.data.mining.landmarks import LandmarkConfig
-from kptkit.data.mining.pnet import PnetMiningConfig, pnet_crops
-from kptkit.data.mining.windows import WindowCounts
+from kptkit.data.mining.pnet import pnet_crops
+from kptkit.data.mining.settings import LandmarkConfig, PnetMiningConfig, WindowCounts
 
 CONFIG = PnetMiningConfig(
     windows=WindowCounts(20, 4, 3, 2), landmarks=LandmarkConfig(landmarks_per_face=5)

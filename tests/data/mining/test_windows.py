@@ -3,9 +3,9 @@ import pytest
 
 from kptkit.data.mining.crop_pixels import cut_windows
 from kptkit.data.mining.crops import CropKind
+from kptkit.data.mining.settings import WindowCounts
 from kptkit.data.mining.windows import (
     UNUSED,
-    WindowCounts,
     background_windows,
     crops_of_windows,
     draw_legal_windows,

@@ -12,9 +12,8 @@ from support.worker_tasks import die
 
 from kptkit import files
 from kptkit.data.mining.crops import CropKind, concatenate, mine_part, split_into_parts
-from kptkit.data.mining.landmarks import LandmarkConfig
-from kptkit.data.mining.pnet import PnetMiningConfig, pnet_crops
-from kptkit.data.mining.windows import WindowCounts
+from kptkit.data.mining.pnet import pnet_crops
+from kptkit.data.mining.settings import LandmarkConfig, PnetMiningConfig, WindowCounts
 from kptkit.data.records.crop_writer import summary, write_crops
 from kptkit.data.records.crops import CropRecords, parse_crops
 from kptkit.errors import InputError

@@ -17,7 +17,7 @@ import pytest
 import tensorflow as tf
 
 from kptkit import files, images
-from kptkit.data.augment.pose import AugmentConfig
+from kptkit.data.augment.settings import AugmentConfig
 from kptkit.data.batches.pose import clear_errors, pose_evaluation_batches, pose_training_batches
 from kptkit.data.records.pose import RecordSource
 from kptkit.data.records.pose_writer import CutConfig, windows_to_keep, write_records

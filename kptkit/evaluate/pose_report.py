@@ -1,0 +1,106 @@
+"""Evaluates pose networks, from flags to tables: the run's own data or others, boxes, results."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+
+from kptkit import files, opener
+from kptkit.data.formats.coco import load_coco
+from kptkit.data.pose_flags import DataConfig
+from kptkit.data.pose_sets import PoseSet, load_held_out
+from kptkit.data.records.sources import ImageSource
+from kptkit.data.to_samples import detection_samples
+from kptkit.errors import InputError
+from kptkit.evaluate.flags import PoseEvaluationConfig
+from kptkit.evaluate.pose import PoseEvaluation, evaluate_pose
+from kptkit.metrics import oks, protocols
+from kptkit.opener import PoseSource
+from kptkit.pose.estimator import PoseEstimator
+
+
+def report_pose(config: PoseEvaluationConfig) -> None:
+    """Evaluates, prints tables, and writes `results.json` and `metrics.json`.
+
+    Raises:
+        InputError: the run, a file or a flag is unusable.
+    """
+    source = opener.find(config.run, config.weights, config.network)
+    held_out = held_out_data(source, config)
+    chosen = {
+        name: value
+        for name in ("flip_test", "flip_alignment", "decoder")
+        if (value := getattr(config, name)) is not None
+    }
+    estimator = PoseEstimator(opener.build(source, replace(source.recipe, **chosen)))
+    threshold = config.oks_nms if config.detections else None
+    evaluation = evaluate_pose(
+        estimator, held_out.source, held_out.truth, oks_nms_threshold=threshold
+    )
+    print_tables(evaluation, held_out.truth)
+    out = config.out or source.folder / "evaluation"
+    files.write_json(out / "results.json", evaluation.results)
+    finite = {k: v for k, v in evaluation.metrics.items() if np.isfinite(v)}
+    files.write_json(out / "metrics.json", finite)
+    print(f"written: {out}/results.json, {out}/metrics.json")
+
+
+def held_out_data(run: PoseSource, config: PoseEvaluationConfig) -> PoseSet:
+    """The persons to evaluate on: the run's own data, changed by the command's flags.
+
+    Raises:
+        InputError: a file is unusable, or has other keypoints than the run.
+    """
+    given = {
+        field.name: value
+        for field in fields(DataConfig)
+        if (value := getattr(config.data, field.name)) != field.default
+    }
+    if "images" in given:
+        given.setdefault("val_images", None)
+    data = replace(DataConfig(**run.data), **given)
+    notices: list[str] = []
+    held_out = load_held_out(data, notices)
+    for notice in notices:
+        print(notice)
+    samples = held_out.source.samples
+    if samples.schema.names != run.schema.names:
+        raise InputError(
+            f"{data.val}: keypoints {', '.join(samples.schema.names)}; expected those that "
+            f"{config.run} learned: {', '.join(run.schema.names)}"
+        )
+    if config.detections:
+        if samples.protocol != "oks":
+            raise InputError(
+                f"--detections: {data.val} is judged by {protocols.headline(samples.protocol)[0]}, "
+                "person by person; detected boxes are known for COCO's AP only"
+            )
+        coco = load_coco(data.val, category=data.category)
+        folder = data.val_images or data.images
+        samples = replace(
+            detection_samples(coco, config.detections, folder, data.orientation),
+            schema=samples.schema,
+        )
+    if config.oks_sigmas:
+        samples = replace(samples, schema=replace(samples.schema, oks_sigmas=config.oks_sigmas))
+    return PoseSet(ImageSource(samples), held_out.truth)
+
+
+def print_tables(evaluation: PoseEvaluation, truth: dict) -> None:
+    """Prints the protocol's table and, with ground-truth boxes, one row per keypoint."""
+    samples = evaluation.samples
+    kind = "faces" if samples.protocol.startswith("nme") else "persons"
+    print(f"{len(samples)} {kind}\n")
+    print(protocols.format_table(samples.protocol, evaluation.metrics))
+    if not samples.keypoints[..., 2].any():
+        return  # detected boxes are not matched to persons
+    if samples.protocol != "oks":
+        print("\n" + protocols.keypoint_table(samples, evaluation.keypoints))
+        return
+    areas = {a["id"]: a["area"] for a in truth["annotations"]}
+    statistics = oks.per_keypoint(
+        evaluation.keypoints,
+        samples.keypoints,
+        np.array([areas[i] for i in samples.sample_ids.tolist()]),
+        samples.schema.oks_sigmas,
+    )
+    print("\n" + oks.per_keypoint_table(samples.schema.names, statistics))

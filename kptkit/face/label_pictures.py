@@ -1,0 +1,85 @@
+"""Labels faces in unlabelled pictures, as WIDER FACE's list and CNN_FacePoint's."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from kptkit.errors import InputError
+from kptkit.face.detector import FaceDetector, FacePrediction
+from kptkit.files import write_text
+from kptkit.images.codec import ImageError
+from kptkit.reading import read_text
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+
+
+def label_pictures(
+    detector: FaceDetector, folder: Path, names: Sequence[str], out: Path, sure_score: float
+) -> tuple[int, int]:
+    """Writes wider_face_bbx_gt.txt and landmarks.txt into `out`; counts sure and unsure faces.
+
+    Args:
+        names: the pictures, relative to `folder`; those that cannot be read are left out.
+        sure_score: minimum score for a candidate to be labelled as a face.
+    """
+    records: list[str] = []
+    points: list[str] = []
+    sure_faces, unsure_faces = 0, 0
+    bar = tqdm(names, "labelling", unit="picture", dynamic_ncols=True)
+    for name in bar:
+        try:
+            faces = detector.detect(folder / name)
+        except ImageError as error:
+            bar.write(f"left out: {error}")
+            continue
+        sure = faces.scores >= sure_score
+        records += wider_record(name, faces, sure)
+        points += landmark_lines(name, faces, sure)
+        sure_faces += int(sure.sum())
+        unsure_faces += int((~sure).sum())
+        bar.set_postfix(faces=sure_faces, unsure=unsure_faces, refresh=False)
+    for file, lines in (("wider_face_bbx_gt.txt", records), ("landmarks.txt", points)):
+        write_text(out / file, "".join(f"{line}\n" for line in lines))
+    return sure_faces, unsure_faces
+
+
+def picture_names(folder: Path, pictures: Path | None) -> list[str]:
+    """The pictures to label, relative to the folder, sorted.
+
+    Args:
+        pictures: text file with one name a line; None: all pictures of the folder.
+
+    Raises:
+        InputError: there are none.
+    """
+    if pictures:
+        lines = read_text(pictures, "a list of pictures").splitlines()
+        names = [line.strip() for line in lines if line.strip()]
+    else:
+        found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        names = [path.relative_to(folder).as_posix() for path in found]
+    if not names:
+        raise InputError(f"{pictures or folder}: no pictures, expected some to label")
+    return sorted(set(names))
+
+
+def wider_record(name: str, faces: FacePrediction, sure: np.ndarray) -> Iterator[str]:
+    """The lines of a picture in WIDER FACE's list; the fourth flag is invalid."""
+    yield name
+    yield str(len(sure))
+    for (left, top, right, bottom), certain in zip(faces.boxes_xyxy, sure, strict=True):
+        numbers = f"{left:.1f} {top:.1f} {right - left:.1f} {bottom - top:.1f}"
+        yield f"{numbers} 0 0 0 {int(not certain)} 0 0"
+    if len(sure) == 0:
+        yield "0 0 0 0 0 0 0 0 0 0"
+
+
+def landmark_lines(name: str, faces: FacePrediction, sure: np.ndarray) -> Iterator[str]:
+    """One line per sure face: picture name, left right top bottom, x y of five points."""
+    for index in range(len(sure)):
+        if sure[index]:
+            left, top, right, bottom = faces.boxes_xyxy[index]
+            numbers = [left, right, top, bottom, *faces.landmarks[index].ravel()]
+            yield " ".join([name, *(f"{number:.2f}" for number in numbers)])

@@ -1,0 +1,76 @@
+"""Functions of the user's own, outside this package, named as `package.module:function`.
+
+They are imported only where the user names them in a flag or an argument: a run or a weights file
+that came from elsewhere cannot make this package import anything.
+"""
+
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kptkit import files
+from kptkit.errors import InputError
+
+_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+
+
+@dataclass(frozen=True)
+class ForeignFunction:
+    """A function that was imported by its name."""
+
+    name: str
+    """package.module:function."""
+    sha256: str
+    """Of the source file that defines it."""
+    function: Callable[..., Any]
+
+
+def is_foreign(name: str) -> bool:
+    """Whether a name has the form `package.module:function`."""
+    return _NAME.fullmatch(name) is not None
+
+
+def import_function(name: str, flag: str) -> ForeignFunction:
+    """Imports a function from the environment or the current folder.
+
+    Args:
+        name: package.module:function.
+        flag: what gave the name, for messages.
+
+    Raises:
+        InputError: there is no such module or function, or the module cannot be imported.
+    """
+    if not is_foreign(name):
+        raise InputError(f"{flag} {name}: expected package.module:function")
+    module_name, _, function_name = name.partition(":")
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and f"{module_name}.".startswith(f"{error.name}."):
+            raise InputError(
+                f"{flag} {name}: no module {error.name} in {folder} or the environment; run the "
+                "command in the folder that holds it"
+            ) from None
+        raise InputError(f"{flag} {name}: it imports {error.name}, which is missing") from error
+    except Exception as error:  # whatever a module of somebody else's raises
+        raise InputError(
+            f"{flag} {name}: importing it failed: {type(error).__name__}: {error}"
+        ) from error
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise InputError(f"{flag} {name}: {module_name} has no function {function_name}")
+    try:
+        source = inspect.getsourcefile(inspect.unwrap(function))
+    except TypeError:
+        source = None
+    if source is None or not Path(source).is_file():
+        raise InputError(f"{flag} {name}: expected a Python function with a source file")
+    return ForeignFunction(name, files.sha256(source), function)

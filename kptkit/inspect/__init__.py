@@ -1,0 +1,1 @@
+"""Looks at data before anything is trained on them."""
