@@ -23,7 +23,7 @@ from kptkit.images import drawing
 from kptkit.images.codec import write_image
 from kptkit.metrics import protocols
 from kptkit.pose.estimator import PoseEstimator
-from kptkit.runs import load_run
+from kptkit.runs import PoseRun, load_run
 from kptkit.skeletons.schema import KeypointSchema
 
 SIDE = 200
@@ -40,7 +40,7 @@ class Config:
 def main(config: Config) -> None:
     """Prints the metrics of both sets and draws all faces, held-out ones last."""
     estimator = PoseEstimator.from_run(config.run, "last.npz")
-    data = load_pose_data(DataConfig(**load_run(config.run).data))
+    data = load_pose_data(DataConfig(**load_run(config.run, PoseRun).data))
     faces = []
     for name, persons in (("learned", data.train), ("held out", data.held_out)):
         faces += judged(name, estimator, persons)

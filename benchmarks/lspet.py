@@ -26,7 +26,7 @@ from kptkit.evaluate.pose import evaluate_pose
 from kptkit.metrics import pck
 from kptkit.metrics.distances import distance_between
 from kptkit.pose.estimator import PoseEstimator
-from kptkit.runs import load_run
+from kptkit.runs import PoseRun, load_run
 from kptkit.skeletons.known import LSP_14
 
 
@@ -40,7 +40,7 @@ class Config:
 
 def main(config: Config) -> None:
     """PCK@0.2 of the run's best weights, and of the mean training pose placed in every box."""
-    data = DataConfig(**load_run(config.run).data)
+    data = DataConfig(**load_run(config.run, PoseRun).data)
     held_out = load_held_out(data, [])
     estimator = PoseEstimator.from_run(config.run)
     evaluation = evaluate_pose(estimator, held_out.source, held_out.truth)

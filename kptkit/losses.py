@@ -117,7 +117,7 @@ class HeatmapLoss(keras.losses.Loss):
     def __init__(
         self,
         size_wh: tuple[int, int],
-        function: HeatmapLossName | LossFunction = "mse",
+        function: HeatmapLossName | str | LossFunction = "mse",
         target: Target = "unbiased",
         convention: Convention = "official",
         sigma: float | None = None,
@@ -126,7 +126,7 @@ class HeatmapLoss(keras.losses.Loss):
         reduction: str = "sum_over_batch_size",
     ):
         super().__init__(name=name, reduction=reduction, dtype="float32")
-        self.size_wh, self.function = tuple(size_wh), function
+        self.size_wh, self.function = (size_wh[0], size_wh[1]), function
         self.target, self.convention = target, convention
         self.sigma = sigma
         self.stack_weights = tuple(stack_weights) if stack_weights else None

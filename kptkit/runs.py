@@ -131,7 +131,7 @@ class FaceRun(Run):
 AnyRun = TypeVar("AnyRun", bound=Run)
 
 
-def load_run(folder: str | os.PathLike, kind: type[AnyRun] = PoseRun) -> AnyRun:
+def load_run(folder: str | os.PathLike, kind: type[AnyRun]) -> AnyRun:
     """Reads a run folder.
 
     Raises:

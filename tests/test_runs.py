@@ -68,4 +68,4 @@ def test_a_broken_configuration_is_one_line(tmp_path, change):
 
 def test_a_folder_without_a_run_is_one_line(tmp_path):
     with pytest.raises(InputError, match=r"no run folder \(no config.json\)"):
-        load_run(tmp_path)
+        load_run(tmp_path, PoseRun)

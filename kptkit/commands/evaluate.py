@@ -37,5 +37,6 @@ def main_face(config: FaceEvaluationConfig) -> None:
 
 def command() -> None:
     """The command line."""
-    tasks = {"pose": (main, PoseEvaluationConfig), "face": (main_face, FaceEvaluationConfig)}
-    flags.run_task(tasks, __doc__)
+    flags.run_task(
+        {"pose": (main, PoseEvaluationConfig), "face": (main_face, FaceEvaluationConfig)}, __doc__
+    )

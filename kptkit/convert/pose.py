@@ -8,7 +8,7 @@ from kptkit.convert.pose_names import Converted, check_configuration, from_hourg
 from kptkit.convert.torch_files import read_torch
 from kptkit.errors import InputError
 from kptkit.files import sha256
-from kptkit.models.hrnet import VARIANTS, hrnet
+from kptkit.models.sizes import HRNETS, Variant
 from kptkit.network import build_model
 from kptkit.recipes.pose import PoseRecipe
 from kptkit.skeletons.schema import KeypointSchema
@@ -96,14 +96,14 @@ def convert_pose(
     return _left_out(converted)
 
 
-def convert_features(source: Path, out: Path, variant: str, origin: Origin) -> list[str]:
+def convert_features(source: Path, out: Path, variant: Variant, origin: Origin) -> list[str]:
     """Converts a PyTorch file of an ImageNet HRNet, without its classifier.
 
     Returns and raises as `convert_pose`.
     """
     converted = from_hrnet(read_torch(source).state, str(source))
     _check_width(converted, variant, str(source))
-    model = hrnet(1, variant, (64, 64))
+    model = build_model(PoseRecipe(variant=variant, input_size_wh=(64, 64)), num_keypoints=1)
     head = {name: x for name, x in model_arrays(model).items() if name.startswith(HEADS)}
     assign_weights(model, converted.arrays | head, str(source))
     features = {name: x for name, x in model_arrays(model).items() if name not in head}
@@ -113,7 +113,7 @@ def convert_features(source: Path, out: Path, variant: str, origin: Origin) -> l
 
 def _check_width(converted: Converted, variant: str, source: str) -> None:
     """Reports an HRNet of another width in one message instead of array by array."""
-    kernel, expected = converted.arrays.get("transition1.0.0/kernel"), VARIANTS[variant].width
+    kernel, expected = converted.arrays.get("transition1.0.0/kernel"), HRNETS[variant].width
     if kernel is None:
         raise InputError(f"{source}: no transition1.0.0.weight; expected an HRNet")
     if kernel.shape[-1] != expected:

@@ -27,7 +27,7 @@ def published(config: ConvertConfig) -> tuple[list[str], Path]:
         lines = write_cascade(dict(zip(STAGES, files, strict=True)), "facenet-pytorch", out)
     elif row.recipe and row.schema:
         lines = convert_pose(files[0], out, row.recipe, row.schema, origin_of(row, files[0]))
-    else:
+    elif row.variant:
         lines = convert_features(files[0], out, row.variant, origin_of(row, files[0]))
     said = [f"published: {row.score}", f"cite: {row.cite}", f"licence: {row.licence}"]
     return [*lines, *said], out

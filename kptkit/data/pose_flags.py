@@ -41,14 +41,15 @@ class DataConfig:
         paths = {
             name: os.path.abspath(value)
             for name in ("train", "val", "images", "val_images")
-            if (value := getattr(self, name)) and not (name == "val" and is_share(value))
+            if (value := getattr(self, name)) and not (name == "val" and share_of(value))
         }
         return replace(self, **paths)
 
 
-def is_share(value: str | None) -> bool:
-    """Whether a flag is a number between 0 and 1 (as opposed to a path)."""
+def share_of(value: str | None) -> float | None:
+    """The number between 0 and 1 that a flag is; None if it is a path."""
     try:
-        return 0 < float(value or "") < 1
+        number = float(value or "")
     except ValueError:
-        return False
+        return None
+    return number if 0 < number < 1 else None

@@ -8,7 +8,7 @@ import numpy as np
 
 from kptkit.data.formats.document import AnnotationFile, Part, own_part, split_by_image
 from kptkit.data.formats.index import load_annotations
-from kptkit.data.pose_flags import DataConfig, is_share
+from kptkit.data.pose_flags import DataConfig, share_of
 from kptkit.data.records.pose import RecordSource
 from kptkit.data.records.sources import ImageSource, SampleSource
 from kptkit.data.to_samples import keypoint_samples
@@ -50,15 +50,15 @@ def load_pose_data(config: DataConfig) -> PoseData:
         )
     notices: list[str] = []
     if Path(config.train).is_dir():
-        if is_share(config.val):
+        if share_of(config.val):
             raise InputError("--data.val: records cannot be split; expected an annotation file")
-        train = PoseSet(_open_records(config), truth={})
+        train = PoseSet(_open_records(config.train, config), truth={})
         held_out = load_held_out(config, notices)
     else:
         file = _open_part(config.train, "train", config.images, config)
         notices += file.notices
-        if is_share(config.val):
-            file, rest = split_by_image(file, float(config.val), seed=0)
+        if share := share_of(config.val):
+            file, rest = split_by_image(file, share, seed=0)
             held_out = _pose_set(rest, config.images, config)
         else:
             held_out = load_held_out(config, notices)
@@ -81,9 +81,15 @@ def load_held_out(config: DataConfig, notices: list[str]) -> PoseSet:
     Raises:
         InputError: a flag is missing or a file cannot be used.
     """
-    if is_share(config.val):
+    if config.val is None:
+        raise InputError("--data.val: not given; expected the annotation file to evaluate on")
+    if share := share_of(config.val):
+        if config.train is None:
+            raise InputError(
+                f"--data.val {config.val}: a share of --data.train, which is not given"
+            )
         file = _open_part(config.train, "train", config.images, config)
-        _, rest = split_by_image(file, float(config.val), seed=0)
+        _, rest = split_by_image(file, share, seed=0)
         return _pose_set(rest, config.images, config)
     images = config.val_images or config.images
     file = _open_part(config.val, "test", images, config)
@@ -118,8 +124,8 @@ def describe_flip_pairs(schema: KeypointSchema) -> str:
     return f"flip pairs: {pairs}"
 
 
-def _open_records(config: DataConfig) -> RecordSource:
-    records = RecordSource(config.train)
+def _open_records(folder: str, config: DataConfig) -> RecordSource:
+    records = RecordSource(folder)
     schema = _with_flip_pairs(records.samples.schema, config)
     records.samples = replace(records.samples, schema=schema)
     return records

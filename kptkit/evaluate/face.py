@@ -142,9 +142,9 @@ def compare_boxes(
 
     Bootstrap draws use the score normalisation of the whole set.
     """
-    judged = [each.judged(ignored, WIDER_THRESHOLDS) for each in (first, second)]
     return paired_difference(
-        *(partial(average_precision, judgement) for judgement in judged),
+        partial(average_precision, first.judged(ignored, WIDER_THRESHOLDS)),
+        partial(average_precision, second.judged(ignored, WIDER_THRESHOLDS)),
         num_images=len(first.samples.image_paths),
         resamples=resamples,
     )
@@ -159,9 +159,9 @@ def compare_landmarks(
     differences = {}
     for name in one:
         both = np.isfinite(one[name]) & np.isfinite(other[name])
-        errors = [np.where(both, each[name], np.nan) for each in (one, other)]
         differences[name] = paired_difference(
-            *(partial(mean_error, own, samples.image_index) for own in errors),
+            partial(mean_error, np.where(both, one[name], np.nan), samples.image_index),
+            partial(mean_error, np.where(both, other[name], np.nan), samples.image_index),
             num_images=len(samples.image_paths),
             resamples=resamples,
         )

@@ -75,15 +75,15 @@ def _report_boxes(found: dict[str, FaceEvaluation], config: FaceEvaluationConfig
     else:
         subsets = height_subsets(samples, config.heights)
     metrics: dict[str, Any] = {}
-    rows = {}
+    rows: dict[str, dict[str, float]] = {}
     for name, evaluation in found.items():
         metrics[name] = {key: box_metrics(evaluation, out) for key, out in subsets.items()}
         rows |= {f"{key} {name}": numbers for key, numbers in metrics[name].items()}
     print(f"\n{tables.named_rows(rows)}\n")
     if config.compare:
+        first, second = found.values()
         differences = {
-            key: compare_boxes(*found.values(), out, config.resamples)
-            for key, out in subsets.items()
+            key: compare_boxes(first, second, out, config.resamples) for key, out in subsets.items()
         }
         metrics["difference"] = _report_differences("AP", differences, config)
     return metrics
@@ -95,7 +95,8 @@ def _report_landmarks(
     metrics: dict[str, Any] = {name: landmark_metrics(each) for name, each in found.items()}
     print(f"\n{tables.named_rows(metrics)}\n")
     if config.compare:
-        differences = compare_landmarks(*found.values(), config.resamples)
+        first, second = found.values()
+        differences = compare_landmarks(first, second, config.resamples)
         metrics["difference"] = _report_differences("NME", differences, config)
     return metrics
 

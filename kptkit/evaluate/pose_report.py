@@ -74,8 +74,10 @@ def held_out_data(run: PoseSource, config: PoseEvaluationConfig) -> PoseSet:
                 f"--detections: {data.val} is judged by {protocols.headline(samples.protocol)[0]}, "
                 "person by person; detected boxes are known for COCO's AP only"
             )
-        coco = load_coco(data.val, category=data.category)
         folder = data.val_images or data.images
+        if data.val is None or folder is None:
+            raise InputError("--detections: expected --data.val Y.json and --data.images beside it")
+        coco = load_coco(data.val, category=data.category)
         samples = replace(
             detection_samples(coco, config.detections, folder, data.orientation),
             schema=samples.schema,

@@ -111,8 +111,11 @@ def transform_points(matrix: Array, points_xy: Array, xp: Any = np) -> Array:
     return xp.matmul(points_xy, xp.swapaxes(matrix[..., :2], -1, -2)) + matrix[..., None, :, 2]
 
 
-def flip_points(points_xy: Array, width: float, xp: Any = np) -> Array:
-    """Points (..., 2) of a picture `width` pixels wide, mirrored left to right."""
+def flip_points(points_xy: Array, width: float | np.ndarray, xp: Any = np) -> Array:
+    """Points (..., 2) of a picture `width` pixels wide, mirrored left to right.
+
+    For the points (B, 2) of B pictures, `width` may be (B,).
+    """
     return xp.stack([(width - 1) - points_xy[..., 0], points_xy[..., 1]], axis=-1)
 
 

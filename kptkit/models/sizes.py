@@ -8,6 +8,7 @@ from typing import Literal
 
 HRNetVariant = Literal["demo", "w18_small", "w18", "w32", "w48"]
 HourglassVariant = Literal["hg1", "hg2", "hg4", "hg8", "hg2_small", "hg2_medium", "hg4_small"]
+Variant = HRNetVariant | HourglassVariant
 Stage = Literal["pnet", "rnet", "onet"]
 
 # Heatmaps have a quarter of the input's resolution, in all networks that have heatmaps.

@@ -27,8 +27,8 @@ def cut_persons(
         Crops (N, h, w, 3) uint8, and affine maps (N, 2, 3) float64 from crop to image pixels.
     """
     matrices = _image_to_crop(boxes_xyxy, size_wh, convention, np)
-    crops = [affine.warp(image, matrix, size_wh) for matrix in matrices]
-    crops = np.array(crops, np.uint8).reshape(-1, size_wh[1], size_wh[0], 3)
+    warped = [affine.warp(image, matrix, size_wh) for matrix in matrices]
+    crops = np.array(warped, np.uint8).reshape(-1, size_wh[1], size_wh[0], 3)
     return crops, affine.invert(matrices.astype(np.float64))
 
 

@@ -18,7 +18,7 @@ from kptkit.conventions import (
 from kptkit.data.augment.settings import HOURGLASS, AugmentConfig
 from kptkit.errors import InputError
 from kptkit.foreign import is_foreign
-from kptkit.models.sizes import HOURGLASSES, STRIDE, HourglassVariant, HRNetVariant
+from kptkit.models.sizes import HOURGLASSES, STRIDE, Variant
 from kptkit.recipes.learning import Learning
 
 
@@ -26,7 +26,7 @@ from kptkit.recipes.learning import Learning
 class PoseRecipe(Learning):
     """A top-down heatmap network: architecture, training and decoding."""
 
-    variant: HRNetVariant | HourglassVariant = "w32"
+    variant: Variant = "w32"
     """The network: a row of a table in kptkit.models.sizes."""
     network: str = ""
     """A network of your own instead, as package.module:function in this folder or the environment;

@@ -1,9 +1,8 @@
 """Trains the cascade, from flags to an evaluated detector: mining, networks, report, export."""
 
 import tempfile
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from kptkit import files
 from kptkit.data.batches.face import KINDS, CropSet, check_kinds, hold_out
 from kptkit.data.faces.flags import FaceLists
 from kptkit.data.faces.lists import demo_lists, load_faces
-from kptkit.data.pose_flags import is_share
+from kptkit.data.pose_flags import share_of
 from kptkit.data.records.crop_writer import summary
 from kptkit.data.records.crops import CropRecords
 from kptkit.data.records.folder import MANIFEST
@@ -42,8 +41,10 @@ Arrays = dict[str, np.ndarray]
 # Files in the folder `out` that belong to the whole cascade.
 CASCADE, REPORT = "mtcnn/mtcnn.npz", "mtcnn/report.json"
 
-DRY_RUN_SCENES = {"train_images": 8, "val_images": 4}
 DRY_RUN_PICTURES = 8
+
+# The stage to train after one that was trained alone.
+FOLLOWING: dict[str, Stage] = {"pnet": "rnet", "rnet": "onet"}
 
 
 def train_face(config: FaceTrainConfig) -> None:
@@ -60,11 +61,16 @@ def train_face(config: FaceTrainConfig) -> None:
 
 
 def _train_in(root: Path, config: FaceTrainConfig) -> None:
-    out, scenes = root / config.out, DRY_RUN_SCENES if config.options.dry_run else {}
-    demo = partial(demo_lists, root / "data/demo", **scenes)
+    out = root / config.out
+
+    def demo(split: Literal["train", "val"]) -> FaceLists:
+        if config.options.dry_run:
+            return demo_lists(root / "data/demo", split, train_images=8, val_images=4)
+        return demo_lists(root / "data/demo", split)
+
     _check_early(config)
     if config.stage == "all":
-        lists = demo() if config.lists == FaceLists() else config.lists
+        lists = demo("train") if config.lists == FaceLists() else config.lists
         for stage in STAGES:
             crops = root / (config.data.train or "data") / stage
             mine(stage, crops, lists, out, config)
@@ -74,14 +80,14 @@ def _train_in(root: Path, config: FaceTrainConfig) -> None:
         trained = train_stage(config.stage, crops, out, config)
     missing = [stage for stage in STAGES if stage not in trained]
     # Hard examples mined with an earlier P-Net or R-Net do not fit this one.
-    following = {"pnet": "rnet", "rnet": "onet"}.get(config.stage, missing[0] if missing else None)
+    following = FOLLOWING.get(config.stage, missing[0] if missing else None)
     if following:
-        lists = "" if config.recipe == "demo" else " --annotations ... --images ..."
-        print(f"next: {mining_command(following, out / CASCADE)}{lists}")
+        flags = "" if config.recipe == "demo" else " --annotations ... --images ..."
+        print(f"next: {mining_command(following, out / CASCADE)}{flags}")
         return
     judged = config.judged
     if config.recipe == "demo" and judged == config.lists == FaceLists():
-        judged = demo(split="val")
+        judged = demo("val")
     finish(out, judged)
 
 
@@ -96,18 +102,23 @@ def _check_early(config: FaceTrainConfig) -> None:
 def mine(stage: Stage, crops: Path, lists: FaceLists, out: Path, config: FaceTrainConfig) -> None:
     """Mines the crops of a stage as the commands in `data_prep/` do, unless that is done."""
     options = config.options
-    common = {
-        "lists": lists,
-        "out": crops,
-        "pictures": DRY_RUN_PICTURES if options.dry_run else None,
-        "workers": options.workers,
-        "seed": options.seed,
-    }
+    pictures = DRY_RUN_PICTURES if options.dry_run else None
     if stage == "pnet":
-        manifest = mine_pnet_samples(PnetSamplesConfig(**common))
+        pnet = PnetSamplesConfig(
+            lists=lists, out=crops, pictures=pictures, workers=options.workers, seed=options.seed
+        )
+        manifest = mine_pnet_samples(pnet)
     else:
-        detector = str(out / CASCADE)
-        hard = HardSamplesConfig(stage=stage, detector=detector, mining=config.hard, **common)
+        hard = HardSamplesConfig(
+            stage=stage,
+            detector=str(out / CASCADE),
+            lists=lists,
+            out=crops,
+            mining=config.hard,
+            pictures=pictures,
+            workers=options.workers,
+            seed=options.seed,
+        )
         manifest = mine_hard_samples(hard)
     print(f"{crops}: {summary(manifest)}")
 
@@ -153,8 +164,8 @@ def load_crops(stage: Stage, folder: Path, val: str) -> StageData:
         InputError: a folder is missing, unfinished, damaged or belongs to another stage.
     """
     records = _records(stage, folder)
-    if is_share(val):
-        return StageData(*hold_out(records, float(val)))
+    if share := share_of(val):
+        return StageData(*hold_out(records, share))
     held_out = _records(stage, Path(val))
     return StageData(CropSet.whole(records), CropSet.whole(held_out))
 
@@ -246,4 +257,4 @@ def finish(out: Path, judged: FaceLists) -> None:
 
 
 def _absolute(val: str) -> str:
-    return val if is_share(val) else str(Path(val).absolute())
+    return val if share_of(val) else str(Path(val).absolute())

@@ -115,7 +115,7 @@ def build_stage_model(stage: Stage, recipe: FaceRecipe, init: str | None) -> ker
     with dtype_policy_scope(recipe.precision):
         model = mtcnn(stage, landmarks, recipe.l2)
     if source:
-        assign_weights(model, model_arrays(source), init)
+        assign_weights(model, model_arrays(source), f"--init {init}")
     return model
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -28,7 +28,7 @@ from kptkit.weights.assign import model_arrays
 from kptkit.weights.cascade import load_stages
 
 # The previous network, which finds the examples.
-PREVIOUS: dict[Stage, Stage] = {"rnet": "pnet", "onet": "rnet"}
+PREVIOUS: dict[Stage, Literal["pnet", "rnet"]] = {"rnet": "pnet", "onet": "rnet"}
 
 
 def mine_pnet_samples(config: PnetSamplesConfig) -> dict[str, Any]:

@@ -10,10 +10,12 @@ import difflib
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from kptkit.conventions import Alignment, Convention, Method, Target
 from kptkit.data.augment.settings import HRNET_MPII
 from kptkit.errors import InputError
+from kptkit.models.sizes import HRNetVariant, Variant
 from kptkit.recipes.pose import RECIPES, PoseRecipe
 from kptkit.skeletons.known import COCO_17, MPII_16
 from kptkit.skeletons.schema import KeypointSchema
@@ -43,7 +45,8 @@ class KnownWeights:
     cite: str
     licence: str
     """Licence of the publishing project; the training data have their own terms."""
-    variant: str = ""
+    variant: Variant | None = None
+    """The pose network; None: a face cascade."""
     recipe: PoseRecipe | None = None
     """None: a backbone without a head, to initialise training."""
     schema: KeypointSchema | None = None
@@ -82,26 +85,26 @@ _FACENET_PYTORCH = (
     "https://raw.githubusercontent.com/timesler/facenet-pytorch/"
     "787da06156087cd6b616fe6608213722bddc30cd/data"
 )
-# How each kind of weights was trained and scored: changes to the recipe of its network.
-_WAYS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
-    "": ({"flip_alignment": "whole_pixel"}, ()),
-    "dark": (
-        {"target": "unbiased", "decoder": "dark", "flip_alignment": "whole_pixel"},
-        (_DARK,),
-    ),
-    "udp": (
-        {
-            "target": "unbiased",
-            "decoder": "dark",
-            "flip_alignment": "none",
-            "convention": "udp",
-        },
-        (_UDP,),
-    ),
+
+
+class _Way(NamedTuple):
+    """How weights were trained and scored, where that differs from the recipe of their network."""
+
+    convention: Convention
+    target: Target
+    decoder: Method
+    flip_alignment: Alignment
+    cite: tuple[str, ...] = ()
+
+
+_WAYS = {
+    "": _Way("official", "msra", "quarter", "whole_pixel"),
+    "dark": _Way("official", "unbiased", "dark", "whole_pixel", (_DARK,)),
+    "udp": _Way("udp", "unbiased", "dark", "none", (_UDP,)),
 }
 
 
-def _recipe(variant: str, size: str, way: str) -> PoseRecipe:
+def _recipe(variant: HRNetVariant, size: str, way: str) -> PoseRecipe:
     if size == "256x256":  # MPII
         start = replace(
             RECIPES["w32-256x192"],
@@ -111,11 +114,18 @@ def _recipe(variant: str, size: str, way: str) -> PoseRecipe:
         )
     else:
         start = RECIPES[f"{variant}-{size}"]
-    return replace(start, **_WAYS[way][0])
+    found = _WAYS[way]
+    return replace(
+        start,
+        convention=found.convention,
+        target=found.target,
+        decoder=found.decoder,
+        flip_alignment=found.flip_alignment,
+    )
 
 
 def _mmpose(
-    data: str, variant: str, size: str, way: str, path: str, score: str
+    data: str, variant: HRNetVariant, size: str, way: str, path: str, score: str
 ) -> tuple[str, KnownWeights]:
     """From mmpose's model zoo; its file names end with checksum and date."""
     name = "-".join(filter(None, (data, variant, size, way)))
@@ -125,7 +135,7 @@ def _mmpose(
         "pose",
         (KnownFile(file, f"{_OPENMMLAB}/{path}", checksum),),
         score,
-        "; ".join((_HRNET, *_WAYS[way][1], _MMPOSE)),
+        "; ".join((_HRNET, *_WAYS[way].cite, _MMPOSE)),
         "Apache-2.0 (mmpose)",
         variant,
         _recipe(variant, size, way),
@@ -133,17 +143,19 @@ def _mmpose(
     )
 
 
-def _coco(variant: str, size: str, way: str, file: str, ap: float) -> tuple[str, KnownWeights]:
+def _coco(
+    variant: HRNetVariant, size: str, way: str, file: str, ap: float
+) -> tuple[str, KnownWeights]:
     path = f"v1/body_2d_keypoint/topdown_heatmap/coco/td-hm_hrnet-{file}.pth"
     return _mmpose("coco", variant, size, way, path, _COCO_SCORE.format(ap))
 
 
-def _mpii(variant: str, way: str, file: str, pckh: float) -> tuple[str, KnownWeights]:
+def _mpii(variant: HRNetVariant, way: str, file: str, pckh: float) -> tuple[str, KnownWeights]:
     path = f"top_down/hrnet/hrnet_{variant}_mpii_{file}.pth"
     return _mmpose("mpii", variant, "256x256", way, path, f"MPII val: PCKh@0.5 {pckh}")
 
 
-def _official(data: str, variant: str, size: str, score: str) -> tuple[str, KnownWeights]:
+def _official(data: str, variant: HRNetVariant, size: str, score: str) -> tuple[str, KnownWeights]:
     """From the authors' model zoo, whose files are behind web pages."""
     return f"{data}-{variant}-{size}-official", KnownWeights(
         "pose",
@@ -157,7 +169,7 @@ def _official(data: str, variant: str, size: str, score: str) -> tuple[str, Know
     )
 
 
-def _imagenet(variant: str, file: str, error: str) -> tuple[str, KnownWeights]:
+def _imagenet(variant: HRNetVariant, file: str, error: str) -> tuple[str, KnownWeights]:
     return f"imagenet-{variant}", KnownWeights(
         "pose",
         (
@@ -211,7 +223,7 @@ for _stacks, _pckh in (("2", 88.3), ("8", 90.2)):
         f"MPII val: PCKh@0.5 {_pckh} of all 16 joints, pelvis and thorax among them",
         _NEWELL,
         "BSD-3-Clause (princeton-vl/pytorch_stacked_hourglass)",
-        f"hg{_stacks}",
+        RECIPES[f"hg{_stacks}"].variant,
         RECIPES[f"hg{_stacks}"],
         MPII_16,
     )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kptkit.pose.estimator import PoseEstimator
-from kptkit.runs import load_run
+from kptkit.runs import PoseRun, load_run
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_a_run_logs_every_stack_and_is_read_by_its_folder(run_script, workplace,
     # The heads start near zero, so both stacks have the loss of a flat map, the first by half.
     assert terms[0] == pytest.approx(terms[1] / 2, rel=0.05)
     assert {"AP", "PCK@0.2", "PCK@0.2 of stack 1", "PCK@0.2 of stack 2"} <= set(row)
-    run = load_run(folder)
+    run = load_run(folder, PoseRun)
     assert (run.recipe.variant, run.recipe.stack_weights) == ("hg2_small", (0.5, 1.0))
     metrics = json.loads((folder / "metrics.json").read_text())
     evaluated = run_script("evaluate.py", "hourglass")

@@ -10,7 +10,7 @@ import pytest
 
 from kptkit import files, images
 from kptkit.recipes.pose import RECIPES
-from kptkit.runs import load_run
+from kptkit.runs import PoseRun, load_run
 
 NAMES = ["nose", "hat", "hand", "knee", "foot"]
 
@@ -55,7 +55,7 @@ def corner_boxes(document):
 
 
 def test_a_run_folder_holds_what_was_done_and_reached(workplace):
-    run = load_run(workplace.run)
+    run = load_run(workplace.run, PoseRun)
     assert run.recipe == replace(RECIPES["demo"], epochs=1, batch_size=8, input_size_wh=(64, 64))
     assert run.schema.num_keypoints == 17
     assert run.data["train"] == str(workplace.annotations("train"))
@@ -211,7 +211,7 @@ def test_wrong_flags_are_refused_with_what_was_meant(train, flags, message):
 
 def test_a_start_that_failed_may_be_corrected(workplace, tmp_path):
     """Settings bind a folder from the first thing learned on."""
-    run = replace(load_run(workplace.run), folder=tmp_path)
+    run = replace(load_run(workplace.run, PoseRun), folder=tmp_path)
     run.write({"seed": 0})
     run.write({"seed": 1})
     assert json.loads((tmp_path / "config.json").read_text())["options"] == {"seed": 1}

@@ -147,12 +147,13 @@ def window_matrices(
     mirrored = windows.mirrored
     mirrored_xy = affine.flip_points(windows.centres_xy, image_widths)
     centres_xy = np.where(mirrored[:, None], mirrored_xy, windows.centres_xy)
-    matrices = affine.crop_matrix(
+    matrices: np.ndarray = affine.crop_matrix(
         centres_xy, windows.sizes_wh, size_wh, windows.rotations_degrees, convention
     )
     mirrors = np.zeros_like(matrices)
     mirrors[:, 0, 0], mirrors[:, 1, 1], mirrors[:, 0, 2] = -1, 1, image_widths - 1
-    return np.where(mirrored[:, None, None], affine.compose(matrices, mirrors), matrices)
+    of_mirrored: np.ndarray = affine.compose(matrices, mirrors)
+    return np.where(mirrored[:, None, None], of_mirrored, matrices)
 
 
 def crop_keypoints(
@@ -219,8 +220,9 @@ def reachable_boxes(
             wanted = np.full(len(boxes_xyxy), upper)
             fits, *window = half_body_windows(config, keypoints, schema, size_wh, wanted)
             reached.append(np.where(fits[:, None], _around(config, *window), reached[0]))
-    reached = np.stack(reached)
-    return np.concatenate([reached[..., :2].min(axis=0), reached[..., 2:].max(axis=0)], axis=1)
+    all_reached = np.stack(reached)
+    low, high = all_reached[..., :2].min(axis=0), all_reached[..., 2:].max(axis=0)
+    return np.concatenate([low, high], axis=1)
 
 
 def _around(config: AugmentConfig, centres_xy: np.ndarray, sizes_wh: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """From the lists that flags name to sets of faces."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from kptkit import files
 from kptkit.data.faces.five_points import read_face_points
@@ -15,11 +15,12 @@ from kptkit.samples import FaceSamples
 DEMO = Path("data/demo")
 
 
-def demo_lists(folder: Path = DEMO, split: str = "train", **scenes: int) -> FaceLists:
+def demo_lists(
+    folder: Path = DEMO, split: Literal["train", "val"] = "train", **scenes: int
+) -> FaceLists:
     """The lists of the demo set, which is drawn if it does not exist yet.
 
     Args:
-        split: "train" or "val".
         scenes: `train_images` and `val_images` of `write_demo_data`.
     """
     write_demo_data(folder, **scenes)

@@ -1,6 +1,7 @@
 """The supported formats of annotation files, by name."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -19,13 +20,13 @@ from kptkit.errors import InputError
 from kptkit.samples import Orientation
 
 # Formats that may contain several categories, as COCO does.
-_WITH_CATEGORIES = {
+_WITH_CATEGORIES: dict[str, Callable[[str | Path, PictureFolder, str | None], Inspected]] = {
     "coco": lambda path, _, category: inspect_coco(path, category),
     "300w": inspect_300w,
     "wflw": inspect_wflw,
     "cofw": inspect_cofw,
 }
-_READERS = {
+_READERS: dict[str, Callable[[str | Path, PictureFolder], Inspected]] = {
     "mpii": inspect_mpii,
     "flic": inspect_flic,
     "flic-observer": inspect_flic_observer,
