@@ -1,88 +1,169 @@
-"""Which flags a command takes, where one of them decides what the others are."""
+"""The installed command: what is started, and how it ends."""
 
+import os
+import signal
+import subprocess
 import sys
-from dataclasses import dataclass
-from typing import Literal
+import time
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
-from kptkit import cli
+from kptkit import __version__, cli
+from kptkit.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+# Where `pip install` puts the command.
+INSTALLED = Path(sys.executable).with_name("kptkit.exe" if os.name == "nt" else "kptkit")
 
 
-@dataclass(frozen=True)
-class Near:
-    task: Literal["near", "far"] = "near"
-    steps: int = 1
+def run(*command, **settings):
+    return subprocess.run(command, capture_output=True, text=True, check=False, **settings)
 
 
-@dataclass(frozen=True)
-class Far:
-    task: Literal["near", "far"] = "far"
-    miles: float = 2.0
+@pytest.mark.parametrize("command", [[str(INSTALLED)], [sys.executable, "-m", "kptkit"]])
+def test_the_command_and_the_module_are_one(command, tmp_path):
+    done = run(*command, "--version", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"kptkit {__version__}\n")
+    done = run(*command, "serve", "pose=nowhere", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: nowhere: no version of a model; export one: kptkit export\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "expected"),
+    [
+        ([], 2, "predict"),
+        (["--help"], 0, "predict"),
+        (["-h"], 0, "data mine hard"),
+        (["train"], 2, "train mtcnn"),
+        (["train", "--help"], 0, "train hrnet"),
+        (["data", "mine", "--help"], 0, "data mine pnet"),
+        (["nothing"], 2, "error: kptkit nothing: no such command; expected one of predict, train,"),
+        (["exprot"], 2, "data; did you mean export?"),
+        (["data", "chek", "X.json"], 2, "kptkit data chek: no such command; expected one of check"),
+        (["--recipe", "demo"], 2, "kptkit --recipe: no such command"),
+    ],
+)
+def test_what_is_not_a_whole_command(monkeypatch, capsys, arguments, code, expected):
+    monkeypatch.setattr(sys, "argv", ["kptkit", *arguments])
+    if code:
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        assert stopped.value.code == code
+    else:
+        cli.main()
+    shown = capsys.readouterr()
+    assert expected in (shown.err if code else shown.out)
+    assert not (shown.out if code else shown.err)
+
+
+def test_a_list_of_commands_fits_a_terminal_and_names_each_once():
+    lines = cli.listing().splitlines()
+    assert max(map(len, lines)) <= 80
+    for name in cli.COMMANDS:
+        assert sum(line.startswith(f"  {name} ") for line in lines) == 1
+    assert "predict" not in cli.listing("data")
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_is_there_and_has_its_script(name):
+    row = cli.COMMANDS[name]
+    assert callable(getattr(import_module(f"kptkit.commands.{row.module}"), row.function))
+    scripts = [p for folder in ("scripts", "data_prep") for p in (ROOT / folder).glob("*.py")]
+    (script,) = (p for p in scripts if f'cli.start("{name}")' in p.read_text())
+    assert len(script.read_text().splitlines()) < 15
+    assert len(scripts) == len(cli.COMMANDS)
+
+
+def test_help_imports_nothing_that_takes_long():
+    """Each command in turn, in one fresh process."""
+    code = (
+        "import contextlib, io, sys\n"
+        "from kptkit import cli\n"
+        "heavy = {'tensorflow', 'keras', 'numpy', 'cv2', 'scipy', 'tqdm', 'typeguard', 'asyncio'}\n"
+        "for name in cli.COMMANDS:\n"
+        "    for task in ([], ['--task', 'face']):\n"
+        "        said = io.StringIO()\n"
+        "        with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):\n"
+        "            cli.start(name, [*task, '--help'])\n"
+        "        assert f'usage: kptkit {name} ' in said.getvalue(), (name, said.getvalue())\n"
+        "        found = heavy & set(sys.modules)\n"
+        "        assert not found, f'kptkit {name} {task} --help imports {found}'\n"
+        "        if name not in ('predict', 'evaluate', 'export'):\n"
+        "            break\n"
+    )
+    done = run(sys.executable, "-c", code)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 @pytest.fixture
-def start(monkeypatch):
-    """Runs a command of two tasks; what it was called with."""
-    called = []
+def failing(monkeypatch):
+    """Starts a command that fails by a given error; returns its exit code, None if it raises."""
 
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["command", *arguments])
-        cli.run_task({"near": (called.append, Near), "far": (called.append, Far)})
-        return called
+    def start(error, *arguments):
+        def fail():
+            raise error
 
-    return run
+        module = import_module("kptkit.commands.serve")
+        monkeypatch.setattr(module, "command", fail)
+        monkeypatch.setattr(sys, "argv", ["kptkit", "serve", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        return stopped.value.code
 
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        ([], Near()),
-        (["--steps", "3"], Near(steps=3)),
-        (["--task", "near"], Near()),
-        (["--task", "far", "--miles", "7"], Far(miles=7)),
-        (["--miles", "7", "--task=far"], Far(miles=7)),
-    ],
-)
-def test_a_task_has_its_own_flags(start, arguments, expected):
-    assert start(*arguments) == [expected]
+    return start
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("error", "code", "said"),
     [
-        (["--task", "fra"], "far"),
-        (["--task", "far", "--steps", "3"], "--steps"),
-        (["--miles", "3"], "--miles"),
-        (["--task"], "--task"),
+        (InputError("x.json: empty"), 2, "error: x.json: empty\n"),
+        (PermissionError(13, "Permission denied", "out"), 2, "Permission denied: 'out'\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
     ],
 )
-def test_flags_of_another_task_are_refused(start, capsys, arguments, message):
-    with pytest.raises(SystemExit) as stopped:
-        start(*arguments)
-    assert stopped.value.code == 2
-    assert message in capsys.readouterr().err
+def test_an_error_is_one_line_unless_one_debugs(failing, capsys, error, code, said):
+    assert failing(error) == code
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.endswith(said)
+    assert shown.err.count("\n") == 1
+    with pytest.raises(type(error)):
+        failing(error, "--debug")
 
 
-def test_help_is_that_of_the_task(start, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        start("--task", "far", "--help")
-    assert stopped.value.code == 0
-    shown = capsys.readouterr().out
-    assert "--miles" in shown
-    assert "--steps" not in shown
+@pytest.mark.parametrize("error", [ValueError("ours"), OSError("no number")])
+def test_a_fault_of_ours_is_not_taken_for_the_users(failing, error):
+    with pytest.raises(type(error), match=str(error)):
+        failing(error)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        ([], None),
-        (["--recipe"], None),
-        (["recipe", "a"], None),
-        (["--recipe", "a"], "a"),
-        (["--recipe=a", "--other", "b"], "a"),
-        (["--recipe", "a", "--recipe=b"], "b"),
-    ],
-)
-def test_the_last_value_of_a_flag_counts(arguments, expected):
-    assert cli.flag_value(arguments, "--recipe") == expected
+def test_debug_is_no_flag_of_the_command(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["kptkit", "serve", "--debug", "pose=nowhere"])
+    with pytest.raises(InputError, match="nowhere: no version of a model"):
+        cli.main()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a process gets Ctrl+C otherwise on Windows")
+@pytest.mark.parametrize("seconds", [0.5, 1.0, 2.5])
+def test_ctrl_c_is_130_and_one_line(tmp_path, seconds):
+    """As a terminal sends it: to the command and its workers at once."""
+    command = [sys.executable, "-m", "kptkit", "data", "demo", "--out", "demo", "--workers", "2"]
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert "Traceback" not in err
+    assert process.returncode == 130, err
+    assert err.splitlines()[-1] == "interrupted"
+    assert out == ""
+    assert not [path for path in tmp_path.iterdir() if path.name == "demo"]

@@ -119,9 +119,10 @@ def _draw_scenes(
         processes = []
         for first in range(workers):
             share = [*command, str(first), str(workers)]
-            # In their own process group they get no Ctrl-C; they end when their output is closed.
+            # In their own process group they get no Ctrl+C; this process ends them.
             process = subprocess.Popen(share, stdout=subprocess.PIPE, process_group=0)
             processes.append(stack.enter_context(process))
+            stack.callback(process.kill)
         for index in tqdm(range(sum(counts.values())), desc="drawing scenes", unit="scene"):
             line = processes[index % workers].stdout.readline()
             if not line:

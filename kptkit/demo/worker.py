@@ -8,6 +8,7 @@ and with it TensorFlow, again. It writes FOLDER/images and prints one line of JS
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ def _rounded(values: Any) -> list[float]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Windows has no process groups of this kind
     folder, *numbers = sys.argv[1:]
     seed, train_images, val_images, first, step = map(int, numbers)
     try:

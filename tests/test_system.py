@@ -1,0 +1,182 @@
+"""Locks, syncs and renames, on this system and with what Windows lacks taken away."""
+
+import ast
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from kptkit import files, system
+from kptkit.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+BLOCKED = "from support.no_fcntl import block_fcntl; block_fcntl()\n"
+
+
+def python(code, *arguments, blocked, **settings):
+    """The command line and environment of a process that runs some code."""
+    code = (BLOCKED if blocked else "") + code
+    paths = os.pathsep.join([str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": paths}
+    return {"args": [sys.executable, "-c", code, *map(str, arguments)], "env": environment}
+
+
+@pytest.fixture(params=[False, True], ids=["own", "without fcntl"])
+def blocked(request):
+    if request.param and os.name == "nt":
+        pytest.skip("this is Windows")
+    return request.param
+
+
+HOLD = """
+import sys, time
+from kptkit import files, system
+assert system.WINDOWS == ("msvcrt" in sys.modules)
+with files.locked(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+TRY = """
+import sys
+from kptkit import files
+from kptkit.errors import InputError
+try:
+    with files.locked(sys.argv[1]):
+        print("obtained")
+except InputError as error:
+    print(error)
+"""
+
+
+def test_a_lock_excludes_other_processes_and_ends_with_its_own(tmp_path, blocked):
+    def attempt():
+        command = python(TRY, tmp_path, blocked=blocked)
+        return subprocess.run(**command, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert attempt() == "obtained"
+    command = python(HOLD, tmp_path, blocked=blocked)
+    with subprocess.Popen(**command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        refused = f"{tmp_path}: in use by process {holder.pid}; wait for it or choose another"
+        assert attempt().startswith(refused)
+        holder.kill()
+    assert attempt() == "obtained"
+    assert os.listdir(tmp_path) == [".lock"]
+
+
+def test_a_lock_excludes_this_process_too(tmp_path):
+    refused = pytest.raises(InputError, match=f"in use by process {os.getpid()}")
+    with files.locked(tmp_path), refused, files.locked(tmp_path):
+        pass
+
+
+PUBLISH = """
+import sys
+from pathlib import Path
+from kptkit import files
+folder = Path(sys.argv[1])
+for text in ("first", "second, µ\\n"):
+    files.write_text(folder / "a.txt", text)
+with files.publish_folder(folder / "1") as unfinished:
+    (unfinished / "inner").mkdir()
+    (unfinished / "inner/b.txt").write_bytes(b"b")
+"""
+
+
+def test_files_and_folders_are_published(tmp_path, blocked):
+    subprocess.run(**python(PUBLISH, tmp_path, blocked=blocked), check=True)
+    assert (tmp_path / "a.txt").read_bytes() == "second, µ\n".encode()
+    assert (tmp_path / "1/inner/b.txt").read_bytes() == b"b"
+    assert sorted(os.listdir(tmp_path)) == ["1", "a.txt"]
+
+
+def test_a_command_does_its_work(tmp_path, blocked):
+    code = (
+        "import sys\nfrom kptkit import cli\n"
+        "cli.start('data demo', ['--out', sys.argv[1], '--train-images', '2', '--val-images', '1'])"
+    )
+    command = python(code, tmp_path / "demo", blocked=blocked)
+    done = subprocess.run(**command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "demo/preview.jpg").is_file()
+
+
+def test_a_rename_waits_for_a_reader(tmp_path, monkeypatch):
+    """Windows refuses to replace a file that is open."""
+    monkeypatch.setattr(system, "WINDOWS", True)
+    monkeypatch.setattr(system, "_WAITS", (0.001, 0.001, 0.001))
+    replace, refusals = Path.replace, [PermissionError(13, "in use")] * 3
+
+    def refusing(path, target):
+        if refusals:
+            raise refusals.pop()
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", refusing)
+    (tmp_path / "new").write_text("new")
+    (tmp_path / "old").write_text("old")
+    assert system.rename(tmp_path / "new", tmp_path / "old") == tmp_path / "old"
+    assert (os.listdir(tmp_path), (tmp_path / "old").read_text()) == (["old"], "new")
+    refusals[:] = [PermissionError(13, "in use")] * 9
+    with pytest.raises(PermissionError):
+        system.rename(tmp_path / "old", tmp_path / "new")
+    assert len(refusals) == 5
+
+
+def test_a_file_is_replaced_although_somebody_reads_it(tmp_path):
+    path = tmp_path / "a.txt"
+    files.write_text(path, "old")
+    opened = threading.Event()
+
+    def read():
+        with open(path) as file:
+            opened.set()
+            time.sleep(0.3)
+            seen.append(file.read())
+
+    seen = []
+    reader = threading.Thread(target=read)
+    reader.start()
+    opened.wait()
+    files.write_text(path, "new")
+    reader.join()
+    assert (seen, path.read_text()) == (["old"], "new")
+
+
+def test_a_missing_file_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(system, "WINDOWS", True)
+    monkeypatch.setattr(time, "sleep", None)
+    with pytest.raises(FileNotFoundError):
+        system.rename(tmp_path / "none", tmp_path / "some")
+
+
+def test_the_signals_to_stop_are_those_of_the_system():
+    assert signal.SIGINT in system.STOP_SIGNALS
+    assert signal.SIGTERM in system.STOP_SIGNALS
+    assert len(system.STOP_SIGNALS) == (3 if os.name == "nt" else 2)
+
+
+def test_only_one_module_knows_the_system():
+    """What exists on some systems only is imported and called nowhere else."""
+    special = {"fcntl", "msvcrt", "pwd", "grp", "resource", "termios", "winreg", "posix"}
+    for path in (ROOT / "kptkit").rglob("*.py"):
+        if path.name == "system.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module]
+            assert not special & set(names), path
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                called = f"{node.value.id}.{node.attr}"
+                assert called not in {
+                    *("os.fsync", "os.rename", "os.replace", "os.fork", "os.killpg", "os.mkfifo"),
+                    *("signal.SIGKILL", "signal.SIGTERM", "signal.SIGALRM", "os.getuid"),
+                }, path
