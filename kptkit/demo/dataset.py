@@ -132,7 +132,8 @@ def _draw_scenes(
 
 def _write_annotations(folder: Path, split: str, scenes: list[dict[str, Any]]) -> int:
     """Writes the label files of a split; returns its number of persons."""
-    images, annotations, wider, landmarks = [], [], [], []
+    images, wider, landmarks = [], [], []
+    annotations: list[dict[str, Any]] = []
     for image_id, scene in enumerate(scenes, _FIRST_ID[split]):
         images.append({"id": image_id} | scene["image"])
         name, faces = scene["image"]["file_name"], []
