@@ -116,14 +116,16 @@ def _draw_scenes(
     command += [str(counts[split]) for split in SPLITS]
     scenes = []
     with ExitStack() as stack:
-        processes = []
+        outputs = []
         for first in range(workers):
             share = [*command, str(first), str(workers)]
             # In their own process group they get no Ctrl-C; they end when their output is closed.
             process = subprocess.Popen(share, stdout=subprocess.PIPE, process_group=0)
-            processes.append(stack.enter_context(process))
+            stack.enter_context(process)
+            assert process.stdout is not None, "it was asked for as a pipe"
+            outputs.append(process.stdout)
         for index in tqdm(range(sum(counts.values())), desc="drawing scenes", unit="scene"):
-            line = processes[index % workers].stdout.readline()
+            line = outputs[index % workers].readline()
             if not line:
                 raise RuntimeError(f"{' '.join(command)}: ended before scene {index + 1}")
             scenes.append(json.loads(line))
