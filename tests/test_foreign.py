@@ -45,7 +45,7 @@ def nothing(num_keypoints, input_size_wh):
 
 number = 3
 """
-RECIPE = PoseRecipe(input_size_wh=(48, 64))
+RECIPE = PoseRecipe(input_size_wh=(64, 64))
 
 
 @pytest.fixture

@@ -67,12 +67,13 @@ def with_readable_images(
         if isinstance(header, images.ImageError):
             skipped.record(path, header.reason)
     skipped.check()
+    errors = [header for header in found if isinstance(header, images.ImageError)]
     readable = np.array([isinstance(header, Header) for header in found])
     kept = _with_images(samples, readable)
     if len(kept) == 0:
         first = images.printable(samples.image_paths[0])
         raise InputError(
-            f"{first}: {found[0].reason}, as are all {len(found)} pictures of {source}; is this "
+            f"{first}: {errors[0].reason}, as are all {len(found)} pictures of {source}; is this "
             "the right folder of images?"
         )
     if len(skipped):

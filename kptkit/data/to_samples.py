@@ -158,7 +158,7 @@ def keypoints_inside(keypoints: np.ndarray, image_wh: np.ndarray) -> np.ndarray:
     image's edge it ends at its width.
     """
     points = keypoints[..., :2]
-    return ((points >= -0.5) & (points <= image_wh[:, None])).all(axis=-1)
+    return np.all((points >= -0.5) & (points <= image_wh[:, None]), axis=-1)
 
 
 def _reference_lengths(persons: list[dict[str, Any]]) -> np.ndarray | None:

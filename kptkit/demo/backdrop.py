@@ -139,8 +139,8 @@ def _shape(rng: np.random.Generator, picture: np.ndarray) -> None:
         place = centre.astype(int).tolist()
         cv2.ellipse(picture, place, radii, rng.uniform(0, 180), 0, 360, colour, thick, cv2.LINE_AA)
     else:
-        ends = np.round(centre + rng.normal(0, 1.5 * size, (2, 2))).astype(int).tolist()
-        cv2.line(picture, *ends, colour, int(rng.integers(1, 9)), cv2.LINE_AA)
+        start, end = np.round(centre + rng.normal(0, 1.5 * size, (2, 2))).astype(int).tolist()
+        cv2.line(picture, start, end, colour, int(rng.integers(1, 9)), cv2.LINE_AA)
 
 
 def _pole(rng: np.random.Generator, canvas: Canvas) -> None:

@@ -5,7 +5,7 @@ in pixels too. Colours are planes, RGB 0..255: (3, 1, 1) or a patch (3, h, w), w
 several times faster than with (h, w, 3).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -35,13 +35,14 @@ class Canvas:
 
     def __init__(self, background: np.ndarray, light: np.ndarray, ambient: float) -> None:
         self.colour = np.stack(cv2.split(background)).astype(np.float32)
-        self.depth = np.full(background.shape[:2], np.inf, np.float32)
-        self.owner = np.full(background.shape[:2], NOBODY, np.int32)
+        height, width = background.shape[:2]
+        self.depth = np.full((height, width), np.inf, np.float32)
+        self.owner = np.full((height, width), NOBODY, np.int32)
         self.light = tuple(light.tolist())
         self.ambient = ambient
 
     def window(
-        self, low_xy: np.ndarray, high_xy: np.ndarray
+        self, low_xy: Sequence[float], high_xy: Sequence[float]
     ) -> tuple[slice, slice, np.ndarray, np.ndarray] | None:
         """Rows, columns, x (1, w) and y (h, 1) of the pixels between two corners; None if empty."""
         height, width = self.depth.shape

@@ -116,15 +116,17 @@ def _draw_scenes(
     command += [str(counts[split]) for split in SPLITS]
     scenes = []
     with ExitStack() as stack:
-        processes = []
+        outputs = []
         for first in range(workers):
             share = [*command, str(first), str(workers)]
             # In their own process group they get no Ctrl+C; this process ends them.
             process = subprocess.Popen(share, stdout=subprocess.PIPE, process_group=0)
-            processes.append(stack.enter_context(process))
+            stack.enter_context(process)
             stack.callback(process.kill)
+            assert process.stdout is not None, "it was asked for as a pipe"
+            outputs.append(process.stdout)
         for index in tqdm(range(sum(counts.values())), desc="drawing scenes", unit="scene"):
-            line = processes[index % workers].stdout.readline()
+            line = outputs[index % workers].readline()
             if not line:
                 raise RuntimeError(f"{' '.join(command)}: ended before scene {index + 1}")
             scenes.append(json.loads(line))
@@ -133,7 +135,8 @@ def _draw_scenes(
 
 def _write_annotations(folder: Path, split: str, scenes: list[dict[str, Any]]) -> int:
     """Writes the label files of a split; returns its number of persons."""
-    images, annotations, wider, landmarks = [], [], [], []
+    images, wider, landmarks = [], [], []
+    annotations: list[dict[str, Any]] = []
     for image_id, scene in enumerate(scenes, _FIRST_ID[split]):
         images.append({"id": image_id} | scene["image"])
         name, faces = scene["image"]["file_name"], []

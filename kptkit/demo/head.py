@@ -81,7 +81,7 @@ def _ellipsoid(
 ) -> None:
     """Paints the ellipsoid that `matrix` makes of the unit sphere: skull with face, or hair."""
     reach = np.linalg.norm(matrix, axis=1)
-    window = canvas.window(centre - reach, centre + reach)
+    window = canvas.window((centre - reach).tolist(), (centre + reach).tolist())
     if window is None:
         return
     rows, columns, x, y = window

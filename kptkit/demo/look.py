@@ -77,7 +77,7 @@ def sample_look(rng: np.random.Generator) -> Look:
     grown = style in (BALD, SHORT)
     return Look(
         skin=sample_skin(rng),
-        hair=_near(rng, _HAIRS[rng.integers(len(_HAIRS))], 10),
+        hair=_near(rng, np.array(_HAIRS[rng.integers(len(_HAIRS))]), 10),
         hair_style=style,
         fringe=rng.uniform(-0.1, 0.12),
         beard=rng.uniform(0.45, 0.85) if grown and rng.random() < 0.35 else 0.0,
@@ -160,7 +160,7 @@ def sample_skin(rng: np.random.Generator) -> np.ndarray:
 
 def _near(rng: np.random.Generator, colour: np.ndarray, spread: float) -> np.ndarray:
     """A random colour (3, 1, 1) near `colour` (3,); `spread` is the standard deviation."""
-    varied = np.clip(np.asarray(colour) + rng.normal(0, spread, 3), 5, 250)
+    varied = np.clip(colour + rng.normal(0, spread, 3), 5, 250)
     return varied.astype(np.float32).reshape(3, 1, 1)
 
 

@@ -120,7 +120,7 @@ class _Limb(NamedTuple):
 
     start: np.ndarray
     end: np.ndarray
-    radii: tuple[float, ...]
+    radii: tuple[float, float, float]
     paint: Paint
     owner: int
 
@@ -135,7 +135,9 @@ def _limb(
 ) -> _Limb:
     """A limb whose radii are given in statures, for a person of average girth."""
     size = person.scale * person.pose.girth
-    return _Limb(start, end, tuple(size * r for r in radii), paint, person.owner(part))
+    first, bulge, last = radii
+    scaled = (size * first, size * bulge, size * last)
+    return _Limb(start, end, scaled, paint, person.owner(part))
 
 
 def _arms_and_legs(person: Person) -> Iterator[_Limb]:

@@ -13,6 +13,8 @@ import numpy as np
 
 from kptkit.demo.random import bounded_normal, pick
 
+_Normal = tuple[float, float]  # mean and standard deviation
+
 SIDES = (("left", 1.0), ("right", -1.0))
 
 # Lengths in statures, from joint to joint.
@@ -84,8 +86,8 @@ def rotation(axis: int, degrees: float) -> np.ndarray:
 
 def sample_pose(rng: np.random.Generator) -> Pose:
     """A random body in a random pose, seen from a random direction."""
-    legs = _LEGS[pick(rng, [row[0] for row in _LEGS])]
-    lean = rng.normal(*legs[1])
+    _, leaning, first_leg, second_leg = _LEGS[pick(rng, [row[0] for row in _LEGS])]
+    lean = rng.normal(*leaning)
     root = _BODY_TO_CAMERA @ _view(rng)
     pelvis = root @ rotation(0, 0.5 * lean) @ rotation(2, rng.normal(0, 3))
     trunk = (
@@ -108,7 +110,7 @@ def sample_pose(rng: np.random.Generator) -> Pose:
     points["head"] = neck + trunk @ [0, 0.045, 0.01] + skull @ [0, 0.85 * radii[1], 0.012]
     swapped = rng.random() < 0.5
     for side, sign in SIDES:
-        leg = legs[2 if swapped == (sign > 0) else 3]
+        leg = first_leg if swapped == (sign > 0) else second_leg
         points |= _arm(rng, side, sign, trunk, neck + trunk @ [sign * shoulder_width, -0.02, 0])
         points |= _leg(rng, side, sign, leg, pelvis, pelvis @ [sign * hip_width, 0, 0])
     girth = rng.uniform(0.92, 1.25)
@@ -151,7 +153,7 @@ def _leg(
     rng: np.random.Generator,
     side: str,
     sign: float,
-    ranges: tuple,
+    ranges: tuple[_Normal, _Normal, _Normal],
     pelvis: np.ndarray,
     hip: np.ndarray,
 ) -> dict[str, np.ndarray]:

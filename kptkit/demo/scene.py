@@ -104,10 +104,11 @@ def _place_people(rng: np.random.Generator, size_wh: tuple[int, int]) -> list[Pe
     scales = np.exp(rng.uniform(np.log(85), np.log(tallest), count))
     if count < 3 and rng.random() < 0.05:
         scales[0] = rng.uniform(1.2, 2.2) * height
-    people, boxes = [], []
+    people: list[Person] = []
+    boxes: list[np.ndarray] = []
     for number, scale in enumerate(np.sort(scales)):
         pose, look = sample_pose(rng), sample_look(rng)
-        tries = []
+        tries: list[tuple[float, np.ndarray, np.ndarray]] = []
         while len(tries) < 8 and (not tries or tries[-1][0] > 0.15):
             place, box = _place(rng, pose, scale, size_wh)
             tries.append((max([_overlap(box, b) for b in boxes], default=0), place, box))
@@ -147,11 +148,11 @@ def _labels(canvas: Canvas, person: Person) -> ScenePerson | None:
     area = int(np.count_nonzero(mask))
     if area == 0:
         return None
-    box = tuple(map(float, cv2.boundingRect(mask.view(np.uint8))))
+    x, y, width, height = map(float, cv2.boundingRect(mask.view(np.uint8)))
     keypoints = visible_keypoints(canvas, person)
     if area < _MIN_AREA * person.scale**2:
         keypoints[:] = 0
-    return ScenePerson(keypoints, box, area, _face(canvas, person))
+    return ScenePerson(keypoints, (x, y, width, height), area, _face(canvas, person))
 
 
 def _face(canvas: Canvas, person: Person) -> Face | None:

@@ -20,7 +20,6 @@ from kptkit.export.network_functions import NetworkFunction
 from kptkit.export.target import Precision
 from kptkit.face.detector import FaceDetector
 from kptkit.images.codec import decode_image, encode_jpeg
-from kptkit.models.sizes import STAGES
 from kptkit.network import heatmaps_to_crop
 from kptkit.pose.crops import cut_persons_in_graph, to_image
 from kptkit.pose.estimator import PoseEstimator
@@ -155,9 +154,9 @@ def compare_converted_stage(
     Raises:
         RuntimeError: they exceed `CONVERTED_STAGE_LIMITS` of this precision.
     """
-    size = STAGES[network.name].size
+    size = network.spec.shape[1]
     # P-Net gets pyramid levels of two sizes, so that a file with a hard-coded size fails.
-    pictures = [face_windows(size)] if network.spec.shape[1] else levels()
+    pictures = [face_windows(size)] if size else levels()
     largest: dict[str, float] = {}
     for images in pictures:
         found, expected = _answers(runner, network, images), _keras_answers(network, images)

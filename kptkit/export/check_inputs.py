@@ -45,7 +45,7 @@ def levels() -> list[np.ndarray]:
         cv2.resize(image, (shape[1] // 2, shape[0] // 2), interpolation=cv2.INTER_AREA)
         for shape, image in list(scenes.items())[:2]
     ]
-    return [np.float32([half, half[:, ::-1]]) for half in halves]
+    return [np.array([half, half[:, ::-1]], np.float32) for half in halves]
 
 
 @cache

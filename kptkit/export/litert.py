@@ -47,7 +47,7 @@ def load(path: str | os.PathLike, threads: int | None = None) -> Callable[[Array
     return run
 
 
-def _interpreter(path: str, threads: int) -> Any:
+def _interpreter(path: str, threads: int | None) -> Any:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:

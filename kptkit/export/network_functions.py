@@ -34,8 +34,8 @@ class NetworkFunction:
     """A function with one signature, and the meanings of its tensors."""
 
     name: str
-    function: Callable[[tf.Tensor], dict[str, tf.Tensor]]
-    """A `tf.function` of one named input."""
+    function: tf.types.experimental.PolymorphicFunction
+    """A `tf.function` from one named input to named outputs."""
     model: keras.Model
     """Holds the variables that the function uses."""
     meanings: dict[str, str]

@@ -29,7 +29,7 @@ def pose_requests(size_wh: tuple[int, int]) -> list[Request]:
     padded = np.zeros((2, max(map(len, persons)), 4), np.float32)
     for row, own in zip(padded, persons, strict=True):
         row[: len(own)] = own
-    whole = {"images": first.image[None], "image_hw": np.int32([first.image.shape[:2]])}
+    whole = _whole(first)
     return [
         ("serving_default", {"image_bytes": files[:1], "boxes": persons[0][None, :1]}),
         ("serving_default", {"image_bytes": files, "boxes": padded}),
@@ -43,11 +43,10 @@ def pose_requests(size_wh: tuple[int, int]) -> list[Request]:
 def face_requests() -> list[Request]:
     """Requests to every signature of a face SavedModel."""
     first, second = _scenes()
-    whole = {"images": first.image[None], "image_hw": np.int32([first.image.shape[:2]])}
     return [
         ("serving_default", {"image_bytes": _files([first])}),
         ("serving_default", {"image_bytes": _files([first, second])}),
-        ("images", whole),
+        ("images", _whole(first)),
     ]
 
 
@@ -89,9 +88,18 @@ def _files(scenes: list[Scene]) -> np.ndarray:
     return np.array([encode_jpeg(scene.image) for scene in scenes], object)
 
 
+def _whole(scene: Scene) -> dict[str, np.ndarray]:
+    """The picture of a scene and its size, for the signatures that take pixels."""
+    return {
+        "images": scene.image[None],
+        "image_hw": np.array([scene.image.shape[:2]], np.int32),
+    }
+
+
 def _boxes(scene: Scene) -> np.ndarray:
     """The boxes (N, 4) of the people of a scene, in pixels."""
-    return boxes.from_xywh([person.box_xywh for person in scene.people]).astype(np.float32)
+    boxes_xywh = np.array([person.box_xywh for person in scene.people])
+    return boxes.from_xywh(boxes_xywh).astype(np.float32)
 
 
 def _prediction_log(model: str, signature: str, inputs: dict[str, tf.Tensor]) -> bytes:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar, overload
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from kptkit.recipes.cascade import CascadeConfig
 from kptkit.weights.cascade import load_cascade
 
 Picture = np.ndarray | str | os.PathLike
+# The type of the pictures in a list, which may be narrower: a `list[Path]` is no `list[Picture]`.
+AnyPicture = TypeVar("AnyPicture", bound=Picture)
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,13 @@ class FaceDetector:
         config = CascadeConfig(min_face_size, scale_factor, score_thresholds)
         self.cascade = Cascade(load_cascade(weights), config)
 
-    def detect(self, image: Picture | Sequence[Picture]) -> FacePrediction | list[FacePrediction]:
+    @overload
+    def detect(self, image: Picture) -> FacePrediction: ...
+    @overload
+    def detect(self, image: list[AnyPicture] | tuple[Picture, ...]) -> list[FacePrediction]: ...
+    def detect(
+        self, image: Picture | list[AnyPicture] | tuple[Picture, ...]
+    ) -> FacePrediction | list[FacePrediction]:
         """The faces of a picture, or of every picture in a list.
 
         Args:

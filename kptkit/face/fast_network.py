@@ -29,7 +29,7 @@ class FastNetwork:
         kernel = arrays["conv1/kernel"]
         arrays["conv1/bias"] = arrays["conv1/bias"] + normalise.offset * kernel.sum((0, 1, 2))
         arrays["conv1/kernel"] = kernel * normalise.scale
-        self._arrays = {name: np.float32(array) for name, array in arrays.items()}
+        self._arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
         kernel, bias = self._heads(("logits",))
         self._margin = kernel[:, 1:] - kernel[:, :1], bias[1:] - bias[:1]
         self._offsets = self._heads(heads)

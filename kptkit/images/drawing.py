@@ -138,10 +138,10 @@ def draw_heatmaps(crop: np.ndarray, heatmaps: np.ndarray) -> np.ndarray:
     scale_x, scale_y = affine.crop_to_heatmap_scale((width, height), highest.shape[::-1])
     heatmap_to_crop = np.array([[1 / scale_x, 0, 0], [0, 1 / scale_y, 0]])
     glow = affine.warp(highest, heatmap_to_crop, (width, height))
-    colours = cv2.applyColorMap(np.uint8(255 * glow), cv2.COLORMAP_INFERNO)[..., ::-1]
+    colours = cv2.applyColorMap((255 * glow).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
     grey = cv2.cvtColor(cv2.cvtColor(canvas, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     opacity = np.sqrt(glow)[..., None]
-    return np.uint8(0.5 * grey * (1 - opacity) + colours * opacity)
+    return (0.5 * grey * (1 - opacity) + colours * opacity).astype(np.uint8)
 
 
 def contact_sheet(

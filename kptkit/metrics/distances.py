@@ -54,7 +54,7 @@ def distance_between(keypoints: np.ndarray, first: int, second: int) -> np.ndarr
         (N,) float64 pixels; NaN where one of the two is not labelled.
     """
     ends = np.asarray(keypoints, np.float64)[:, [first, second]]
-    labelled = (ends[..., 2] > 0).all(axis=1)
+    labelled = np.all(ends[..., 2] > 0, axis=1)
     # Unlabelled points may have any coordinates, infinity too.
     ends = np.where(labelled[:, None, None], ends[..., :2], np.nan)
     return np.linalg.norm(ends[:, 0] - ends[:, 1], axis=-1)

@@ -12,7 +12,7 @@ import os
 import random
 import time
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeVar, overload
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -46,6 +46,8 @@ from kptkit.serving.transport import (
 __all__ = ["Client", "ServingError"]
 
 Picture = np.ndarray | bytes | str | os.PathLike
+# The type of the pictures in a list, which may be narrower: a `list[Path]` is no `list[Picture]`.
+AnyPicture = TypeVar("AnyPicture", bound=Picture)
 
 # First bytes of the formats that exported models decode; other pictures are sent as PNG.
 _SERVED_FORMATS = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"RIFF")
@@ -121,7 +123,7 @@ class Client:
         if boxes_xyxy is None:
             box = np.array([[0, 0, *size_wh]], np.float32)
             return _pose_prediction(self._send_pose("image_bytes", {"image_bytes": [data]}), box)
-        boxes_xyxy = boxes.checked(boxes_xyxy)
+        boxes_xyxy = boxes.checked(np.asarray(boxes_xyxy, np.float32))
         # Without boxes one request is sent all the same: only the server knows K.
         parts = [
             boxes_xyxy[start : start + MAX_PERSONS]
@@ -141,7 +143,13 @@ class Client:
             boxes_xyxy,
         )
 
-    def detect(self, image: Picture | Sequence[Picture]) -> FacePrediction | list[FacePrediction]:
+    @overload
+    def detect(self, image: Picture) -> FacePrediction: ...
+    @overload
+    def detect(self, image: list[AnyPicture] | tuple[Picture, ...]) -> list[FacePrediction]: ...
+    def detect(
+        self, image: Picture | list[AnyPicture] | tuple[Picture, ...]
+    ) -> FacePrediction | list[FacePrediction]:
         """The faces of a picture, or of every picture in a list, as `FaceDetector.detect`.
 
         Args:
@@ -174,9 +182,9 @@ class Client:
         if not isinstance(image, (bytes, str, os.PathLike)):
             expected = "expected a path, the bytes of a file or a NumPy array"
             raise ImageError(f"image: {type(image).__name__}, {expected}", "not an image")
-        is_path = not isinstance(image, bytes)
+        name = "image" if isinstance(image, bytes) else printable(image)
         try:
-            data = read_bytes(image) if is_path else image
+            data = image if isinstance(image, bytes) else read_bytes(image)
             if len(data) > MAX_FILE_BYTES:
                 raise ImageError(f"{len(data):,} bytes, at most {MAX_FILE_BYTES:,} are read")
             if not data.startswith(_SERVED_FORMATS):
@@ -184,7 +192,6 @@ class Client:
                 return encode_png(pixels), (pixels.shape[1], pixels.shape[0])
             header = read_header(data)
         except ImageError as error:
-            name = printable(image) if is_path else "image"
             text = str(error) if str(error).startswith(f"{name}: ") else f"{name}: {error}"
             raise ImageError(text, error.reason) from None
         return data, header.upright_wh
@@ -255,13 +262,13 @@ def _face_prediction(answer: Arrays) -> FacePrediction:
     if counts.shape != (1,) or counts.dtype.kind not in "iu" or counts[0] < 0:
         raise ServingError(f"an answer with counts {counts!r}; is it a face model of kptkit?")
     count = int(counts[0])
-    shapes = {"boxes": (None, 4), "scores": (None,), "landmarks": (None, 5, 2)}
+    shapes: dict[str, tuple[int, ...]] = {"boxes": (4,), "scores": (), "landmarks": (5, 2)}
     rows = {}
     for name, shape in shapes.items():
         if count == 0:  # JSON has no shape for a tensor without elements
-            rows[name] = np.zeros((0, *shape[1:]), np.float32)
+            rows[name] = np.zeros((0, *shape), np.float32)
             continue
-        rows[name] = _output(answer, name, shape)[:count]
+        rows[name] = _output(answer, name, (None, *shape))[:count]
         if len(rows[name]) < count:
             raise ServingError(f"an answer of {len(rows[name])} {name} for {count} faces")
     return FacePrediction(rows["boxes"], rows["scores"], rows["landmarks"])

@@ -25,8 +25,11 @@ _DAMAGES = (ValueError, OSError, EOFError, KeyError, RuntimeError, MemoryError)
 
 def save_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
     """Publishes named arrays at `path`."""
-    with publish_file(path) as unfinished, open(unfinished, "wb") as file:
-        np.savez(file, **arrays)
+    # Not by np.savez, whose own arguments, such as `file`, are names that no array may have.
+    with publish_file(path) as unfinished, zipfile.ZipFile(unfinished, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def publish_arrays(

@@ -116,7 +116,8 @@ def batch_counts(batch_size: int, ratio: ClassCounts) -> ClassCounts:
             f"batch_size: {batch_size}; too small for crops of all kinds in the ratio "
             f"{':'.join(map(str, ratio))}"
         )
-    return tuple(counts)
+    negatives, positives, parts, landmarks = counts
+    return negatives, positives, parts, landmarks
 
 
 def check_kinds(crops: CropSet, ratio: ClassCounts) -> None:

@@ -32,24 +32,25 @@ def read_coco_faces(
     Raises:
         InputError: the file cannot be used, or its keypoints are not these five.
     """
-    coco = load_coco(path)
+    coco = load_coco(os.fspath(path))
     for notice in coco.notices:
         report(notice)
     annotations = [a for a in coco.annotations["annotations"] if min(a["bbox"][2:]) > 0]
     keypoints = np.array([a["keypoints"] for a in annotations], np.float32)
     keypoints = keypoints.reshape(len(annotations), -1, 3)
-    labelled = (keypoints[..., 2] > 0).all(axis=1)
+    labelled = np.all(keypoints[..., 2] > 0, axis=1)
     if not labelled.any():
         raise InputError(f"{path}: annotations: no face with all keypoints; expected some")
     order = _order(coco.schema.names, keypoints[labelled, :, :2], path)
     landmarks = np.where(labelled[:, None, None], keypoints[:, order, :2], np.nan)
+    boxes_xywh = np.array([a["bbox"] for a in annotations], np.float64)
     images = coco.annotations["images"]
     place = {image["id"]: index for index, image in enumerate(images)}
     folder = os.fsdecode(images_folder)
     return FaceSamples(
         image_paths=tuple(os.path.join(folder, image["file_name"]) for image in images),
         image_index=np.array([place[a["image_id"]] for a in annotations], np.int64),
-        boxes_xyxy=boxes.from_xywh([a["bbox"] for a in annotations]).astype(np.float32),
+        boxes_xyxy=boxes.from_xywh(boxes_xywh).astype(np.float32),
         ignored=np.array([bool(a["iscrowd"]) for a in annotations]),
         landmarks=landmarks.astype(np.float32),
         complete=False,

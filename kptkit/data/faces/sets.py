@@ -47,15 +47,14 @@ def with_landmarks(faces: FaceSamples, points: FaceSamples) -> tuple[FaceSamples
             landmarks[members[overlap.argmax()]] = points.landmarks[index]
         else:
             added.append(index)
-    new = points.select(added)
+    new = points.select(np.array(added, np.int64))
     new = replace(new, image_index=target[new.image_index])
     merged = replace(
         faces,
+        image_index=np.concatenate([faces.image_index, new.image_index]),
+        boxes_xyxy=np.concatenate([faces.boxes_xyxy, new.boxes_xyxy]),
+        ignored=np.concatenate([faces.ignored, new.ignored]),
         landmarks=np.concatenate([landmarks, new.landmarks]),
-        **{
-            name: np.concatenate([getattr(faces, name), getattr(new, name)])
-            for name in ("image_index", "boxes_xyxy", "ignored")
-        },
     )
     return merged, points.select_images(np.flatnonzero(target < 0))
 

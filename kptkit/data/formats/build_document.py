@@ -133,10 +133,13 @@ def build_annotation_file(
         "keypoints": list(data_set.schema.names),
         "skeleton": [[a + 1, b + 1] for a, b in data_set.schema.edges],
     }
-    found_images, annotations = {}, []
+    found_images: dict[int, dict[str, Any]] = {}
+    annotations = []
     for number, entry in usable:
-        size_wh = sizes.get(entry.file_name)
-        box_xywh = _box_inside(entry, size_wh, data_set, findings) if size_wh else None
+        if entry.file_name not in sizes:
+            continue  # reported by _picture_sizes
+        size_wh = sizes[entry.file_name]
+        box_xywh = _box_inside(entry, size_wh, data_set, findings)
         if box_xywh is None:
             continue
         image_id = image_ids[entry.file_name]
@@ -217,6 +220,7 @@ def _picture_sizes(
     first_use = {e.file_name: e.where for e in reversed(entries) if e.file_name not in sizes}
     names = list(first_use)[::-1]
     headers = read_headers([pictures.path(name) for name in names])
+    reasons = []
     turned = 0
     for name, header in zip(names, headers, strict=True):
         if isinstance(header, Header):
@@ -224,11 +228,12 @@ def _picture_sizes(
             way = "displayed_wh" if pictures.orientation == "exif" else "stored_wh"
             sizes[name] = getattr(header, way)
         else:
+            reasons.append(header.reason)
             findings.skip(first_use[name], f"picture {reprlib.repr(name)}: {header.reason}")
     if names and not sizes:
         first = images.printable(pictures.path(names[0]))
         raise InputError(
-            f"{first}: {headers[0].reason}, as are all {len(names)} pictures of {findings.path}; "
+            f"{first}: {reasons[0]}, as are all {len(names)} pictures of {findings.path}; "
             "is this the right folder of images?"
         )
     if turned and pictures.orientation == "auto":
@@ -243,7 +248,12 @@ def _picture_sizes(
 def _box_inside(
     entry: Entry, size_wh: Size, data_set: DataSetInfo, findings: Findings
 ) -> list[float] | None:
-    """The entry's box as x y w h, cut to the picture unless boxes may leave; None: outside it."""
+    """The entry's box as x y w h, cut to the picture unless boxes may leave.
+
+    None if there is no box, or it lies outside.
+    """
+    if entry.box_xyxy is None:
+        return None
     inside = boxes.clip(entry.box_xyxy, size_wh)
     if boxes.area(inside) <= 0:
         findings.skip(entry.where, f"lies outside the picture of {size_wh[0]}x{size_wh[1]} pixels")

@@ -140,7 +140,7 @@ def _valid_annotations(
     """The annotations of `category` without errors, completed; faults are added to `faults`."""
     category_ids = {item["id"] for item in categories}
     num_keypoints = len(category["keypoints"])
-    valid = {}
+    valid: dict[int, dict[str, Any]] = {}
     for index, annotation in enumerate(annotations):
         fault = category_fault(index, annotation, category["id"], category_ids)
         if fault is not None:

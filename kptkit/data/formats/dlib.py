@@ -13,7 +13,6 @@ The XML is parsed event by event, and a document type declaration is refused, so
 entities to expand and no external files to load.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from xml.parsers import expat
@@ -54,14 +53,15 @@ def inspect_dlib(path: str | Path, pictures: PictureFolder) -> Inspected:
 class _Reader:
     """Collects the faces of a file while expat parses it."""
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | Path):
         self.path = path
         self.findings = Findings(path)
         self.parser = expat.ParserCreate()
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
         self.parser.StartDoctypeDeclHandler = self._refuse
-        self.file_name, self.image_wh = "", None
+        self.file_name = ""
+        self.image_wh: Size | None = None
         # (68, 3) of the current box; None outside boxes and inside those that are left out.
         self.keypoints: np.ndarray | None = None
         self.box_line = 0
@@ -99,21 +99,21 @@ class _Reader:
                 self.findings.notice("box", "is marked to be ignored; left out")
                 self.keypoints = None
         elif tag == "part" and self.keypoints is not None:
-            self._part(attributes)
+            self._part(attributes, self.keypoints)
 
     def _start_image(self, attributes: Mapping[str, str]) -> None:
         self.file_name = attributes.get("file", "").replace("\\", "/").removeprefix("./")
-        self.image_wh: Size | None = None
-        sides = [attributes.get(side) for side in ("width", "height")]
-        if None not in sides:
-            sizes = as_numbers(" ".join(sides))
+        self.image_wh = None
+        width, height = attributes.get("width"), attributes.get("height")
+        if width is not None and height is not None:
+            sizes = as_numbers(f"{width} {height}")
             if sizes is None or len(sizes) != 2 or not all(s >= 1 and s % 1 == 0 for s in sizes):
-                found = f"width {sides[0]!r} and height {sides[1]!r}"
+                found = f"width {width!r} and height {height!r}"
                 self._error("image", f"{found}; expected the picture's size in pixels")
             else:
                 self.image_wh = (int(sizes[0]), int(sizes[1]))
 
-    def _part(self, attributes: Mapping[str, str]) -> None:
+    def _part(self, attributes: Mapping[str, str], keypoints: np.ndarray) -> None:
         name = attributes.get("name", "")
         if not (name.isascii() and name.isdecimal() and int(name) < _POINTS):
             self._error("part", f"name {name[:20]!r}; expected 00 to {_POINTS - 1}")
@@ -122,7 +122,7 @@ class _Reader:
         if point is None or len(point) != 2:
             self._error(f"part {name}", "expected x and y in pixels")
             return
-        self.keypoints[int(name)] = (*point, 2)
+        keypoints[int(name)] = (*point, 2)
 
     def _end(self, tag: str) -> None:
         if tag != "box" or self.keypoints is None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from kptkit.reading import shown
 
@@ -48,7 +48,7 @@ def is_id(value: Any) -> bool:
     return type(value) is int and 0 <= value <= _LARGEST_ID
 
 
-def is_numbers(value: Any, count: int) -> bool:
+def is_numbers(value: Any, count: int) -> TypeGuard[list[float]]:
     """Whether a value is a list of `count` finite numbers of a size that pixels can have."""
     return (
         isinstance(value, list)

@@ -117,9 +117,15 @@ def _mat_examples(findings: Findings) -> Iterator[tuple[str, _Example]]:
     expected = "the struct array examples of FLIC's examples.mat"
     for example in read_structs(findings.path, "examples", expected):
         try:
-            numbers = [example.numbers(name) for name in ("coords", "torsobox", "imgdims")]
-            flags = [bool(example.number(name)) for name in ("istrain", "istest")]
-            yield example.where, _Example(example.text("filepath"), *numbers, *flags)
+            fields = _Example(
+                coords=example.numbers("coords"),
+                torsobox=example.numbers("torsobox"),
+                imgdims=example.numbers("imgdims"),
+                istrain=bool(example.number("istrain")),
+                istest=bool(example.number("istest")),
+                filepath=example.text("filepath"),
+            )
+            yield example.where, fields
         except InputError as error:
             where, _, what = str(error).partition(": ")
             findings.error(where, what)
@@ -142,9 +148,15 @@ def _json_examples(findings: Findings) -> Iterator[tuple[str, _Example]]:
             found = shown(example, wrong[0])
             findings.error(f"{where}.{wrong[0]}", f"{found}; expected true or false")
         else:
-            numbers = [_array(example.get(name)) for name in ("coords", "torsobox", "imgdims")]
-            flags = [bool(example[name]) for name in ("istrain", "istest")]
-            yield where, _Example(example["filepath"], *numbers, *flags)
+            fields = _Example(
+                filepath=example["filepath"],
+                coords=_array(example.get("coords")),
+                torsobox=_array(example.get("torsobox")),
+                imgdims=_array(example.get("imgdims")),
+                istrain=bool(example["istrain"]),
+                istest=bool(example["istest"]),
+            )
+            yield where, fields
 
 
 def _array(value: Any) -> np.ndarray:

@@ -87,7 +87,7 @@ def _read_json(findings: Findings) -> None:
             continue
         where, joints = f"{where} ({person['image']})", person.get("joints")
         if not (isinstance(joints, list) and len(joints) == _JOINTS):
-            found = len(joints) if isinstance(joints, list) else shown(person, "joints")
+            found = str(len(joints)) if isinstance(joints, list) else shown(person, "joints")
             findings.error(f"{where}.joints", f"{found}; expected {_JOINTS} times x, y, visible")
             continue
         wrong = [n for n, j in enumerate(joints) if not (is_numbers(j, 3) and j[2] in (0, 1))]
@@ -147,7 +147,7 @@ def _picture_names(path: str | Path, count: int, pictures: PictureFolder) -> str
         for name in _NAMES
     }
     # The patterns agree on names from 10,000 on, so the one with the most pictures is taken.
-    best = max(found, key=found.get)
+    best = max(found, key=lambda name: found[name])
     if found[best]:
         return best
     looked = ", ".join(name.format(1) for name in _NAMES)

@@ -132,8 +132,8 @@ def _json_faults(person: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """The faults of one object of the json, each as field and message."""
     if not is_numbers(person.get("center"), 2):
         yield "center", f"{shown(person, 'center')}; expected x and y in pixels"
-    scale = person.get("scale")
-    if not (is_numbers([scale], 1) and scale > 0):
+    scale = [person.get("scale")]
+    if not (is_numbers(scale, 1) and scale[0] > 0):
         yield "scale", f"{shown(person, 'scale')}; expected the person's height in units of 200 px"
     joints, flags = person.get("joints"), person.get("joints_vis")
     if joints is None and flags is None:

@@ -21,7 +21,7 @@ def read_lines(path: str | os.PathLike, expected: str) -> list[Line]:
         InputError: the file is missing, not a regular file, empty or not UTF-8.
     """
     # Not splitlines, which also splits at characters that may occur in a file name.
-    lines = read_text(path, expected).replace("\r\n", "\n").split("\n")
+    lines = read_text(os.fspath(path), expected).replace("\r\n", "\n").split("\n")
     return [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
 
 

@@ -155,7 +155,7 @@ def mine_part(
     """
     for place, path in enumerate(part.samples.image_paths):
         number = part.first_number + place
-        faces = part.samples.select_images([place])
+        faces = part.samples.select_images(np.array([place]))
         try:
             image = images.read_image(path, faces.orientation)
         except images.ImageError as error:

@@ -227,7 +227,7 @@ def _squares(corner: np.ndarray, side: np.ndarray) -> np.ndarray:
 
 def windows_inside(windows_xyxy: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
     """Which windows (N,) bool lie completely in a picture."""
-    return ((windows_xyxy[:, :2] >= 0) & (windows_xyxy[:, 2:] <= size_wh)).all(axis=1)
+    return np.all((windows_xyxy[:, :2] >= 0) & (windows_xyxy[:, 2:] <= size_wh), axis=1)
 
 
 def draw_legal_windows(

@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -28,7 +28,7 @@ Result = TypeVar("Result")
 
 def work_on(
     parts: dict[int, Part], make: Callable[[Part], Iterable[Result]], workers: int
-) -> Iterator[tuple[int, Iterable[Result]]]:
+) -> Generator[tuple[int, Iterable[Result]], None, None]:
     """Computes the results of numbered parts; yields each part's number with its results.
 
     If you stop iterating early, close the generator: that ends the workers.

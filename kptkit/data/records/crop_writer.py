@@ -57,8 +57,8 @@ def write_crops(
     for name, value in (("seed", plan["seed"]), ("workers", workers)):
         if value < 0:
             raise InputError(f"{name}: {value}; expected 0 or more")
-    plan = {"format": FORMAT, "version": VERSION, "parts": len(parts)} | plan
     fill = partial(_fill, folder, plan["size"], parts, make_part, workers)
+    plan = {"format": FORMAT, "version": VERSION, "parts": len(parts)} | plan
     try:
         return fill_folder(folder, plan, fill, interim=_made_name("*"))
     except tf.errors.OpError as error:
@@ -149,13 +149,13 @@ def _fill(
 ) -> dict[str, Any]:
     """Writes the missing parts; returns the entries of the manifest."""
     made_paths = [folder / _made_name(f"{number:05d}") for number in range(len(parts))]
-    made = {number: _read_made(path) for number, path in enumerate(made_paths)}
-    missing = {number: parts[number] for number, part in made.items() if part is None}
+    read = {number: _read_made(path) for number, path in enumerate(made_paths)}
+    made = {number: part for number, part in read.items() if part is not None}
+    missing = {number: part for number, part in enumerate(parts) if number not in made}
     layouts = {kind.label: _Layout(kind, size) for kind in CropKind}
     with _Progress(sum(len(part) for part in parts)) as progress:
         for number, part in made.items():
-            if part is not None:
-                progress.add(len(parts[number]), **part["account"])
+            progress.add(len(parts[number]), **part["account"])
         with closing(work_on(missing, make_part, workers)) as work:
             for number, images in work:
                 place = f"{number:05d}-of-{len(parts):05d}"
@@ -167,7 +167,7 @@ def _fill(
         "counts": {kind: account.counts[kind] for kind in layouts},
         "notes": {note: count for note, count in sorted(account.notes.items()) if count},
         "skipped": dict(sorted(account.skipped.items())),
-        "shards": [shard for part in made.values() for shard in part["shards"]],
+        "shards": [shard for number in sorted(made) for shard in made[number]["shards"]],
     }
 
 

@@ -61,7 +61,7 @@ class CropRecords:
 
     def _open(self, kind: CropKind) -> list[np.ndarray]:
         """Maps the shards of a kind into memory, each as (records, bytes) uint8."""
-        shards = []
+        shards: list[np.ndarray] = []
         for entry in self.manifest["shards"]:
             if entry["kind"] == kind.label and entry["records"]:
                 if entry["bytes"] % entry["records"]:

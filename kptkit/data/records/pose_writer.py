@@ -290,22 +290,24 @@ def _write_index(
 ) -> None:
     """Writes the samples and the position of each sample's JPEG."""
     order = np.concatenate(parts)
-    columns = Row(*zip(*(row for shard in rows for row in shard), strict=True))
-    by_record = {
-        "shard": np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts]),
-        "record": np.concatenate([np.arange(len(part), dtype=np.int32) for part in parts]),
-        "jpeg_offset": np.array(columns.jpeg_offset, np.int64),
-        "jpeg_bytes": np.array(columns.jpeg_bytes, np.int64),
-        "jpeg_crc32": np.array(columns.jpeg_crc32, np.uint32),
-        "window_xyxy": np.array(columns.window_xyxy, np.int64),
-    }
-    by_person = {name: np.empty_like(column) for name, column in by_record.items()}
-    for name, column in by_record.items():
-        by_person[name][order] = column
+    written = list(chain(*rows))
+
+    def by_person(column: np.ndarray) -> np.ndarray:
+        placed = np.empty_like(column)
+        placed[order] = column
+        return placed
+
+    shard = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
+    record = np.concatenate([np.arange(len(part), dtype=np.int32) for part in parts])
     with files.publish_file(path) as unfinished, open(unfinished, "wb") as file:
         np.savez(
             file,
             image_paths=pack_paths(samples.image_paths),
             **{name: getattr(samples, name) for name in SAMPLE_ARRAYS},
-            **by_person,
+            shard=by_person(shard),
+            record=by_person(record),
+            jpeg_offset=by_person(np.array([row.jpeg_offset for row in written], np.int64)),
+            jpeg_bytes=by_person(np.array([row.jpeg_bytes for row in written], np.int64)),
+            jpeg_crc32=by_person(np.array([row.jpeg_crc32 for row in written], np.uint32)),
+            window_xyxy=by_person(np.array([row.window_xyxy for row in written], np.int64)),
         )
