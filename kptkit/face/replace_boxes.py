@@ -55,5 +55,5 @@ def with_box(annotation: dict[str, Any], box_xyxy: np.ndarray | None) -> dict[st
     """A copy of an annotation, with the detected box if there is one."""
     if box_xyxy is None:
         return annotation
-    box_xywh = boxes.to_xywh(np.float64(box_xyxy))[0]
+    box_xywh = boxes.to_xywh(box_xyxy.astype(np.float64))[0]
     return annotation | {"bbox": box_xywh.tolist(), BOX_SOURCE: "detector"}

@@ -57,7 +57,8 @@ def work_on(
             with _killed_worker_error():
                 connection.send(next(waiting))
         while crew:
-            for connection in wait(list(crew)):
+            ready = wait(list(crew))
+            for connection in [connection for connection in crew if connection in ready]:
                 yield _receive_result(connection, waiting, crew)
     finally:
         for process in crew.values():
@@ -120,6 +121,7 @@ def _run_worker(connection: Connection, make: Callable[[Part], Iterable[Result]]
             number, part = connection.recv()
         except (EOFError, OSError):
             return
+        outcome: tuple[int, list[Result]] | Exception
         try:
             outcome = number, list(make(part))
         except Exception as error:
@@ -131,5 +133,6 @@ def _run_worker(connection: Connection, make: Callable[[Part], Iterable[Result]]
 
 def _end_with_parent() -> None:
     """Ends this process when its parent dies, even by SIGKILL."""
-    wait([multiprocessing.parent_process().sentinel])
+    if parent := multiprocessing.parent_process():
+        wait([parent.sentinel])
     os._exit(1)
