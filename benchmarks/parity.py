@@ -29,7 +29,8 @@ from kptkit.convert.pose_names import Converted, from_hourglass, from_hrnet
 from kptkit.errors import InputError
 from kptkit.models.blocks import IMAGENET_MEAN, IMAGENET_STD
 from kptkit.models.hourglass import hourglass
-from kptkit.models.hrnet import VARIANTS, hrnet
+from kptkit.models.hrnet import hrnet
+from kptkit.models.sizes import HRNETS
 from kptkit.weights.assign import assign_weights
 
 NUM_KEYPOINTS = 17
@@ -78,7 +79,7 @@ def authors_module(folder: Path, name: str) -> Any:
 
 def hrnet_settings(variant: str) -> dict[str, Any]:
     """The settings of a network in the authors' YAML files."""
-    sizes = VARIANTS[variant]
+    sizes = HRNETS[variant]
     extra: dict[str, Any] = {"FINAL_CONV_KERNEL": 1, "PRETRAINED_LAYERS": ["*"]}
     for branches, modules in zip((2, 3, 4), sizes.modules, strict=True):
         extra[f"STAGE{branches}"] = {

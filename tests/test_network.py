@@ -2,13 +2,13 @@
 
 import pytest
 
-from kptkit.models import hourglass, hrnet
+from kptkit.models import sizes
 from kptkit.network import build_model
 from kptkit.recipes import PoseRecipe
 
 
 def test_variants_of_different_networks_have_different_names():
-    assert not hrnet.VARIANTS.keys() & hourglass.VARIANTS.keys()
+    assert not sizes.HRNETS.keys() & sizes.HOURGLASSES.keys()
 
 
 @pytest.mark.parametrize(

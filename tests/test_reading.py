@@ -137,8 +137,8 @@ FILES = {
     "new.pkl": (lambda p: p.write_bytes(pickle.dumps(Evil())), "a pickle"),
     "two.npz": (lambda p: p.write_bytes(pickle.dumps(Evil(), 2)), "a pickle"),
     "text.pickle": (lambda p: p.write_bytes(pickle.dumps(Evil(), 0)), "a pickle"),
-    "old.pth": (lambda p: p.write_bytes(pickle.dumps(Evil(), 2)), "a pickle.*convert_weights"),
-    "new.pth": (torch_file, "a PyTorch checkpoint.*convert_weights"),
+    "old.pth": (lambda p: p.write_bytes(pickle.dumps(Evil(), 2)), "a pickle.*kptkit convert"),
+    "new.pth": (torch_file, "a PyTorch checkpoint.*kptkit convert"),
     "weights.tar": (tar_file, "a tar archive"),
     "weights.npz.gz": (lambda p: p.write_bytes(b"\x1f\x8b\x08" + bytes(9)), "a gzip archive"),
 }

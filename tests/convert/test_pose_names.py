@@ -22,7 +22,7 @@ from support.torch_states import golden, pictures, state_of
 
 from kptkit.convert.pose_names import Converted, check_configuration, from_hourglass, from_hrnet
 from kptkit.errors import InputError
-from kptkit.models import hourglass, hrnet
+from kptkit.models import hourglass, hrnet, sizes
 from kptkit.recipes.pose import PoseRecipe
 from kptkit.weights.assign import assign_weights, model_arrays
 
@@ -33,8 +33,8 @@ UDP = PoseRecipe(convention="udp")
 def narrow():
     """The network of the golden file, and the file."""
     with pytest.MonkeyPatch.context() as patch:
-        sizes = hrnet.Sizes(width=8, modules=(1, 2, 2), blocks=1)
-        patch.setitem(hrnet.VARIANTS, "narrow", sizes)
+        narrow_sizes = sizes.HRNetSizes(width=8, modules=(1, 2, 2), blocks=1)
+        patch.setitem(sizes.HRNETS, "narrow", narrow_sizes)
         return hrnet.hrnet(5, "narrow", (64, 64)), golden("hrnet_narrow.npz")
 
 

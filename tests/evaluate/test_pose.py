@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kptkit.commands import evaluate as command
 from kptkit.data.records.sources import ImageSource
 from kptkit.errors import InputError
+from kptkit.evaluate import pose_report
+from kptkit.evaluate.flags import PoseEvaluationConfig
 from kptkit.evaluate.pose import evaluate_pose
 from kptkit.images.codec import write_image
 from kptkit.metrics import protocols
@@ -208,7 +209,7 @@ def test_the_command_prints_the_tables_of_the_protocol(set_of, protocol, told, c
     truth = truth_of(samples)
     estimator = Lookup(samples.schema, answers_of(samples))
     evaluation = evaluate_pose(estimator, ImageSource(samples), truth)
-    command.print_tables(evaluation, truth)
+    pose_report.print_tables(evaluation, truth)
     printed = capsys.readouterr().out
     for text in told:
         assert text in printed
@@ -223,7 +224,7 @@ def test_detected_boxes_are_refused_where_persons_are_judged_one_by_one(tmp_path
     path.write_text(json.dumps([{"image": "a.png", "joints": joints}]))
     data = {"val": str(path), "images": str(tmp_path), "format": "lsp"}
     run = PoseSource(tmp_path / "best.npz", RECIPES["demo"], LSP_14, tmp_path, data)
-    config = command.Config(run=tmp_path)
-    assert len(command.held_out_data(run, config).source.samples) == 1
+    config = PoseEvaluationConfig(run=tmp_path)
+    assert len(pose_report.held_out_data(run, config).source.samples) == 1
     with pytest.raises(InputError, match=r"--detections: .*val.json is judged by PCK@0.2, pers"):
-        command.held_out_data(run, replace(config, detections=path))
+        pose_report.held_out_data(run, replace(config, detections=path))

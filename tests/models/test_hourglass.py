@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from kptkit.models.blocks import dtype_policy_scope
-from kptkit.models.hourglass import VARIANTS, Sizes, hourglass
+from kptkit.models.hourglass import hourglass
+from kptkit.models.sizes import HOURGLASSES, HourglassSizes
 
 
 @pytest.fixture(scope="module")
@@ -137,4 +138,4 @@ def test_mixed_precision_answers_in_float32():
 
 
 def test_the_table():
-    assert VARIANTS["hg8"] == Sizes(stacks=8, features=256)
+    assert HOURGLASSES["hg8"] == HourglassSizes(stacks=8, features=256)

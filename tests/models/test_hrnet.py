@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from kptkit.models.blocks import dtype_policy_scope
-from kptkit.models.hrnet import VARIANTS, hrnet
+from kptkit.models.hrnet import hrnet
+from kptkit.models.sizes import HRNETS
 
 
 def tiny(num_keypoints=3, **options):
@@ -95,7 +96,7 @@ def test_sides_are_multiples_of_32(size):
 
 
 def test_the_table_has_the_papers_widths():
-    assert {name: sizes.width for name, sizes in VARIANTS.items()} == {
+    assert {name: sizes.width for name, sizes in HRNETS.items()} == {
         "demo": 16,
         "w18_small": 18,
         "w18": 18,

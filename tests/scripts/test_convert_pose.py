@@ -105,7 +105,7 @@ def test_from_a_server_to_predictions(
     digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     publish("test-demo", digest[:8], f"{server}/demo-net.pth")
     error = run_script("predict.py", PHOTO, "--weights", "test-demo").error
-    assert error.endswith("fetch it once: python scripts/convert_weights.py --from test-demo")
+    assert error.endswith("fetch it once: kptkit convert --from test-demo")
 
     done = run_script("convert_weights.py", "--from", "test-demo")
     assert done.code == 0, done

@@ -1,18 +1,15 @@
 """A detector's boxes in the place of those around landmarks, on noise that it takes for faces."""
 
 import json
-import runpy
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from kptkit.commands import data_face_boxes
 from kptkit.data.formats.index import load_annotations
 from kptkit.face.detector import FaceDetector
 from kptkit.geometry import boxes
 from kptkit.images.codec import write_image
-
-SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "data_prep/detect_face_boxes.py"))
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +44,13 @@ def annotated(tmp_path_factory, cascade_file):
 
 def test_detected_boxes_take_the_place_of_landmark_boxes(annotated, cascade_file, capsys):
     folder, regions = annotated
-    config = SCRIPT["Config"](
+    config = data_face_boxes.FaceBoxesConfig(
         annotations=str(folder / "faces.json"),
         images=str(folder),
         out=folder / "boxed.json",
         detector=str(cascade_file),
     )
-    SCRIPT["main"](config)
+    data_face_boxes.main(config)
     assert "boxes of 2 of 3 faces are the detector's" in capsys.readouterr().out
     before = load_annotations(folder / "faces.json", "300w", folder).annotations["annotations"]
     after = load_annotations(folder / "boxed.json", "300w", folder).annotations["annotations"]

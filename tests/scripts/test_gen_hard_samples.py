@@ -42,7 +42,7 @@ def test_the_command_mines_and_says_what_comes_next(run, tmp_path, cascade_file)
     assert (records.stage, records.manifest["plan"]["pictures"]) == ("rnet", 12)
     assert records.manifest["plan"]["cascade"]["min_face_size"] == 16
     assert f"{records.manifest['counts']['negative']:,} negative" in out
-    command = "next: python scripts/train_mtcnn.py --stage rnet --recipe wider --data.train"
+    command = "next: kptkit train mtcnn --stage rnet --recipe wider --data.train"
     assert f"{command} {tmp_path / 'rnet'}" in out
     assert "12/12" in err  # the progress bar
     assert run(*flags)[:2] == (0, out)

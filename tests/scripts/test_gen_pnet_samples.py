@@ -55,7 +55,7 @@ def test_the_command_mines_and_says_what_comes_next(demo, run, tmp_path):
     records = CropRecords(tmp_path / "crops")
     assert min(records.counts.values()) > 0
     assert f"{records.counts[CropKind.NEGATIVE]:,} negative" in out
-    assert "next: python scripts/train_mtcnn.py --stage pnet" in out
+    assert "next: kptkit train mtcnn --stage pnet" in out
     before = content(tmp_path / "crops")
     assert run(*flags(demo, tmp_path / "crops"))[1] == out
     assert content(tmp_path / "crops") == before

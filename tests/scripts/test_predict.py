@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from kptkit import images
-from kptkit.commands.predict import boxes_by_name
+from kptkit.people.drawings import boxes_by_name
 
 PHOTO = "demo/images/val/000001.jpg"
 

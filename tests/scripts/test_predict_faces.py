@@ -44,7 +44,7 @@ def fixed(monkeypatch):
             points = BOX[:2] + np.linspace(0.25, 0.75, 10).reshape(5, 2) * (BOX[2:] - BOX[:2])
             return FacePrediction(BOX[None], np.array([0.875]), points[None])
 
-    monkeypatch.setattr("kptkit.commands.predict.FaceDetector", Fixed)
+    monkeypatch.setattr("kptkit.face.detector.FaceDetector", Fixed)
     return given
 
 

@@ -81,7 +81,7 @@ def test_a_run_says_what_it_does(workplace):
         "|    AP |  AP50 |",
         "picture of predictions: run/predictions.jpg",
         "exported SavedModel: run/export/1",
-        "next: python scripts/predict.py PHOTO.jpg --run run",
+        "next: kptkit predict PHOTO.jpg --run run",
     ):
         assert expected in done.out
     assert "100%" in done.err  # the progress bar

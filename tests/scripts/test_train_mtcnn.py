@@ -20,7 +20,7 @@ def test_a_dry_run_goes_through_the_whole_chain_and_leaves_nothing(
         "at_least_20px",
         "picture of predictions: ",
         "exported SavedModel: ",
-        "next: python scripts/predict.py --task face PHOTO.jpg --weights ",
+        "next: kptkit predict --task face PHOTO.jpg --weights ",
     ):
         assert expected in done.out
     assert "Warning" not in done.err
@@ -30,7 +30,10 @@ def test_a_dry_run_goes_through_the_whole_chain_and_leaves_nothing(
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--stage", "pnet"], "data/pnet: no such folder; mine the crops first: python data_prep/"),
+        (["--stage", "pnet"], "data/pnet: no such folder; mine the crops first: kptkit data mine"),
+            ["--stage", "pnet"],
+            "data/pnet: no such folder; mine the crops first: kptkit data mine pnet",
+        ),
         (["--stage", "rnet"], "gen_hard_samples.py --stage rnet --detector runs/mtcnn/mtcnn.npz"),
         (["--recipe", "widr"], "--recipe widr: expected one of .*; did you mean wider\\?"),
         (["--annotations", "no.txt", "--images", "."], "no.txt"),

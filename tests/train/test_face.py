@@ -183,7 +183,7 @@ def test_a_command_says_what_comes_next(trained, capsys):
     given = replace(config, data=replace(config.data, train=crops))
     face.train_face(given)
     said = capsys.readouterr().out.splitlines()[-1]
-    command = "next: python data_prep/gen_hard_samples.py --stage rnet --detector"
+    command = "next: kptkit data mine hard --stage rnet --detector"
     assert said == f"{command} {out / CASCADE}"
 
 

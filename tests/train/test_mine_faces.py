@@ -161,4 +161,4 @@ def test_weights_are_told_apart_by_what_they_are(cascade_file):
 )
 def test_what_trains_on_a_folder(lists, folder, own, expected):
     command = mine_faces.training_command("onet", Path(folder), lists if own else FaceLists())
-    assert command == f"python scripts/train_mtcnn.py {expected}"
+    assert command == f"kptkit train mtcnn {expected}"

@@ -150,7 +150,7 @@ def test_a_missing_file_and_a_folder(tmp_path):
 
 def test_original_weights_are_in_the_cache_folder(saved, models, tmp_path, monkeypatch):
     monkeypatch.setenv("KPTKIT_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(InputError, match=r"convert_weights\.py --from mtcnn-original"):
+    with pytest.raises(InputError, match="kptkit convert --from mtcnn-original"):
         load_cascade("original")
     save_cascade(cached_path(cascade.ORIGINAL), models)
     assert_same_weights(load_cascade("original"), models)

@@ -11,7 +11,7 @@ import pytest
 
 from kptkit import opener
 from kptkit.errors import InputError
-from kptkit.models import hourglass, hrnet
+from kptkit.models import hourglass, hrnet, sizes
 from kptkit.pose.estimator import PoseEstimator
 from kptkit.recipes.pose import RECIPES
 from kptkit.skeletons.known import COCO_17
@@ -56,7 +56,7 @@ def test_every_row_is_whole(name):
     if row.task == "face":
         assert len(row.files) == 3
         return
-    assert row.variant in hrnet.VARIANTS | hourglass.VARIANTS
+    assert row.variant in sizes.HRNETS | sizes.HOURGLASSES
     assert (row.recipe is None) == (row.schema is None)
     if row.recipe:
         assert row.recipe.variant == row.variant
@@ -90,7 +90,7 @@ def test_a_name_that_is_not_in_the_cache_says_what_fetches_it(name, command):
     for take in (opener.load, PoseEstimator.from_weights):
         with pytest.raises(InputError, match=f"{name}: not here yet") as caught:
             take(name)
-        assert str(caught.value).endswith(f"python scripts/convert_weights.py {command}")
+        assert str(caught.value).endswith(f"kptkit convert {command}")
 
 
 def test_names_of_the_other_task_and_of_none():

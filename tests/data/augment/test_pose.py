@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from kptkit.data.augment import pose
+from kptkit.data.augment import pose, settings
 from kptkit.data.augment.pose import Windows
 from kptkit.data.augment.settings import AugmentConfig
 from kptkit.errors import InputError
@@ -18,9 +18,9 @@ from kptkit.skeletons.schema import KeypointSchema
 SIZE_WH = (192, 256)
 # The augmentation of published recipes.
 RECIPES = {
-    "hrnet_coco": pose.HRNET_COCO,
-    "hrnet_mpii": pose.HRNET_MPII,
-    "hourglass": pose.HOURGLASS,
+    "hrnet_coco": settings.HRNET_COCO,
+    "hrnet_mpii": settings.HRNET_MPII,
+    "hourglass": settings.HOURGLASS,
     "mmpose": AugmentConfig(
         distribution="truncated",
         scale=0.5,

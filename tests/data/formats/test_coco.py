@@ -177,9 +177,7 @@ def test_all_faults_are_found_at_once(tmp_path):
     coco, faults = inspect_coco(path)
     assert sum(fault.level == "error" for fault in faults) == len(broken)
     assert [a["id"] for a in coco.annotations["annotations"]] == [3]
-    with pytest.raises(
-        InputError, match=f"and {len(broken) - 1} more; python scripts/check_data.py .* lists"
-    ):
+    with pytest.raises(InputError, match=f"and {len(broken) - 1} more; kptkit data check .* lists"):
         load_coco(path)
 
 

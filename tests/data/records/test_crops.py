@@ -216,7 +216,7 @@ def test_a_full_disk_leaves_nothing_half_written(shared_faces, mined, tmp_path, 
             raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "_sync", fail_at_the_third)
+        patch.setattr(files, "sync", fail_at_the_third)
         with pytest.raises(InputError, match="again: No space left on device"):
             write(shared_faces, tmp_path / "again")
     names = {path.name for path in (tmp_path / "again").iterdir()}

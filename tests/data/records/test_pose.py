@@ -317,7 +317,7 @@ def test_a_full_disk_leaves_nothing_half_written(persons, tmp_path, monkeypatch)
             raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "_sync", fail_at_the_third)
+        patch.setattr(files, "sync", fail_at_the_third)
         with pytest.raises(InputError, match="records: No space left on device"):
             write(persons, tmp_path / "records")
     names = {path.name for path in (tmp_path / "records").iterdir()}

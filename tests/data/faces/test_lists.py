@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kptkit import files
-from kptkit.data.faces import flags
+from kptkit.data.faces import lists as face_lists
 from kptkit.data.faces.flags import FaceLists
 from kptkit.data.faces.lists import demo_lists, load_faces
 from kptkit.demo.dataset import write_demo_data
@@ -55,7 +55,7 @@ def test_several_lists_with_a_folder_each(lists):
 
 def test_without_lists_the_demo_set_is_drawn(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(flags, "write_demo_data", lambda f: write_demo_data(f, **SCENES))
+    monkeypatch.setattr(face_lists, "write_demo_data", lambda f: write_demo_data(f, **SCENES))
     (faces,), _ = load_faces(FaceLists())
     assert len(faces.image_paths) == 6
     assert (tmp_path / "data/demo/manifest.json").exists()

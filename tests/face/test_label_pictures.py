@@ -1,16 +1,13 @@
 """What the labeller writes is what the readers of face lists read."""
 
-import runpy
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from kptkit.data.faces.five_points import read_face_points
 from kptkit.data.faces.wider import read_wider
 from kptkit.face.detector import FacePrediction
+from kptkit.face.label_pictures import landmark_lines, picture_names, wider_record
 
-SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "data_prep/label_faces.py"))
 SURE = np.array([True, False, True])
 
 
@@ -29,8 +26,8 @@ def faces():
 def test_unsure_faces_are_flagged_and_pictures_without_faces_stay(tmp_path, faces):
     nobody = FacePrediction(np.zeros((0, 4)), np.zeros(0), np.zeros((0, 5, 2)))
     lines = [
-        *SCRIPT["wider_record"]("empty.jpg", nobody, np.zeros(0, bool)),
-        *SCRIPT["wider_record"]("a b/c.jpg", faces, SURE),
+        *wider_record("empty.jpg", nobody, np.zeros(0, bool)),
+        *wider_record("a b/c.jpg", faces, SURE),
     ]
     (tmp_path / "list.txt").write_text("\n".join(lines) + "\n")
     read = read_wider(tmp_path / "list.txt", tmp_path)
@@ -41,7 +38,7 @@ def test_unsure_faces_are_flagged_and_pictures_without_faces_stay(tmp_path, face
 
 
 def test_sure_faces_have_their_points(tmp_path, faces):
-    lines = SCRIPT["landmark_lines"]("c.jpg", faces, SURE)
+    lines = landmark_lines("c.jpg", faces, SURE)
     (tmp_path / "points.txt").write_text("\n".join(lines) + "\n")
     read = read_face_points(tmp_path / "points.txt", tmp_path)
     np.testing.assert_allclose(read.boxes_xyxy, faces.boxes_xyxy[SURE], atol=0.01)
@@ -49,12 +46,11 @@ def test_sure_faces_have_their_points(tmp_path, faces):
 
 
 def test_pictures_are_found_in_all_folders_or_listed(tmp_path):
-    config = SCRIPT["Config"]
     for name in ("b.jpg", "a/c.PNG", "a/notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert SCRIPT["picture_names"](config(tmp_path)) == ["a/c.PNG", "b.jpg"]
+    assert picture_names(tmp_path, None) == ["a/c.PNG", "b.jpg"]
     (tmp_path / "some.txt").write_text("x y.jpg\n\nb.jpg\n")
-    assert SCRIPT["picture_names"](config(tmp_path, tmp_path / "some.txt")) == ["b.jpg", "x y.jpg"]
+    assert picture_names(tmp_path, tmp_path / "some.txt") == ["b.jpg", "x y.jpg"]
     with pytest.raises(Exception, match="no pictures"):
-        SCRIPT["picture_names"](config(tmp_path / "nowhere"))
+        picture_names(tmp_path / "nowhere", None)

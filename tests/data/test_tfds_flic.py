@@ -3,7 +3,6 @@
 Only the download is replaced; so its reader and ours read the same file and must agree.
 """
 
-import runpy
 from pathlib import Path
 
 import cv2
@@ -12,13 +11,14 @@ import pytest
 from support.mat_structs import mat_bytes, struct_array
 
 from kptkit import images
+from kptkit.commands import data_flic
 from kptkit.data.formats.document import own_part
 from kptkit.data.formats.flic import PLACES
 from kptkit.data.formats.index import load_annotations
+from kptkit.data.tfds_flic import write_example
 from kptkit.data.to_samples import keypoint_samples
 from kptkit.errors import InputError
 
-SCRIPT = Path(__file__).parents[2] / "data_prep/extract_tfds_flic.py"
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
@@ -66,8 +66,7 @@ def data_dir(original, tmp_path_factory):
 
 
 def extract(data_dir, out):
-    module = runpy.run_path(str(SCRIPT))
-    module["main"](module["ExtractConfig"](data_dir, out))
+    data_flic.main(data_flic.FlicConfig(data_dir, out))
 
 
 def test_what_was_extracted_equals_what_examples_mat_holds(original, data_dir, tmp_path, capsys):
@@ -94,7 +93,6 @@ def test_nothing_is_downloaded(tmp_path):
 
 
 def test_names_stay_in_the_folder(tmp_path):
-    write_example = runpy.run_path(str(SCRIPT))["write_example"]
     for name in ("../x", "a/b", ""):
         row = {"moviename": name.encode() + b"/", "currframe": 3, "image": b""}
         with pytest.raises(InputError, match=r"moviename: .*; expected the name of a movie"):
