@@ -102,7 +102,9 @@ def test_another_format_is_told(folder):
 def test_the_message_says_how_to_list_every_fault(folder):
     broken = folder / "lsp.json"
     broken.write_text(json.dumps([{"image": "1.jpg", "joints": []}] * 2))
-    with pytest.raises(InputError, match=r"and 2 more; python .*lsp\.json --format lsp lists"):
+    with pytest.raises(
+        InputError, match=r"and 2 more; kptkit data check .*lsp\.json --format lsp lists"
+    ):
         load_pose_data(config(folder, str(broken), "0.5", format="lsp"))
 
 

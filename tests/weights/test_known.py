@@ -98,7 +98,7 @@ def test_names_of_the_other_task_and_of_none():
         load_cascade("coco-w32-256x192")
     with pytest.raises(InputError, match="mtcnn-original: face weights; expected pose weights"):
         opener.load("mtcnn-original")
-    with pytest.raises(InputError, match=r"convert_weights\.py --from mtcnn-original$"):
+    with pytest.raises(InputError, match=r"kptkit convert --from mtcnn-original$"):
         load_cascade("mtcnn-original")
     with pytest.raises(InputError, match=r"did you mean coco-w32-256x192\?"):
         opener.load("coco-w32-256x129")
