@@ -7,9 +7,9 @@ takes a few seconds. It prints the AP of the mean training pose placed in every 
 and prints the command that trains on them: such a network must stay below half of the honest AP.
 """
 
-from kptkit import cli
+from kptkit import flags, quiet
 
-cli.import_tensorflow_quietly()
+quiet.import_tensorflow()
 
 import json
 from dataclasses import dataclass
@@ -80,4 +80,4 @@ def swap_sides(annotations: list[dict[str, Any]], random: np.random.Generator) -
 
 
 if __name__ == "__main__":
-    cli.run(main, Config, description=__doc__)
+    flags.run(main, Config, __doc__)

@@ -12,9 +12,9 @@ either's time on 2 idle cores. On a busy machine wall times mislead, and CPU tim
 others, most of whose work leaves one core waiting; the load is printed.
 """
 
-from kptkit import cli
+from kptkit import flags, quiet
 
-cli.import_tensorflow_quietly()
+quiet.import_tensorflow()
 
 import json
 import os
@@ -230,4 +230,4 @@ def medians(timers: dict[str, Callable[[], tuple[float, float]]], repeats: int) 
 
 
 if __name__ == "__main__":
-    cli.run(main, Config, description=__doc__)
+    flags.run(main, Config, __doc__)

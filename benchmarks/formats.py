@@ -15,9 +15,9 @@ picture pixels), the others as shares of the highest peak. For LiteRT and ONNX, 
 O-Net are measured separately, beside Keras.
 """
 
-from kptkit import cli
+from kptkit import flags, quiet
 
-cli.import_tensorflow_quietly()
+quiet.import_tensorflow()
 
 import dataclasses
 import json
@@ -230,4 +230,4 @@ def report(name: str, rows: list[Row], images: int, repeats: int) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, Config, description=__doc__)
+    flags.run(main, Config, __doc__)

@@ -25,10 +25,10 @@ from typing import Any, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from kptkit import cli
+from kptkit import flags, quiet
 
 if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
-    cli.import_tensorflow_quietly()
+    quiet.import_tensorflow()
 
 import keras
 import numpy as np
@@ -36,7 +36,7 @@ from chips import Chip, find_chip
 from counting import NetworkCounts, Work, count_network
 
 from kptkit.losses import HeatmapLoss
-from kptkit.models.hrnet import Variant
+from kptkit.models.sizes import HRNetVariant
 from kptkit.network import PoseNetwork, build_model, crops_to_heatmaps, heatmaps_to_crop
 from kptkit.recipes.pose import PoseRecipe
 from kptkit.skeletons.known import COCO_17
@@ -55,7 +55,7 @@ Programs = dict[str, Callable[[int], None]]
 class Config:
     """Which cases to run, and the chip's peaks if they are not in chips.py."""
 
-    variants: tuple[Variant, ...] = ("w32", "w48")
+    variants: tuple[HRNetVariant, ...] = ("w32", "w48")
     sizes_wh: tuple[tuple[int, int], ...] = ((192, 256), (288, 384))
     precisions: tuple[Literal["float32", "mixed_bfloat16"], ...] = ("float32", "mixed_bfloat16")
     batch_size: int = 64
@@ -335,4 +335,4 @@ def jax_programs(model: keras.Model, recipe: PoseRecipe, batch: Batch) -> Progra
 
 
 if __name__ == "__main__":
-    cli.run(main, Config, description=__doc__)
+    flags.run(main, Config, __doc__)

@@ -6,9 +6,9 @@ Lines are predictions, red dots ground truth. The photos are not drawn, since fa
 be redistributed.
 """
 
-from kptkit import cli
+from kptkit import flags, quiet
 
-cli.import_tensorflow_quietly()
+quiet.import_tensorflow()
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,4 +78,4 @@ def drawn(predicted: np.ndarray, true: np.ndarray, schema: KeypointSchema) -> np
 
 
 if __name__ == "__main__":
-    cli.run(main, Config, description=__doc__)
+    flags.run(main, Config, __doc__)

@@ -9,9 +9,9 @@ takes an hour on two CPU cores. PCK is normalised by the torso (left shoulder to
 without a labelled torso are left out.
 """
 
-from kptkit import cli
+from kptkit import flags, quiet
 
-cli.import_tensorflow_quietly()
+quiet.import_tensorflow()
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,4 +60,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, Config, description=__doc__)
+    flags.run(main, Config, __doc__)

@@ -8,9 +8,9 @@ Required: 4 times the crops of the usual miner. The last lines print kptkit's ti
 the pictures is the floor, which no miner can avoid.
 """
 
-from kptkit import cli
+from kptkit import quiet
 
-cli.import_tensorflow_quietly()
+quiet.import_tensorflow()
 
 import os
 import statistics

@@ -9,9 +9,9 @@ bfloat16 at least 1.4 times as fast as in float32, if the CPU has the instructio
 training step, in a fresh process, at most 30 s after the start of training.
 """
 
-from kptkit import cli
+from kptkit import flags, quiet
 
-cli.import_tensorflow_quietly()
+quiet.import_tensorflow()
 
 import multiprocessing
 import os
@@ -26,7 +26,7 @@ import numpy as np
 import tensorflow as tf
 from counting import count_network
 
-from kptkit.models.hrnet import Variant
+from kptkit.models.sizes import HRNetVariant
 from kptkit.recipes.pose import PoseRecipe
 from kptkit.skeletons.known import COCO_17
 from kptkit.train import loop as train
@@ -47,7 +47,7 @@ Programs = dict[tuple[str, str], Callable[[], object]]
 class Config:
     """What to measure, and how many repeats."""
 
-    variant: Variant = "w32"
+    variant: HRNetVariant = "w32"
     input_size_wh: tuple[int, int] = (192, 256)
     batch_size: int = 8
     repeats: int = 9
@@ -180,4 +180,4 @@ def report(
 
 
 if __name__ == "__main__":
-    cli.run(main, Config, description=__doc__)
+    flags.run(main, Config, __doc__)

@@ -11,9 +11,9 @@ wanted), and the share of peaks at the same pixel. The clones' model files are e
 clones that you trust.
 """
 
-from kptkit import cli
+from kptkit import flags, quiet
 
-cli.import_tensorflow_quietly()
+quiet.import_tensorflow()
 
 import importlib
 import sys
@@ -147,4 +147,4 @@ def drawn(
 
 
 if __name__ == "__main__":
-    cli.run(main, Config, description=__doc__)
+    flags.run(main, Config, __doc__)

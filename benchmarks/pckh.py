@@ -8,9 +8,9 @@ mmpose, without pelvis and thorax, which were not predicted here. HRNet's code e
 0.11 head sizes, which gives 31.187.
 """
 
-from kptkit import cli
+from kptkit import flags, quiet
 
-cli.import_tensorflow_quietly()
+quiet.import_tensorflow()
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,4 +63,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, Config, description=__doc__)
+    flags.run(main, Config, __doc__)

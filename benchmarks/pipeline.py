@@ -9,9 +9,9 @@ the official loader. The last lines show how the pipelines scale to all cores, i
 of wall time, which is meaningful on an idle machine only.
 """
 
-from kptkit import cli
+from kptkit import quiet
 
-cli.import_tensorflow_quietly()
+quiet.import_tensorflow()
 
 import os
 import statistics

@@ -7,16 +7,17 @@ keypoints, so any loss below AP 1 comes from the crop, the heatmap grid and the 
 AP of at least 0.99 on val for unbiased targets decoded by DARK.
 """
 
-from kptkit import cli
+from kptkit import flags, quiet
 from kptkit.conventions import Convention
 
-cli.import_tensorflow_quietly()
+quiet.import_tensorflow()
 
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
@@ -31,7 +32,9 @@ from kptkit.evaluate.pose import PoseEvaluation, evaluate_pose
 from kptkit.geometry import affine
 from kptkit.metrics import oks
 from kptkit.models.sizes import STRIDE
-from kptkit.pose.estimator import PoseEstimator, heatmaps_to_crop
+from kptkit.network import PoseNetwork, heatmaps_to_crop
+from kptkit.pose.crops import to_image
+from kptkit.pose.estimator import PoseEstimator
 from kptkit.recipes.pose import RECIPES, PoseRecipe
 from kptkit.skeletons.schema import KeypointSchema
 
@@ -59,7 +62,7 @@ class Oracle(PoseEstimator):
     """An estimator that predicts its training targets exactly."""
 
     def __init__(self, recipe: PoseRecipe, schema: KeypointSchema):
-        self.recipe, self.schema = recipe, schema
+        self.network = PoseNetwork(keras.Sequential(), recipe, schema)
 
     def predict_batches(
         self, batches: Iterable[dict[str, tf.Tensor]]
@@ -74,7 +77,8 @@ class Oracle(PoseEstimator):
             heatmaps, _ = encode(in_heatmap, recipe.heatmap_wh, recipe.heatmap_sigma, recipe.target)
             in_crop = ops.convert_to_numpy(heatmaps_to_crop(heatmaps, recipe))
             ids.append(batch["sample_id"].numpy()[real])
-            keypoints.append(self._in_image(in_crop, batch["image_to_crop"].numpy())[real])
+            crop_to_image = affine.invert(batch["image_to_crop"].numpy().astype(np.float64))
+            keypoints.append(to_image(in_crop, crop_to_image).astype(np.float32)[real])
         return np.concatenate(ids), np.concatenate(keypoints)
 
 
@@ -147,4 +151,4 @@ def print_worst(
 
 
 if __name__ == "__main__":
-    cli.run(main, Config, description=__doc__)
+    flags.run(main, Config, __doc__)

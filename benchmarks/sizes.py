@@ -3,9 +3,9 @@
 python benchmarks/sizes.py --variants w18_small hg2_medium --input-size-wh 128 128
 """
 
-from kptkit import cli
+from kptkit import flags, quiet
 
-cli.import_tensorflow_quietly()
+quiet.import_tensorflow()
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from counting import count_network
 
-from kptkit.models import hourglass, hrnet
+from kptkit.models.sizes import Variant
 from kptkit.network import PoseNetwork, build_model
 from kptkit.pose.estimator import PoseEstimator
 from kptkit.recipes.pose import RECIPES
@@ -26,7 +26,7 @@ from kptkit.skeletons.known import COCO_17
 class Config:
     """Which networks, and their input."""
 
-    variants: tuple[hrnet.Variant | hourglass.Variant, ...] = ("w18_small", "hg2_medium")
+    variants: tuple[Variant, ...] = ("w18_small", "hg2_medium")
     input_size_wh: tuple[int, int] = (128, 128)
     batch_sizes: tuple[int, ...] = (1, 16)
     repeats: int = 9
@@ -59,4 +59,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, Config, description=__doc__)
+    flags.run(main, Config, __doc__)

@@ -7,9 +7,9 @@ the scores of the last stack on held-out scenes. It takes half an hour on two CP
 seeds; finished runs are not trained again.
 """
 
-from kptkit import cli
+from kptkit import flags, quiet
 
-cli.import_tensorflow_quietly()
+quiet.import_tensorflow()
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -58,4 +58,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, Config, description=__doc__)
+    flags.run(main, Config, __doc__)

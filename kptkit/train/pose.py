@@ -229,9 +229,14 @@ def build_pose_step(
     schema: KeypointSchema,
     options: TrainOptions,
     steps_per_epoch: int,
-    code: dict[str, ForeignFunction],
+    code: dict[str, ForeignFunction] | None = None,
 ) -> TrainStep:
-    """Model, optimizer and loss of a recipe, on the devices chosen by `options`."""
+    """Model, optimizer and loss of a recipe, on the devices chosen by `options`.
+
+    Args:
+        code: see `import_code`.
+    """
+    code = code or {}
     strategy, jit = devices(options.strategy, options.xla, options.synchronized_batch_norm)
     with strategy.scope():
         model = build_model(
