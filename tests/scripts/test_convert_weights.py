@@ -115,7 +115,7 @@ def test_without_pytorch(run_script, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     (tmp_path / "pnet.pt").touch()
     done = run_script("convert_weights.py", "--from", "facenet-pytorch", tmp_path)
-    assert 'reading it needs PyTorch; run: pip install -e ".[weights]"' in done.error
+    assert 'reading it needs PyTorch; run: pip install "kptkit[weights]"' in done.error
 
 
 @pytest.mark.parametrize("given", [0, 2])

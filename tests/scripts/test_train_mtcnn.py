@@ -31,7 +31,7 @@ def test_a_dry_run_goes_through_the_whole_chain_and_leaves_nothing(
     ("flags", "message"),
     [
         (["--stage", "pnet"], "data/pnet: no such folder; mine the crops first: kptkit data mine"),
-        (["--stage", "rnet"], "gen_hard_samples.py --stage rnet --detector runs/mtcnn/mtcnn.npz"),
+        (["--stage", "rnet"], "kptkit data mine hard --stage rnet --detector runs/mtcnn/mtcnn.npz"),
         (["--recipe", "widr"], "--recipe widr: expected one of .*; did you mean wider\\?"),
         (["--annotations", "no.txt", "--images", "."], "no.txt"),
         (["--judged.annotations", "no.txt", "--judged.images", "."], "no.txt"),

@@ -73,7 +73,7 @@ def test_a_finished_network_is_left_alone_and_another_is_refused(trained, capsys
 
 def test_crops_that_cannot_be_learned_from(crop_folder, tmp_path):
     config = config_of("rnet")
-    with pytest.raises(InputError, match=r"no such folder; mine .*gen_hard_samples.py --stage rn"):
+    with pytest.raises(InputError, match=r"no such folder; mine .*: kptkit data mine hard"):
         train_stage("rnet", tmp_path / "rnet", tmp_path, config)
     with pytest.raises(InputError, match="crops for pnet of 12 px, expected those for rnet of 24"):
         train_stage("rnet", crop_folder(), tmp_path, config)
@@ -157,7 +157,7 @@ def test_a_cascade_is_judged_drawn_and_exported_once(finished, capsys):
     out, judged = finished
     finish(out, judged)
     said = capsys.readouterr().out
-    for expected in ("AP", "picture of predictions: ", "exported SavedModel: ", "next: python scr"):
+    for expected in ("AP", "picture of predictions: ", "exported SavedModel: ", "next: kptkit pre"):
         assert expected in said
     folder = out / "mtcnn"
     assert json.loads((folder / "metrics.json").read_text())
