@@ -1,9 +1,11 @@
 """The installed command `kptkit`: finds a command, runs it, and ends with its exit code.
 
-Exit codes: 0 done, 2 unusable input or flags, 130 interrupted, 141 broken pipe.
+Exit codes: 0 done, 2 unusable input or flags, 128 and its number after a signal (130: Ctrl+C), 141
+broken pipe.
 """
 
 import difflib
+import errno
 import os
 import sys
 from importlib import import_module
@@ -46,12 +48,14 @@ COMMANDS = {
 _NOTES = """
 kptkit COMMAND --help    the flags of a command
 kptkit --version         the version
---debug                  after any command: shows where an error was raised"""
+--debug                  with any command: shows where an error was raised"""
 
 
 def main() -> None:
     """The command line: `kptkit COMMAND [FLAGS]`."""
     arguments = sys.argv[1:]
+    if arguments[:1] == ["--debug"]:
+        arguments = [*arguments[1:], "--debug"]
     name = longest_beginning(arguments)
     rest = arguments[len(name.split()) :]
     if name in COMMANDS:
@@ -120,7 +124,9 @@ def _end(error: BaseException) -> NoReturn:
     if isinstance(error, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
         sys.exit(130)
-    if isinstance(error, BrokenPipeError):
+    # Windows calls a closed pipe an invalid argument.
+    invalid = os.name == "nt" and isinstance(error, OSError) and error.errno == errno.EINVAL
+    if isinstance(error, BrokenPipeError) or invalid:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     print(f"error: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The names of the published ways to crop, encode, train and decode.
+"""The names of the published ways to crop, encode, train and decode, and their default sigma.
 
 Recipes and flags name them without importing Keras. The code is in `kptkit.geometry.affine`,
 `kptkit.encode`, `kptkit.losses` and `kptkit.decode`.

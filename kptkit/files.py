@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kptkit.errors import InputError
-from kptkit.system import rename, sync, try_lock
+from kptkit.system import remove, rename, sync, try_lock, unlock
 
 # Prefix of unfinished files and folders; readers skip them, and a rerun removes them.
 UNFINISHED_PREFIX = ".unfinished-"
@@ -39,7 +39,7 @@ def publish_file(path: str | os.PathLike) -> Iterator[Path]:
         rename(unfinished, path)
         sync(path.parent)
     finally:
-        unfinished.unlink(missing_ok=True)
+        remove(unfinished)
 
 
 @contextmanager
@@ -72,10 +72,7 @@ def publish_folder(path: str | os.PathLike) -> Iterator[Path]:
 def remove_unfinished(folder: str | os.PathLike) -> None:
     """Removes what killed writers left in `folder`; call it only while holding its lock."""
     for leftover in Path(folder).glob(UNFINISHED_PREFIX + "*"):
-        if leftover.is_dir():
-            shutil.rmtree(leftover)
-        else:
-            leftover.unlink(missing_ok=True)
+        remove(leftover)
 
 
 @contextmanager
@@ -92,14 +89,16 @@ def locked(folder: str | os.PathLike) -> Iterator[Path]:
     handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
         if not try_lock(handle):
-            pid = (folder / ".lock").read_text(encoding="ascii").strip() or "unknown"
+            holder = (folder / ".lock").read_text(encoding="utf-8", errors="replace").strip()
             raise InputError(
-                f"{folder}: in use by process {pid}; wait for it or choose another folder"
+                f"{folder}: in use by process {holder or 'unknown'}; wait for it or choose another "
+                "folder"
             )
         os.ftruncate(handle, 0)
         os.lseek(handle, 0, os.SEEK_SET)
         os.write(handle, str(os.getpid()).encode())
         yield folder
+        unlock(handle)
     finally:
         os.close(handle)
 

@@ -36,7 +36,7 @@ def is_foreign(name: str) -> bool:
 
 
 def import_function(name: str, flag: str) -> ForeignFunction:
-    """Imports a function from the environment or the current folder.
+    """Imports a function from the environment or else from the current folder.
 
     Args:
         name: package.module:function.
@@ -50,7 +50,7 @@ def import_function(name: str, flag: str) -> ForeignFunction:
     module_name, _, function_name = name.partition(":")
     folder = str(Path.cwd())
     if folder not in sys.path:
-        sys.path.insert(0, folder)
+        sys.path.append(folder)  # last: it must not hide what is installed
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -66,7 +66,8 @@ def import_function(name: str, flag: str) -> ForeignFunction:
         ) from error
     function = getattr(module, function_name, None)
     if not callable(function):
-        raise InputError(f"{flag} {name}: {module_name} has no function {function_name}")
+        where = getattr(module, "__file__", None) or "a module built into Python"
+        raise InputError(f"{flag} {name}: no function {function_name} in {where}")
     try:
         source = inspect.getsourcefile(inspect.unwrap(function))
     except TypeError:

@@ -126,6 +126,9 @@ class HeatmapLoss(keras.losses.Loss):
         reduction: str = "sum_over_batch_size",
     ):
         super().__init__(name=name, reduction=reduction, dtype="float32")
+        if not callable(function) and function not in _FUNCTIONS:
+            known = ", ".join(_FUNCTIONS)
+            raise InputError(f"loss: {function}; expected a function, or one of {known}")
         self.size_wh, self.function = (size_wh[0], size_wh[1]), function
         self.target, self.convention = target, convention
         self.sigma = sigma
@@ -157,10 +160,10 @@ class HeatmapLoss(keras.losses.Loss):
         """The losses (B,) of one stack."""
         function = self.function if callable(self.function) else _FUNCTIONS[self.function]
         losses = function(true, predicted, weights)
-        if len(losses.shape) != 1:
+        if len(losses.shape) != 1 or losses.shape[0] not in (None, predicted.shape[0]):
             raise InputError(
-                f"loss: {self.function}: returned shape {tuple(losses.shape)}; expected (B,), one "
-                "loss for each sample of the batch"
+                f"loss: {getattr(function, '__name__', function)}: returned shape "
+                f"{tuple(losses.shape)}; expected (B,), one loss for each sample of the batch"
             )
         return losses
 

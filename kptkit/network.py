@@ -76,40 +76,59 @@ def refused_network(trained: str, given: str) -> str:
         return f"--network {given}: it was trained as one of kptkit's own networks; leave it out"
     said = f"--network {given}: " if given else ""
     return (
-        f"{said}its network is {trained}, code outside kptkit; to import that code, give "
-        f"--network {trained} (in Python: kptkit.load(..., network={trained!r}))"
+        f"{said}its network is {trained}, code outside kptkit; to import that code, if you trust "
+        f"it, give --network {trained} (in Python: kptkit.load(..., network={trained!r}))"
     )
 
 
 def _foreign_model(foreign: ForeignFunction, recipe: PoseRecipe, num_keypoints: int) -> keras.Model:
     """The model of a user's function, after checking everything that training relies on."""
     said = f"--network {foreign.name}"
-    model, again = (foreign.function(num_keypoints, recipe.input_size_wh) for _ in range(2))
+    try:
+        models = [foreign.function(num_keypoints, recipe.input_size_wh) for _ in range(2)]
+    except Exception as error:  # whatever a function of somebody else's raises
+        raise InputError(
+            f"{said}: called with {num_keypoints} keypoints and {recipe.input_size_wh} (width, "
+            f"height) it raised {type(error).__name__}: {error}"
+        ) from error
+    for model in models:
+        _check_foreign_model(model, said, recipe, num_keypoints)
+    first, second = ([variable.path for variable in model.variables] for model in models)
+    automatic = [one for one, other in zip(first, second, strict=False) if one != other]
+    if automatic:
+        raise InputError(
+            f"{said}: {automatic[0]} has an automatic name, which changes from process to process; "
+            "name every layer that has weights"
+        )
+    return models[0]
+
+
+def _check_foreign_model(model: Any, said: str, recipe: PoseRecipe, num_keypoints: int) -> None:
     if not isinstance(model, keras.Model):
         raise InputError(f"{said}: returned {type(model).__name__}; expected a keras.Model")
     width, height = recipe.input_size_wh
-    found = (model.input_shape, model.output_shape)
     expected = (
         (None, height, width, 3),
         (None, recipe.heatmap_wh[1], recipe.heatmap_wh[0], num_keypoints),
     )
+    try:
+        found = (model.input_shape, model.output_shape)
+        dtype = model.output.dtype
+    except AttributeError:  # a subclass that was never called, or several outputs
+        raise InputError(
+            f"{said}: its model has no single input and output of known shape; expected "
+            f"keras.Model(image, heatmaps), {expected[0]} to {expected[1]}"
+        ) from None
     if found != expected:
         raise InputError(
             f"{said}: its model maps {found[0]} to {found[1]}; expected {expected[0]} to "
             f"{expected[1]}: crops to heatmaps of a quarter of their size"
         )
-    if model.output.dtype != "float32":
+    if dtype != "float32":
         raise InputError(
-            f"{said}: its heatmaps are {model.output.dtype}; expected float32: end the network "
-            'with a layer of dtype="float32"'
+            f"{said}: its heatmaps are {dtype}; expected float32: end the network with a layer of "
+            'dtype="float32"'
         )
-    for one, other in zip(model.variables, again.variables, strict=True):
-        if one.path != other.path:
-            raise InputError(
-                f"{said}: {one.path} has an automatic name, which changes from process to process; "
-                "name every layer that has weights"
-            )
-    return model
 
 
 def crops_to_heatmaps(network: PoseNetwork, crops: Any) -> Any:

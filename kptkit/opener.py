@@ -101,6 +101,11 @@ def find(source: str | os.PathLike, weights: str | None = None, network: str = "
     return PoseSource(path, card.recipe, card.schema, folder, origin=card.origin, network=foreign)
 
 
+def source_of(run: PoseRun, weights: Path, network: ForeignFunction | None = None) -> PoseSource:
+    """The network of a run that is at hand; `network` builds it, if this package does not."""
+    return PoseSource(weights, run.recipe, run.schema, run.folder, run.data, network=network)
+
+
 def _of_run(run: PoseRun, weights: Path, network: str) -> PoseSource:
     foreign = _foreign_network(run.folder, run.recipe, network)
     if foreign and run.code.get(foreign.name) != foreign.sha256:
@@ -109,7 +114,7 @@ def _of_run(run: PoseRun, weights: Path, network: str) -> PoseSource:
             "with",
             file=sys.stderr,
         )
-    return PoseSource(weights, run.recipe, run.schema, run.folder, run.data, network=foreign)
+    return source_of(run, weights, foreign)
 
 
 def _foreign_network(where: Path, recipe: PoseRecipe, network: str) -> ForeignFunction | None:

@@ -66,6 +66,12 @@ class Run(ABC):
         before = read_json(path)
         # A run of an earlier version lacks the settings that are new; they had their defaults.
         before |= json.loads(json.dumps(load_run(self.folder, type(self)).settings()))
+        for name, sha256 in config.get("code", {}).items():
+            if before["code"].get(name, sha256) != sha256:
+                raise InputError(
+                    f"{self.folder}: the source of {name} has changed since this run began; "
+                    "restore it to resume, or give another --out"
+                )
         difference = differences(before, config)
         if difference:
             raise InputError(

@@ -1,15 +1,21 @@
-"""What differs between operating systems: locks, signals, and what makes a rename durable.
+"""What differs between operating systems: locks, signals, reading, syncing, renaming, removing.
 
-On Windows there is no `fcntl`, a folder cannot be synced, and a file that somebody reads cannot be
-replaced; programs such as virus scanners and search indexes read every new file for a moment.
+On Windows there is no `fcntl`, a folder cannot be synced, and a file that somebody reads can be
+neither replaced nor removed; programs such as virus scanners and search indexes read every new file
+for a moment.
 """
 
 import errno
 import os
+import shutil
 import signal
+import sys
+import threading
 import time
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import TypeVar
 
 try:
     import fcntl
@@ -17,6 +23,8 @@ except ImportError:
     WINDOWS = True
 else:
     WINDOWS = False
+
+Result = TypeVar("Result")
 
 # Ctrl+C, and what a scheduler sends; Ctrl+Break is Windows'.
 STOP_SIGNALS = tuple(
@@ -26,23 +34,23 @@ STOP_SIGNALS = tuple(
 # The byte that is locked on Windows. It lies beyond the content, which others may still read.
 _LOCKED_BYTE = 2**30
 
-# Seconds to wait for the readers of a file that is replaced, in all about three.
+# Seconds to wait for the readers of a file, in all about three.
 _WAITS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5)
+
+_reading = threading.Lock()
 
 
 def try_lock(handle: int) -> bool:
-    """Locks an open file for this process, unless another process has locked it.
+    """Locks an open file for this process, unless another holder has locked it.
 
-    The system releases the lock when the file is closed or the process ends, even if it is killed.
+    The system releases the lock when the process ends, even if it is killed.
 
     Returns:
         Whether the lock was obtained.
     """
     try:
         if WINDOWS:
-            msvcrt = import_module("msvcrt")
-            os.lseek(handle, _LOCKED_BYTE, os.SEEK_SET)
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+            _lock_byte(handle, "LK_NBLCK")
         else:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -50,6 +58,34 @@ def try_lock(handle: int) -> bool:
             return False
         raise
     return True
+
+
+def unlock(handle: int) -> None:
+    """Releases the lock of `try_lock` at once; Windows may take its time when a file is closed."""
+    if WINDOWS:
+        _lock_byte(handle, "LK_UNLCK")
+    else:
+        fcntl.flock(handle, fcntl.LOCK_UN)
+
+
+def _lock_byte(handle: int, mode: str) -> None:
+    msvcrt = import_module("msvcrt")
+    os.lseek(handle, _LOCKED_BYTE, os.SEEK_SET)
+    msvcrt.locking(handle, getattr(msvcrt, mode), 1)
+
+
+def open_to_read(path: Path) -> int:
+    """Opens a file for `read_at`; to be closed with `os.close`."""
+    return os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+
+
+def read_at(handle: int, count: int, offset: int) -> bytes:
+    """Reads bytes at a place of a file that several threads may read."""
+    if not WINDOWS:
+        return os.pread(handle, count, offset)
+    with _reading:
+        os.lseek(handle, offset, os.SEEK_SET)
+        return os.read(handle, count)
 
 
 def sync(path: Path) -> None:
@@ -62,7 +98,10 @@ def sync(path: Path) -> None:
     # Windows syncs only what is open for writing.
     handle = os.open(path, os.O_RDWR if WINDOWS else os.O_RDONLY)
     try:
-        os.fsync(handle)
+        if sys.platform == "darwin":
+            fcntl.fcntl(handle, fcntl.F_FULLFSYNC)  # fsync stops at the disk's own memory
+        else:
+            os.fsync(handle)
     finally:
         os.close(handle)
 
@@ -70,14 +109,26 @@ def sync(path: Path) -> None:
 def rename(old: Path, new: Path) -> Path:
     """Renames a file or folder, in one step; a file that has the new name is replaced.
 
-    On Windows it waits for readers of either to finish.
+    On Windows it waits for readers of either to finish, as `remove` does.
 
     Raises:
         OSError: as `Path.replace`.
     """
+    return _after_readers(lambda: old.replace(new))
+
+
+def remove(path: Path) -> None:
+    """Removes a file, or a folder with all that is in it; nothing happens if it is missing."""
+    if path.is_dir() and not path.is_symlink():
+        _after_readers(lambda: shutil.rmtree(path))
+    else:
+        _after_readers(lambda: path.unlink(missing_ok=True))
+
+
+def _after_readers(work: Callable[[], Result]) -> Result:
     for seconds in _WAITS if WINDOWS else ():
         try:
-            return old.replace(new)
+            return work()
         except PermissionError:
             time.sleep(seconds)
-    return old.replace(new)
+    return work()

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -56,7 +55,7 @@ def test_a_killed_writer_leaves_nothing_under_the_final_name(tmp_path):
     child = subprocess.Popen([sys.executable, "-c", program, tmp_path], stdout=subprocess.PIPE)
     with child:
         child.stdout.readline()
-        child.send_signal(signal.SIGKILL)
+        child.kill()
     (leftover,) = os.listdir(tmp_path)
     assert leftover.startswith(files.UNFINISHED_PREFIX)
     files.remove_unfinished(tmp_path)

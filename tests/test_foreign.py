@@ -15,6 +15,8 @@ from kptkit.network import build_model
 from kptkit.recipes.pose import PoseRecipe
 from kptkit.runs import PoseRun
 from kptkit.skeletons.known import COCO_17
+from kptkit.weights.arrays import publish_arrays
+from kptkit.weights.card import Origin, WeightsCard
 
 NETWORK = """
 from keras import Input, Model, layers
@@ -39,6 +41,19 @@ def half(num_keypoints, input_size_wh):
     image = Input((*input_size_wh[::-1], 3))
     head = layers.Conv2D(num_keypoints, 3, 4, "same", dtype="float16", name="head")
     return Model(image, head(image))
+
+class Subclass(Model):
+    pass
+
+def subclass(num_keypoints, input_size_wh):
+    return Subclass()
+
+def two_outputs(num_keypoints, input_size_wh):
+    model = net(num_keypoints, input_size_wh)
+    return Model(model.input, {"heatmaps": model.output, "again": model.output})
+
+def other_arguments():
+    return None
 
 def nothing(num_keypoints, input_size_wh):
     return None
@@ -90,8 +105,9 @@ def test_one_of_the_environment_too():
         ("own_net:net()", "expected package.module:function"),
         ("own_nowhere:net", "no module own_nowhere in .* or the environment; run the command in"),
         ("own_net.inner:net", "no module own_net.inner in"),
-        ("own_net:nett", "own_net has no function nett"),
-        ("own_net:number", "own_net has no function number"),
+        ("own_net:nett", r"no function nett in .*own_net\.py"),
+        ("own_net:number", r"no function number in .*own_net\.py"),
+        ("copy:net", r"no function net in .*copy\.py"),
         ("own_needy:net", "it imports own_missing, which is missing"),
         ("own_broken:net", "importing it failed: SyntaxError"),
         ("own_failing:net", "importing it failed: ZeroDivisionError"),
@@ -100,6 +116,7 @@ def test_one_of_the_environment_too():
 )
 def test_what_cannot_be_imported_is_one_line(folder, name, message):
     (folder / "own_net.py").write_text(NETWORK)
+    (folder / "copy.py").write_text(NETWORK)
     (folder / "own_needy.py").write_text("import own_missing")
     (folder / "own_broken.py").write_text("def net(:")
     (folder / "own_failing.py").write_text("1 / 0")
@@ -115,6 +132,9 @@ def test_what_cannot_be_imported_is_one_line(folder, name, message):
         ("too_large", r"maps \(None, 64, 48, 3\) to \(None, 64, 48, 5\); expected .*16, 12, 5\)"),
         ("half", "its heatmaps are float16; expected float32"),
         ("unnamed", "conv2d.*/kernel has an automatic name"),
+        ("subclass", "no single input and output of known shape; expected keras.Model"),
+        ("two_outputs", "no single input and output|expected .*16, 12, 5"),
+        ("other_arguments", r"called with 5 keypoints and \(48, 64\) .* raised TypeError"),
     ],
 )
 def test_a_model_that_cannot_be_trained_says_why(folder, function, message):
@@ -134,7 +154,9 @@ def test_shared_batch_statistics_are_for_our_own(folder):
 def test_permission_is_for_the_very_network(folder):
     (folder / "own_net.py").write_text(NETWORK)
     found = foreign.import_function("own_net:net", "--network")
-    with pytest.raises(InputError, match="to import that code, give --network own_net:net"):
+    with pytest.raises(
+        InputError, match="to import that code, if you trust it, give --network own_net:net"
+    ):
         build_model(recipe(found.name), 5)
     with pytest.raises(InputError, match="its network is own_net:other"):
         build_model(recipe("own_net:other"), 5, foreign=found)
@@ -184,7 +206,7 @@ def test_changed_code_is_said(run, capsys):
     opener.load(run.folder, network="own_net:net")
     shown = capsys.readouterr().err
     assert shown.startswith(f"warning: {run.folder}: the source of own_net:net is not the one")
-    with pytest.raises(InputError, match=r"other settings: code\.own_net:net was .*, is now 0"):
+    with pytest.raises(InputError, match="source of own_net:net has changed since this run began"):
         PoseRun(run.folder, run.recipe, COCO_17, {}, {"own_net:net": "0"}).write({})
 
 
@@ -224,5 +246,29 @@ def test_a_loss_of_ones_own_is_used_as_ours_are(stacks):
     own = HeatmapLoss((48, 64), lambda *arguments: heatmap_mse(*arguments))
     np.testing.assert_array_equal(own(keypoints, maps), HeatmapLoss((48, 64))(keypoints, maps))
     summed = HeatmapLoss((48, 64), lambda *arguments: keras.ops.sum(heatmap_mse(*arguments)))
-    with pytest.raises(InputError, match=r"returned shape \(\); expected \(B,\)"):
+    with pytest.raises(InputError, match=r"loss: <lambda>: returned shape \(\); expected \(B,\)"):
         summed(keypoints, maps)
+    by_keypoint = HeatmapLoss((48, 64), lambda true, *_: keras.ops.mean(true, axis=(0, 1, 2)))
+    with pytest.raises(InputError, match=r"returned shape \(5,\); expected \(B,\)"):
+        by_keypoint(keypoints, maps)
+    with pytest.raises(InputError, match="loss: own_losses:one; expected a function, or one of"):
+        HeatmapLoss((48, 64), "own_losses:one")
+
+
+@pytest.mark.parametrize("where", ["run", "card"])
+def test_what_came_from_elsewhere_imports_nothing(folder, where):
+    """Neither the loss that a run names, nor the network of a weights file."""
+    (folder / "own_net.py").write_text(NETWORK)
+    if where == "run":
+        recipe_with_loss = PoseRecipe(input_size_wh=(64, 64), variant="demo", loss="own_net:net")
+        run = PoseRun(folder / "run", recipe_with_loss, COCO_17, {}, {"own_net:net": "0"})
+        run.write({})
+        model = build_model(PoseRecipe(input_size_wh=(64, 64), variant="demo"), 17)
+        np.savez(run.best, **{variable.path: np.asarray(variable) for variable in model.variables})
+        opener.load(run.folder)
+    else:
+        card = WeightsCard("functional", Origin("elsewhere"), recipe("own_net:net"), COCO_17)
+        publish_arrays(folder / "weights.npz", {"first/kernel": np.zeros(1, np.float32)}, card)
+        with pytest.raises(InputError, match="its network is own_net:net, code outside kptkit"):
+            opener.load(folder / "weights.npz")
+    assert "own_net" not in sys.modules

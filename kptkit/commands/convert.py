@@ -24,7 +24,7 @@ checkpoints PNet-*, RNet-* and ONet-* of AITTSMD/MTCNN-Tensorflow. Instead of a 
 All but the last read PyTorch's files: pip install "kptkit[weights]".
 """
 
-from kptkit import flags
+from kptkit import flags, quiet
 from kptkit.convert.flags import PROJECTS, ConvertConfig
 from kptkit.errors import check_name
 from kptkit.weights.known import KNOWN
@@ -35,15 +35,16 @@ def main(config: ConvertConfig) -> None:
     if config.project == "list":
         print_known()
         return
+    quiet.import_tensorflow()
     check_name("--from", config.project, (*KNOWN, *PROJECTS))
-    from kptkit.convert import weights
+    from kptkit.convert import sources
 
     if config.project in ("hrnet", "hourglass"):
-        lines, out = weights.own_pose(config)
+        lines, out = sources.own_pose(config)
     elif config.project in PROJECTS:
-        lines, out = weights.own_cascade(config)
+        lines, out = sources.own_cascade(config)
     else:
-        lines, out = weights.published(config)
+        lines, out = sources.published(config)
     for line in lines:
         print(line)
     print(f"written: {out}")
@@ -58,4 +59,4 @@ def print_known() -> None:
 
 def command() -> None:
     """The command line."""
-    flags.run(main, ConvertConfig, __doc__)
+    flags.run(main, ConvertConfig, __doc__, tensorflow=False)

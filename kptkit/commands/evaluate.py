@@ -21,14 +21,14 @@ from kptkit import flags
 from kptkit.evaluate.flags import FaceEvaluationConfig, PoseEvaluationConfig
 
 
-def main(config: PoseEvaluationConfig) -> None:
+def pose(config: PoseEvaluationConfig) -> None:
     """Evaluates a pose network."""
     from kptkit.evaluate.pose_report import report_pose
 
     report_pose(config)
 
 
-def main_face(config: FaceEvaluationConfig) -> None:
+def face(config: FaceEvaluationConfig) -> None:
     """Evaluates a face detector."""
     from kptkit.evaluate.face_report import report_faces
 
@@ -38,5 +38,5 @@ def main_face(config: FaceEvaluationConfig) -> None:
 def command() -> None:
     """The command line."""
     flags.run_task(
-        {"pose": (main, PoseEvaluationConfig), "face": (main_face, FaceEvaluationConfig)}, __doc__
+        {"pose": (pose, PoseEvaluationConfig), "face": (face, FaceEvaluationConfig)}, __doc__
     )

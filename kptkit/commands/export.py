@@ -96,14 +96,14 @@ def pose(config: PoseConfig) -> None:
         network=config.network,
     )
     if config.target.format != "saved_model":
-        report.converted(folder)
+        report.print_converted(folder)
         return
-    difference = report.signatures(folder)["largest_difference"]
+    difference = report.print_signatures(folder)["largest_difference"]
     print(
         f"reloaded and compared: {difference['keypoints_compared']} keypoints differ from the run "
         f"by at most {difference['keypoints_px']:.4f} px and {difference['scores']:.5f} in scores"
     )
-    report.saved_model(folder, "pose")
+    report.print_saved_model(folder, "pose")
 
 
 def face(config: FaceConfig) -> None:
@@ -125,15 +125,15 @@ def face(config: FaceConfig) -> None:
         licence=config.licence,
     )
     if not saved_model:
-        report.converted(folder)
+        report.print_converted(folder)
         return
-    difference = report.signatures(folder)["largest_difference"]
+    difference = report.print_signatures(folder)["largest_difference"]
     print(
         f"reloaded and compared: {difference['faces_compared']} faces of drawn scenes differ from "
         f"the detector's by at most {difference['boxes_and_landmarks_px']:.4f} px and "
         f"{difference['scores']:.7f} in scores"
     )
-    report.saved_model(folder, "face")
+    report.print_saved_model(folder, "face")
 
 
 def command() -> None:

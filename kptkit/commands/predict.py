@@ -26,7 +26,7 @@ Task = Literal["pose", "face"]
 
 
 @dataclass(frozen=True)
-class Config:
+class PoseConfig:
     """Which pictures, and which network."""
 
     images: tyro.conf.Positional[tuple[str, ...]]
@@ -65,8 +65,9 @@ class FaceConfig:
     """Folder for pictures and faces.json."""
 
 
-def main(config: Config) -> None:
+def pose(config: PoseConfig) -> None:
     """Draws skeletons on pictures and writes the keypoints as JSON."""
+    from kptkit.data.formats.named_boxes import boxes_by_name
     from kptkit.opener import load
     from kptkit.people import drawings
     from kptkit.pose.estimator import PoseEstimator
@@ -74,13 +75,13 @@ def main(config: Config) -> None:
     if config.box and config.boxes:
         raise InputError("--box and --boxes: both are given; expected one of them")
     targets = drawings.paths_of_drawings(config.images, config.out)
-    boxes = drawings.boxes_by_name(config.boxes) if config.boxes else None
+    boxes = boxes_by_name(config.boxes) if config.boxes else None
     estimator = PoseEstimator(load(config.weights or config.run, config.network))
     look = drawings.look_for_persons(estimator, config.box, boxes)
     drawings.look_at_all(config.images, targets, look, "person(s)", config.out / "keypoints.json")
 
 
-def main_face(config: FaceConfig) -> None:
+def face(config: FaceConfig) -> None:
     """Draws faces on pictures and writes them as JSON."""
     from kptkit.face.detector import FaceDetector
     from kptkit.people import drawings
@@ -95,4 +96,4 @@ def main_face(config: FaceConfig) -> None:
 
 def command() -> None:
     """The command line."""
-    flags.run_task({"pose": (main, Config), "face": (main_face, FaceConfig)}, __doc__)
+    flags.run_task({"pose": (pose, PoseConfig), "face": (face, FaceConfig)}, __doc__)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from kptkit.errors import InputError
 from kptkit.files import locked, sha256
-from kptkit.system import rename, sync
+from kptkit.system import remove, rename, sync
 
 MAX_BYTES = 2**30
 ATTEMPTS = 4
@@ -54,11 +54,11 @@ def download(
         resumed = part.exists()
         _fetch(url, part, max_bytes, timeout)
         if resumed and not sha256(part).startswith(sha256_prefix):
-            part.unlink()  # the resumed part belonged to another file
+            remove(part)  # the resumed part belonged to another file
             _fetch(url, part, max_bytes, timeout)
         found = sha256(part)
         if not found.startswith(sha256_prefix):
-            part.unlink()
+            remove(part)
             raise InputError(
                 f"{url}: the download has SHA-256 {found}, expected {sha256_prefix}...; the file "
                 "was replaced or altered on the way, and is not used"
@@ -78,7 +78,7 @@ def _fetch(url: str, part: Path, max_bytes: int, timeout: float) -> None:
         except urllib.error.HTTPError as error:
             with error:
                 if error.code == 416:  # `part` is not a prefix of the file: start over
-                    part.unlink(missing_ok=True)
+                    remove(part)
                 elif error.code < 500:
                     raise InputError(f"{url}: {error.code} {error.reason}") from None
                 reason = f"{error.code} {error.reason}"
@@ -103,13 +103,13 @@ def _attempt(url: str, part: Path, max_bytes: int, timeout: float) -> bool:
         )
         if not goes_on:
             if answer.status == 206:
-                part.unlink(missing_ok=True)
+                remove(part)
                 return False
             have = 0
         length = answer.headers["Content-Length"]
         total = have + int(length) if length and length.isdecimal() else None
         if total is not None and total > max_bytes:
-            part.unlink(missing_ok=True)
+            remove(part)
             raise _too_long(url, total, max_bytes)
         with open(part, "ab" if goes_on else "wb") as file:
             have = _copy(answer, file, have, total, url, max_bytes)

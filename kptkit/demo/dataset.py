@@ -112,7 +112,8 @@ def _draw_scenes(
     folder: Path, counts: dict[str, int], seed: int, workers: int
 ) -> list[dict[str, Any]]:
     """The labels of all scenes in order; worker i draws scenes i, i + workers, ..."""
-    command = [sys.executable, "-m", "kptkit.demo.worker", str(folder), str(seed)]
+    # -P: the current folder is not searched for modules, as it is not for the installed command.
+    command = [sys.executable, "-P", "-m", "kptkit.demo.worker", str(folder), str(seed)]
     command += [str(counts[split]) for split in SPLITS]
     scenes = []
     with ExitStack() as stack:

@@ -24,11 +24,12 @@ from kptkit.export.signatures import PICTURE_LIMITS
 from kptkit.export.target import SAVED_MODEL, Target
 from kptkit.export.version_folders import new_version
 from kptkit.export.warmup_requests import pose_requests, write_warmup
+from kptkit.opener import PoseSource
 from kptkit.pose.estimator import PoseEstimator
 
 
 def export_pose(
-    source: str | os.PathLike,
+    source: PoseSource | str | os.PathLike,
     out: str | os.PathLike | None = None,
     *,
     target: Target = SAVED_MODEL,
@@ -45,7 +46,8 @@ def export_pose(
     crop pixels. A network trained in mixed precision is exported in float32, with equal weights.
 
     Args:
-        source: a run folder, a weights file or a published name, as `kptkit.load` takes them.
+        source: a run folder, a weights file or a published name, as `kptkit.load` takes them; or
+            what `kptkit.opener.find` found.
         out: folder of the versions; default: `export`, or `export-FORMAT-PRECISION`, in the run
             folder.
         target: format, precision and batch.
@@ -62,7 +64,7 @@ def export_pose(
         InputError: the source cannot be read, the version exists, or a library is missing.
         RuntimeError: the outputs of the export differ from the estimator's.
     """
-    found = opener.find(source, network=network)
+    found = source if isinstance(source, PoseSource) else opener.find(source, network=network)
     recipe = dataclasses.replace(found.recipe, precision="float32")
     if flip_test is not None:
         recipe = dataclasses.replace(recipe, flip_test=flip_test)

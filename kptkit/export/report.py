@@ -8,16 +8,16 @@ from kptkit.export.server_files import SERVER_FILES, docker_run
 from kptkit.export.version_folders import MANIFEST
 
 
-def converted(folder: Path) -> None:
+def print_converted(folder: Path) -> None:
     """Prints inputs, outputs, sizes and differences of LiteRT or ONNX files."""
-    for name, difference in signatures(folder)["largest_difference"].items():
+    for name, difference in print_signatures(folder)["largest_difference"].items():
         values = ", ".join(f"{what} {value:.3g}" for what, value in difference.items())
         size = next(folder.glob(f"{name}.*")).stat().st_size
         print(f"{name}: {size:,} bytes; reloaded and compared, largest differences: {values}")
     print(f"written: {folder}")
 
 
-def signatures(folder: Path) -> dict[str, Any]:
+def print_signatures(folder: Path) -> dict[str, Any]:
     """Prints the inputs and outputs of an exported version; returns its manifest."""
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     for name, signature in manifest["signatures"].items():
@@ -25,7 +25,7 @@ def signatures(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def saved_model(folder: Path, model: str) -> None:
+def print_saved_model(folder: Path, model: str) -> None:
     """Prints the folder of a version and the command that serves it."""
     server_files = folder.parent / SERVER_FILES
     print(f"to serve it: {docker_run(server_files, {model: folder.parent})}")

@@ -108,8 +108,12 @@ def docker_run(folder: str | os.PathLike, models: dict[str, Path], batching: boo
 
 def _compose(folder: Path, models: dict[str, Path]) -> str:
     def mount(source: Path, target: str) -> str:
+        try:
+            place = "./" + Path(os.path.relpath(source, folder)).as_posix()
+        except ValueError:  # another drive of Windows
+            place = source.resolve().as_posix()
         # JSON strings are valid YAML; Compose would take $ for a variable.
-        text = json.dumps(os.path.join(".", os.path.relpath(source, folder))).replace("$", "$$")
+        text = json.dumps(place).replace("$", "$$")
         return (
             f"      - type: bind\n        source: {text}\n        target: {target}\n"
             "        read_only: true\n"

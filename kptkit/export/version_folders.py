@@ -6,14 +6,13 @@ any folder whose name is a number at once, so unfinished ones have other names.
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from kptkit.errors import InputError
 from kptkit.files import UNFINISHED_PREFIX, locked, publish_folder, remove_unfinished
-from kptkit.system import rename
+from kptkit.system import remove, rename
 
 # The file that marks a version as written by kptkit; other versions are never removed.
 MANIFEST = Path("assets.extra", "export.json")
@@ -71,4 +70,4 @@ def _prune(folder: Path, keep: int) -> None:
         if (path / MANIFEST).is_file():
             # Removed by one rename too: TF Serving must never see half a version.
             doomed = rename(path, folder / f"{UNFINISHED_PREFIX}{path.name}")
-            shutil.rmtree(doomed)
+            remove(doomed)

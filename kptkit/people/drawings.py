@@ -9,7 +9,6 @@ import numpy as np
 from tqdm import tqdm
 
 from kptkit import files
-from kptkit.data.formats.faults import is_numbers
 from kptkit.errors import InputError
 from kptkit.face.detector import FaceDetector
 from kptkit.geometry import boxes
@@ -17,7 +16,6 @@ from kptkit.images import drawing
 from kptkit.images.codec import printable, read_image, write_image
 from kptkit.metrics.oks import coco_results
 from kptkit.pose.estimator import PoseEstimator
-from kptkit.reading import read_json
 
 # Maps number, path and pixels of a picture to its drawing and to what was found, for JSON.
 Look = Callable[[int, str, np.ndarray], tuple[np.ndarray, list[dict[str, Any]]]]
@@ -103,30 +101,3 @@ def paths_of_drawings(paths: Sequence[str], folder: Path) -> list[Path]:
             )
         taken.add(os.path.realpath(target))
     return targets
-
-
-def boxes_by_name(path: Path) -> dict[str, np.ndarray]:
-    """The boxes (N, 4), x1 y1 x2 y2, of every file name in a JSON file.
-
-    Raises:
-        InputError: the file is neither a COCO file nor a list of boxes with file names.
-    """
-    content = read_json(path)
-    try:
-        if isinstance(content, dict):
-            names = {image["id"]: image["file_name"] for image in content["images"]}
-            content = [a | {"file_name": names[a["image_id"]]} for a in content["annotations"]]
-        persons = [(person["file_name"], person["bbox"]) for person in content]
-    except (TypeError, KeyError) as error:
-        raise InputError(
-            f"{path}: {error!r}; expected a COCO file, or a list of objects with file_name and bbox"
-        ) from None
-    found: dict[str, list] = {}
-    for index, (name, bbox) in enumerate(persons):
-        if not (isinstance(name, str) and is_numbers(bbox, 4) and min(bbox[2:]) > 0):
-            raise InputError(
-                f"{path}: [{index}]: file_name {name!r}, bbox {bbox!r}; expected a name and "
-                "[x, y, width, height], the last two above 0"
-            )
-        found.setdefault(os.path.basename(name), []).append(bbox)
-    return {name: boxes.from_xywh(np.array(rows)) for name, rows in found.items()}

@@ -40,7 +40,8 @@ class PoseRecipe(Learning):
     """Gaussians around rounded centres (the HRNet paper), or around exact ones (DARK)."""
     loss: HeatmapLossName | str = "mse"
     """mse, ohkm (mse over the hardest keypoints) or cross_entropy; or a function of your own, as
-    package.module:function, with the arguments and result of kptkit.losses.heatmap_mse."""
+    package.module:function, with the arguments and result of kptkit.losses.heatmap_mse; it must
+    train heatmaps that peak at 1, not logits."""
     target_sigma: float = 0.0
     """Standard deviation of the Gaussians in heatmap pixels; 0: by heatmap size, as HRNet."""
     stack_weights: tuple[float, ...] = ()
@@ -65,7 +66,7 @@ class PoseRecipe(Learning):
         if self.stack_weights and len(self.stack_weights) != self.num_stacks:
             raise InputError(
                 f"stack_weights: {len(self.stack_weights)} numbers; expected one for each of the "
-                f"{self.num_stacks} stacks of {self.variant}"
+                f"{self.num_stacks} stacks of {self.network or self.variant}"
             )
         if self.network and not is_foreign(self.network):
             raise InputError(f"network: {self.network}; expected package.module:function")

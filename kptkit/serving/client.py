@@ -228,15 +228,16 @@ class Client:
 
 
 def _transport_to(address: str, credentials: Any) -> Transport:
+    parts = None
     try:
         parts = urlsplit(address)
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
         target = f"{host}:{parts.port}" if host and parts.port else ""
     except ValueError:  # a port that is not a number
         target = ""
-    if target and parts.scheme == "grpc" and not parts.path.strip("/"):
+    if parts and target and parts.scheme == "grpc" and not parts.path.strip("/"):
         return GrpcTransport(target, credentials)
-    if target and parts.scheme in ("http", "https") and credentials is None:
+    if parts and target and parts.scheme in ("http", "https") and credentials is None:
         return RestTransport(target, tls=parts.scheme == "https", path=parts.path)
     raise InputError(
         f"address: {address!r}, expected grpc://HOST:PORT or http://HOST:PORT, such as "

@@ -6,7 +6,6 @@ are kept: if the newest is damaged, the run resumes from the one before it.
 """
 
 import json
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 
 from kptkit.errors import InputError
 from kptkit.files import publish_folder, sha256
+from kptkit.system import remove
 from kptkit.weights.arrays import load_arrays, save_arrays
 
 KEEP = 2
@@ -41,7 +41,7 @@ class Checkpoints:
         """
         final = self.folder / f"step-{step:08d}"
         if final.exists():
-            shutil.rmtree(final)  # left by a run that went back to an older checkpoint
+            remove(final)  # left by a run that went back to an older checkpoint
         arrays = {name: np.asarray(variable) for name, variable in self.variables.items()}
         with publish_folder(final) as unfinished:
             save_arrays(unfinished / "state.npz", arrays)
@@ -53,7 +53,7 @@ class Checkpoints:
             }
             (unfinished / "state.json").write_text(json.dumps(state), encoding="utf-8")
         for old in self._folders()[:-KEEP]:
-            shutil.rmtree(old)
+            remove(old)
 
     def restore(self) -> tuple[int, dict[str, Any], list[str]]:
         """Fills the variables from the newest sound checkpoint.

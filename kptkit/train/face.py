@@ -54,7 +54,7 @@ def train_face(config: FaceTrainConfig) -> None:
         InputError: a flag or a file is unusable, or a loss is not finite.
     """
     if config.options.dry_run:
-        with tempfile.TemporaryDirectory() as temporary:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
             _train_in(Path(temporary), config)
     else:
         _train_in(Path(), config)
@@ -69,6 +69,7 @@ def _train_in(root: Path, config: FaceTrainConfig) -> None:
         return demo_lists(root / "data/demo", split)
 
     _check_early(config)
+    trained: list[Stage] = []
     if config.stage == "all":
         lists = demo("train") if config.lists == FaceLists() else config.lists
         for stage in STAGES:
@@ -100,7 +101,7 @@ def _check_early(config: FaceTrainConfig) -> None:
 
 
 def mine(stage: Stage, crops: Path, lists: FaceLists, out: Path, config: FaceTrainConfig) -> None:
-    """Mines the crops of a stage as the commands in `data_prep/` do, unless that is done."""
+    """Mines the crops of a stage as `kptkit data mine` does, unless that is done."""
     options = config.options
     pictures = DRY_RUN_PICTURES if options.dry_run else None
     if stage == "pnet":

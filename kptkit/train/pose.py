@@ -35,7 +35,7 @@ from kptkit.images.codec import write_image
 from kptkit.losses import HeatmapLoss
 from kptkit.metrics import protocols
 from kptkit.network import PoseNetwork, build_model
-from kptkit.opener import initialise, load
+from kptkit.opener import build, initialise, source_of
 from kptkit.pose.estimator import PoseEstimator
 from kptkit.recipes.pose import PoseRecipe
 from kptkit.runs import PoseRun
@@ -59,7 +59,7 @@ def train_pose(config: TrainConfig) -> None:
         InputError: a flag or a file is unusable, or the loss is not finite.
     """
     if config.options.dry_run:
-        with tempfile.TemporaryDirectory() as temporary:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
             _train_in(Path(temporary), replace(config, out=None))
     else:
         _train_in(Path(), config)
@@ -67,6 +67,7 @@ def train_pose(config: TrainConfig) -> None:
 
 def _train_in(root: Path, config: TrainConfig) -> None:
     options = config.options
+    code = import_code(config.constants)
     data_config = config.data
     if data_config == DataConfig():
         scenes = DRY_RUN_SCENES if options.dry_run else {}
@@ -80,7 +81,6 @@ def _train_in(root: Path, config: TrainConfig) -> None:
     )
     work = workload(config.constants, data, options)
     folder = root / (config.out or f"runs/{config.recipe}")
-    code = import_code(work.recipe)
     run = PoseRun(
         folder,
         work.recipe,
@@ -91,7 +91,7 @@ def _train_in(root: Path, config: TrainConfig) -> None:
     with files.locked(folder):
         run.write(pose_identity(options, Path(data_config.train or "")))
         fit(run, work, options, code)
-        finish(run, work.held_out)
+        finish(run, work.held_out, code.get("network"))
 
 
 def import_code(recipe: PoseRecipe) -> dict[str, ForeignFunction]:
@@ -290,19 +290,24 @@ def evaluation_during_training(
     return evaluate
 
 
-def finish(run: PoseRun, held_out: PoseSet) -> None:
-    """Evaluates and exports the best weights, draws their predictions, prints what is next."""
+def finish(run: PoseRun, held_out: PoseSet, network: ForeignFunction | None = None) -> None:
+    """Evaluates and exports the best weights, draws their predictions, prints what is next.
+
+    Args:
+        network: what built the network, if that is not this package.
+    """
     picture = run.folder / "predictions.jpg"
     if picture.exists():
         print(f"{run.folder}: finished already; another --out starts a new run")
         return
-    estimator = PoseEstimator(load(run.folder, run.recipe.network))
+    source = source_of(run, run.best, network)
+    estimator = PoseEstimator(build(source))
     evaluation = evaluate_pose(estimator, held_out.source, held_out.truth)
     print(protocols.format_table(evaluation.samples.protocol, evaluation.metrics))
-    exported = export_pose(run.folder, network=run.recipe.network)
+    exported = export_pose(source)
     print(f"exported SavedModel: {exported}")
     # The picture is written last: if it exists, the run is finished.
     write_image(picture, draw_pose_predictions(evaluation.samples, evaluation.keypoints))
     print(f"picture of predictions: {picture}")
-    network = f" --network {run.recipe.network}" if run.recipe.network else ""
-    print(f"next: kptkit predict PHOTO.jpg --run {run.folder}{network}")
+    flag = f" --network {network.name}" if network else ""
+    print(f"next: kptkit predict PHOTO.jpg --run {run.folder}{flag}")

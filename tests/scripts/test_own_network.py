@@ -88,4 +88,5 @@ def test_training_resumes_with_the_same_code_only(kptkit, workplace):
     assert "run: finished already" in said.out
     code, said = kptkit(*command)
     assert code == 2
-    assert "holds a run with other settings: code.mine" in said.err
+    assert "run: holds a run with other settings: " in said.err
+    assert "recipe.network was mine.networks:tiny" in said.err

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from kptkit import images
-from kptkit.people.drawings import boxes_by_name
+from kptkit.data.formats.named_boxes import boxes_by_name
 
 PHOTO = "demo/images/val/000001.jpg"
 

@@ -8,10 +8,13 @@ import os
 import sys
 from types import ModuleType
 
+_NO_WAIT, _RELEASE = 2, 0
+
 
 def _locking(handle: int, mode: int, count: int) -> None:
-    assert mode == sys.modules["msvcrt"].LK_NBLCK
-    os.lockf(handle, os.F_TLOCK, count)
+    # On Windows nobody else can read what is locked, and others read the number of the process.
+    assert os.lseek(handle, 0, os.SEEK_CUR) > os.fstat(handle).st_size
+    os.lockf(handle, {_NO_WAIT: os.F_TLOCK, _RELEASE: os.F_ULOCK}[mode], count)
 
 
 def block_fcntl() -> None:
@@ -22,5 +25,5 @@ def block_fcntl() -> None:
     assert not any(name.startswith("kptkit.") for name in sys.modules)
     sys.modules["fcntl"] = None
     msvcrt = ModuleType("msvcrt")
-    msvcrt.LK_NBLCK, msvcrt.locking = 2, _locking
+    msvcrt.LK_NBLCK, msvcrt.LK_UNLCK, msvcrt.locking = _NO_WAIT, _RELEASE, _locking
     sys.modules["msvcrt"] = msvcrt

@@ -46,7 +46,7 @@ class AugmentConfig:
     shift_probability: float = 0.0
     photometric: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, value in asdict(self).items():
             if name.endswith("probability") and not 0 <= value <= 1:
                 raise InputError(f"augment: {name}: {value}, expected a number from 0 to 1")

@@ -27,6 +27,7 @@ from kptkit.data.records.sources import PixelBox
 from kptkit.errors import InputError
 from kptkit.samples import KeypointSamples
 from kptkit.skeletons.schema import KeypointSchema
+from kptkit.system import open_to_read, read_at
 
 FORMAT = "kptkit pose records"
 VERSION = 1
@@ -59,7 +60,7 @@ class RecordSource:
         )
         self._places = arrays
         self._paths = [self.folder / shard["file"] for shard in self.manifest["shards"]]
-        self._handles = [os.open(path, os.O_RDONLY) for path in self._paths]
+        self._handles = [open_to_read(path) for path in self._paths]
         weakref.finalize(self, _close, self._handles)
 
     def read(self, index: int, box: PixelBox) -> np.ndarray:
@@ -88,8 +89,10 @@ class RecordSource:
             path = self.samples.image_paths[self.samples.image_index[index]]
             raise images.ImageError(f"{path}: not in the records", self.manifest["skipped"][path])
         shard = places["shard"][index]
-        jpeg = os.pread(
-            self._handles[shard], places["jpeg_bytes"][index], places["jpeg_offset"][index]
+        jpeg = read_at(
+            self._handles[shard],
+            int(places["jpeg_bytes"][index]),
+            int(places["jpeg_offset"][index]),
         )
         if zlib.crc32(jpeg) != places["jpeg_crc32"][index]:
             raise InputError(

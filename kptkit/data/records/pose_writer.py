@@ -108,7 +108,9 @@ def _fill(
     parts = [order[i : i + cut.shard_size] for i in range(0, len(order), cut.shard_size)]
     paths = [folder / f"pose-{i:05d}-of-{len(parts):05d}.tfrecord" for i in range(len(parts))]
     rows = _write_shards(samples, paths, parts, cut, workers)
-    names = tuple(os.path.relpath(path, images_folder) for path in samples.image_paths)
+    names = tuple(
+        Path(os.path.relpath(path, images_folder)).as_posix() for path in samples.image_paths
+    )
     _write_index(folder / INDEX, replace(samples, image_paths=names), parts, rows)
     persons = zip(np.concatenate(parts), chain(*rows), strict=True)
     return {

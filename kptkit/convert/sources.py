@@ -23,11 +23,11 @@ def published(config: ConvertConfig) -> tuple[list[str], Path]:
     name = config.project
     row, out = known(name), config.out or cached_path(name)
     files = source_files(name, config.sources)
-    if row.task == "face":
+    if row.task == "face" or row.variant is None:
         lines = write_cascade(dict(zip(STAGES, files, strict=True)), "facenet-pytorch", out)
     elif row.recipe and row.schema:
         lines = convert_pose(files[0], out, row.recipe, row.schema, origin_of(row, files[0]))
-    elif row.variant:
+    else:
         lines = convert_features(files[0], out, row.variant, origin_of(row, files[0]))
     said = [f"published: {row.score}", f"cite: {row.cite}", f"licence: {row.licence}"]
     return [*lines, *said], out
@@ -59,5 +59,5 @@ def recipe_of(name: str, schema: KeypointSchema | None) -> tuple[PoseRecipe, Key
 def own_cascade(config: ConvertConfig) -> tuple[list[str], Path]:
     """Converts the three networks of a face cascade."""
     out = config.out or cached_path(ORIGINAL)
-    sources = sources_of(config.sources, config.project == "facenet-pytorch")
-    return write_cascade(sources, config.project, out), out
+    files = sources_of(config.sources, config.project == "facenet-pytorch")
+    return write_cascade(files, config.project, out), out
