@@ -51,7 +51,7 @@ def main(config: Config) -> None:
         f"{swapped}: {count} of {len(document['annotations'])} persons have their sides exchanged"
     )
     print(
-        f"next: python scripts/train_hrnet.py --recipe demo --data.train {swapped} "
+        f"next: kptkit train hrnet --recipe demo --data.train {swapped} "
         f"--data.val {data_config.val} --data.images {data_config.images} --out {config.out}/run"
     )
 

@@ -3,7 +3,7 @@
     python benchmarks/detector.py
     python benchmarks/detector.py --mtcnn-python ENVIRONMENT/bin/python
 
-takes two minutes on 2 cores, with the converted published weights (scripts/convert_weights.py). The
+takes two minutes on 2 cores, with the converted published weights (`kptkit convert`). The
 same three networks also run level by level from Python (levelwise_detector.py), and, if the Python
 of `--mtcnn-python` has it (`pip install mtcnn tensorflow`), the `mtcnn` package of PyPI runs in a
 process of its own. All alternate on each photo, so that they see the same load; figures are

@@ -1,6 +1,6 @@
 """HRNet on Leeds Sports Pose extended: PCK@0.2 beside the mean pose.
 
-    python scripts/train_hrnet.py --data.format lsp --data.train $KPTKIT_DATA/lspet/train.json \\
+    kptkit train hrnet --data.format lsp --data.train $KPTKIT_DATA/lspet/train.json \\
         --data.val $KPTKIT_DATA/lspet/val.json --data.images $KPTKIT_DATA/lspet/images \\
         --input-size-wh 128 128 --epochs 30 --out runs/lspet
     python benchmarks/lspet.py judge --run runs/lspet

@@ -102,7 +102,7 @@ def run_usual(samples: FaceSamples, folder: Path) -> dict[str, int]:
 
 
 def run_ours(samples: FaceSamples, folder: Path) -> dict[str, int]:
-    """As `run_usual`, with the miner of data_prep/gen_pnet_samples.py, in this process."""
+    """As `run_usual`, with the miner of `kptkit data mine pnet`, in this process."""
     mine_image = partial(pnet_crops, config=CONFIG)
     mine = partial(mine_part, mine_image=mine_image, smallest_side=SIZE, seed=0)
     with redirect_stderr(StringIO()):  # no bar
