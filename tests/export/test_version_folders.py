@@ -1,11 +1,11 @@
 """Version folders: numbered, whole, kept or removed, and never taken for one when unfinished."""
 
 import os
+import shutil
 
 import pytest
 
 from kptkit.errors import InputError
-from kptkit.export import version_folders as module
 from kptkit.export.version_folders import MANIFEST, new_version, versions
 from kptkit.files import UNFINISHED_PREFIX
 
@@ -111,7 +111,7 @@ def test_an_old_version_goes_by_one_rename(tmp_path, monkeypatch):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.shutil, "rmtree", killed)
+        patch.setattr(shutil, "rmtree", killed)
         with pytest.raises(KeyboardInterrupt):
             publish(tmp_path, keep=1)
     assert list(versions(tmp_path)) == [2]
