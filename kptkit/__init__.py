@@ -4,7 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kptkit import decode, losses
+    from kptkit import decode, losses, serving
+    from kptkit.errors import InputError
     from kptkit.face import FaceDetector
     from kptkit.opener import load
     from kptkit.people import PeopleEstimator
@@ -16,23 +17,26 @@ __version__ = "0.1.0"
 __all__ = [
     "Client",
     "FaceDetector",
+    "InputError",
     "PeopleEstimator",
     "PoseEstimator",
     "__version__",
     "decode",
     "load",
     "losses",
+    "serving",
 ]
 
 # Imported when they are first asked for: `import kptkit` itself needs no TensorFlow.
 _HOMES = {
     "Client": "kptkit.serving",
     "FaceDetector": "kptkit.face",
+    "InputError": "kptkit.errors",
     "PeopleEstimator": "kptkit.people",
     "PoseEstimator": "kptkit.pose",
     "load": "kptkit.opener",
 }
-_MODULES = ("decode", "losses")
+_MODULES = ("decode", "losses", "serving")
 
 
 if not TYPE_CHECKING:  # to a type checker, it would make every name exist
@@ -46,4 +50,4 @@ if not TYPE_CHECKING:  # to a type checker, it would make every name exist
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "__doc__", "__file__", "__path__"])

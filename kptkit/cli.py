@@ -8,6 +8,8 @@ import difflib
 import errno
 import os
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from typing import NamedTuple, NoReturn
 
@@ -61,9 +63,9 @@ def main() -> None:
     if name in COMMANDS:
         start(name, rest)
     elif rest == ["--version"]:
-        print(f"kptkit {__version__}")
+        _finish(lambda: print(f"kptkit {__version__}"))
     elif rest and rest[0] in ("-h", "--help"):
-        print(listing(name))
+        _finish(lambda: print(listing(name)))
     elif rest:
         _refuse(f"kptkit {name}".strip(), rest[0], following(name))
     else:
@@ -110,12 +112,24 @@ def start(name: str, arguments: list[str] | None = None) -> None:
     # Flags are parsed from here, and the usage line begins with the first entry.
     sys.argv = [f"kptkit {name}", *(a for a in arguments if a != "--debug")]
     row = COMMANDS[name]
+    _finish(
+        lambda: getattr(import_module(f"kptkit.commands.{row.module}"), row.function)(),
+        debug="--debug" in arguments,
+    )
+
+
+def _finish(work: Callable[[], object], debug: bool = False) -> None:
+    """Does what a command does; exits with one line and a code if that fails."""
     try:
-        getattr(import_module(f"kptkit.commands.{row.module}"), row.function)()
-        sys.stdout.flush()
+        try:
+            work()
+        finally:  # also after --help, which exits
+            if sys.stdout:
+                sys.stdout.flush()
     except (InputError, KeyboardInterrupt, OSError) as error:
-        if "--debug" in arguments or (isinstance(error, OSError) and error.errno is None):
-            raise  # an error without a number is a fault of ours, not the system's
+        # An error of the system without a number is a fault of ours.
+        if debug or (isinstance(error, OSError) and error.errno is None):
+            raise
         _end(error)
 
 
@@ -127,10 +141,18 @@ def _end(error: BaseException) -> NoReturn:
     # Windows calls a closed pipe an invalid argument.
     invalid = os.name == "nt" and isinstance(error, OSError) and error.errno == errno.EINVAL
     if isinstance(error, BrokenPipeError) or invalid:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         sys.exit(141)
     print(f"error: {error}", file=sys.stderr)
+    if isinstance(error, OSError):
+        _forget_output()
     sys.exit(2)
+
+
+def _forget_output() -> None:
+    """Drops what could not be written, lest Python try and complain again when it ends."""
+    with suppress(OSError, AttributeError):  # what stands for it may be no file, or nothing
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refuse(said: str, word: str, known: list[str]) -> NoReturn:

@@ -160,6 +160,11 @@ class HeatmapLoss(keras.losses.Loss):
         """The losses (B,) of one stack."""
         function = self.function if callable(self.function) else _FUNCTIONS[self.function]
         losses = function(true, predicted, weights)
+        if not hasattr(losses, "shape"):
+            raise InputError(
+                f"loss: {getattr(function, '__name__', function)}: returned {losses!r}; expected a "
+                "tensor (B,), one loss for each sample of the batch"
+            )
         if len(losses.shape) != 1 or losses.shape[0] not in (None, predicted.shape[0]):
             raise InputError(
                 f"loss: {getattr(function, '__name__', function)}: returned shape "

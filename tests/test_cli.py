@@ -149,6 +149,27 @@ def test_debug_stands_anywhere_and_is_no_flag_of_the_command(monkeypatch, argume
         cli.main()
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["data", "-h"], ["serve", "-h"]])
+def test_a_reader_that_went_away_is_no_error(arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "kptkit", *arguments]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's /dev/full")
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["serve", "-h"]])
+def test_a_full_disk_is_one_line(arguments):
+    command = [sys.executable, "-m", "kptkit", *arguments]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"error: [Errno 28] ")
+    assert done.stderr.count(b"\n") == 1
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a process gets Ctrl+C otherwise on Windows")
 @pytest.mark.parametrize("seconds", [0.0, 0.3])
 def test_ctrl_c_is_130_and_one_line(tmp_path, seconds):

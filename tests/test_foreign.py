@@ -248,6 +248,9 @@ def test_a_loss_of_ones_own_is_used_as_ours_are(stacks):
     summed = HeatmapLoss((48, 64), lambda *arguments: keras.ops.sum(heatmap_mse(*arguments)))
     with pytest.raises(InputError, match=r"loss: <lambda>: returned shape \(\); expected \(B,\)"):
         summed(keypoints, maps)
+    nothing = HeatmapLoss((48, 64), lambda *_: None)
+    with pytest.raises(InputError, match=r"returned None; expected a tensor \(B,\)"):
+        nothing(keypoints, maps)
     by_keypoint = HeatmapLoss((48, 64), lambda true, *_: keras.ops.mean(true, axis=(0, 1, 2)))
     with pytest.raises(InputError, match=r"returned shape \(5,\); expected \(B,\)"):
         by_keypoint(keypoints, maps)

@@ -1,6 +1,7 @@
 """Boxes as arrays (..., 4) of float pixels, x1 y1 x2 y2, without -1 terms."""
 
 import numpy as np
+import numpy.typing as npt
 
 from kptkit.errors import InputError
 
@@ -51,20 +52,24 @@ def clip(box_xyxy: np.ndarray, size_wh: tuple[float, float]) -> np.ndarray:
     return np.clip(box_xyxy, 0, [width, height, width, height])
 
 
-def checked(box_xyxy: np.ndarray) -> np.ndarray:
-    """Checks boxes that a user passed; returns them as (N, 4) float32.
+def checked(box_xyxy: npt.ArrayLike) -> np.ndarray:
+    """Checks boxes that a user passed, as an array or lists; returns them as (N, 4) float32.
 
     Raises:
-        InputError: the shape is not (N, 4), or a box is empty, inverted or not finite.
+        InputError: they are no numbers, the shape is not (N, 4), or a box is empty, inverted or not
+            finite.
     """
-    box_xyxy = np.asarray(box_xyxy, dtype=np.float32)
-    if box_xyxy.size == 0:
+    try:
+        boxes = np.asarray(box_xyxy, dtype=np.float32)
+    except (TypeError, ValueError):
+        raise InputError(f"boxes: {box_xyxy!r:.60}, expected numbers (N, 4), x1 y1 x2 y2") from None
+    if boxes.size == 0:
         return np.zeros((0, 4), np.float32)
-    if box_xyxy.ndim != 2 or box_xyxy.shape[1] != 4:
-        raise InputError(f"boxes: shape {box_xyxy.shape}, expected (N, 4) as x1 y1 x2 y2")
-    for index, box in enumerate(box_xyxy):
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise InputError(f"boxes: shape {boxes.shape}, expected (N, 4) as x1 y1 x2 y2")
+    for index, box in enumerate(boxes):
         if not np.isfinite(box).all() or (box[2:] <= box[:2]).any():
             raise InputError(
                 f"boxes[{index}]: {box.tolist()}, expected finite x1 < x2 and y1 < y2 in pixels"
             )
-    return box_xyxy
+    return boxes

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
 from kptkit.errors import InputError
@@ -51,7 +52,7 @@ class PeopleEstimator:
         self._head = head_keypoints(body.schema)
 
     def predict(
-        self, image: np.ndarray | str | os.PathLike, boxes_xyxy: np.ndarray | None = None
+        self, image: np.ndarray | str | os.PathLike, boxes_xyxy: npt.ArrayLike | None = None
     ) -> PeoplePrediction:
         """The bodies and faces of one picture.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from kptkit import opener
@@ -78,7 +79,7 @@ class PoseEstimator:
         return self.network.schema
 
     def predict(
-        self, image: np.ndarray | str | os.PathLike, boxes_xyxy: np.ndarray | None = None
+        self, image: np.ndarray | str | os.PathLike, boxes_xyxy: npt.ArrayLike | None = None
     ) -> PosePrediction:
         """The keypoints of one picture.
 

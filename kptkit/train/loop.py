@@ -257,7 +257,7 @@ class _Loop:
     def _save(self) -> None:
         self.checkpoints.save(self.done, vars(self.progress))
         if self.signal:
-            print(f"stopped after step {self.done}; the same command resumes from there")
+            tqdm.write(f"stopped after step {self.done}; the same command resumes from there")
             raise SystemExit(128 + self.signal)
 
     def _print(self, row: dict[str, float]) -> None:
