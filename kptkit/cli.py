@@ -85,9 +85,10 @@ def longest_beginning(arguments: list[str]) -> str:
 
 def following(beginning: str) -> list[str]:
     """The words that can follow the beginning of a command."""
-    place, words = len(beginning.split()), beginning.split()
+    words = beginning.split()
     found = [name.split() for name in COMMANDS]
-    return list(dict.fromkeys(name[place] for name in found if name[:place] == words))
+    begun = [name for name in found if name[: len(words)] == words]
+    return list(dict.fromkeys(name[len(words)] for name in begun))
 
 
 def listing(beginning: str = "") -> str:

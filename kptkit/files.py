@@ -97,8 +97,10 @@ def locked(folder: str | os.PathLike) -> Iterator[Path]:
         os.ftruncate(handle, 0)
         os.lseek(handle, 0, os.SEEK_SET)
         os.write(handle, str(os.getpid()).encode())
-        yield folder
-        unlock(handle)
+        try:
+            yield folder
+        finally:
+            unlock(handle)
     finally:
         os.close(handle)
 

@@ -124,12 +124,14 @@ def _draw_scenes(
             process = subprocess.Popen(share, stdout=subprocess.PIPE, process_group=0)
             stack.enter_context(process)
             stack.callback(process.kill)
-            assert process.stdout is not None, "it was asked for as a pipe"
-            outputs.append(process.stdout)
+            outputs.append(iter(process.stdout or ()))
         for index in tqdm(range(sum(counts.values())), desc="drawing scenes", unit="scene"):
-            line = outputs[index % workers].readline()
-            if not line:
-                raise RuntimeError(f"{' '.join(command)}: ended before scene {index + 1}")
+            line = next(outputs[index % workers], b"")
+            if not line.endswith(b"\n"):
+                raise InputError(
+                    f"a process that draws scenes ended before scene {index + 1}, possibly because "
+                    "memory ran out; run the command again, or with fewer --workers"
+                )
             scenes.append(json.loads(line))
     return scenes
 

@@ -11,11 +11,11 @@ a server that is busy or starting up is repeated until the timeout.
 import os
 import random
 import time
-from collections.abc import Sequence
 from typing import Any, Self, TypeVar, overload
 from urllib.parse import urlsplit
 
 import numpy as np
+import numpy.typing as npt
 
 from kptkit.errors import InputError
 from kptkit.export.pose_graph import MAX_PERSONS
@@ -105,9 +105,7 @@ class Client:
         """Closes the connection."""
         self._transport.close()
 
-    def predict(
-        self, image: Picture, boxes_xyxy: np.ndarray | Sequence[Sequence[float]] | None = None
-    ) -> PosePrediction:
+    def predict(self, image: Picture, boxes_xyxy: npt.ArrayLike | None = None) -> PosePrediction:
         """The keypoints of one picture, as `PoseEstimator.predict` gives them.
 
         Args:
@@ -123,7 +121,7 @@ class Client:
         if boxes_xyxy is None:
             box = np.array([[0, 0, *size_wh]], np.float32)
             return _pose_prediction(self._send_pose("image_bytes", {"image_bytes": [data]}), box)
-        boxes_xyxy = boxes.checked(np.asarray(boxes_xyxy, np.float32))
+        boxes_xyxy = boxes.checked(boxes_xyxy)
         # Without boxes one request is sent all the same: only the server knows K.
         parts = [
             boxes_xyxy[start : start + MAX_PERSONS]
@@ -228,21 +226,26 @@ class Client:
 
 
 def _transport_to(address: str, credentials: Any) -> Transport:
-    parts = None
-    try:
-        parts = urlsplit(address)
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-        target = f"{host}:{parts.port}" if host and parts.port else ""
-    except ValueError:  # a port that is not a number
-        target = ""
-    if parts and target and parts.scheme == "grpc" and not parts.path.strip("/"):
+    scheme, target, path = _split(address)
+    if target and scheme == "grpc" and not path.strip("/"):
         return GrpcTransport(target, credentials)
-    if parts and target and parts.scheme in ("http", "https") and credentials is None:
-        return RestTransport(target, tls=parts.scheme == "https", path=parts.path)
+    if target and scheme in ("http", "https") and credentials is None:
+        return RestTransport(target, tls=scheme == "https", path=path)
     raise InputError(
         f"address: {address!r}, expected grpc://HOST:PORT or http://HOST:PORT, such as "
         "grpc://127.0.0.1:8500"
     )
+
+
+def _split(address: str) -> tuple[str, str, str]:
+    """Scheme, HOST:PORT and path of an address; all empty if it is none."""
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:  # a port that is not a number
+        return "", "", ""
+    host = f"[{host}]" if ":" in host else host
+    return parts.scheme, f"{host}:{port}" if host and port else "", parts.path
 
 
 def _pose_prediction(answer: Arrays, boxes_xyxy: np.ndarray) -> PosePrediction:

@@ -31,7 +31,7 @@ from kptkit.train.flags import (
     HardSamplesConfig,
     PnetSamplesConfig,
 )
-from kptkit.train.mine_faces import mine_hard_samples, mine_pnet_samples
+from kptkit.train.mine_faces import PREVIOUS, mine_hard_samples, mine_pnet_samples
 from kptkit.weights.arrays import load_arrays
 from kptkit.weights.assign import model_arrays
 from kptkit.weights.cascade import load_stages, save_cascade, stage_model
@@ -44,7 +44,7 @@ CASCADE, REPORT = "mtcnn/mtcnn.npz", "mtcnn/report.json"
 DRY_RUN_PICTURES = 8
 
 # The stage to train after one that was trained alone.
-FOLLOWING: dict[str, Stage] = {"pnet": "rnet", "rnet": "onet"}
+FOLLOWING: dict[str, Stage] = {before: stage for stage, before in PREVIOUS.items()}
 
 
 def train_face(config: FaceTrainConfig) -> None:

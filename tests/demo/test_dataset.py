@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import cv2
@@ -278,6 +279,31 @@ def test_two_processes_draw_the_same_set(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(dataset, "_draw_scenes", be_overtaken)
     assert write_demo_data(tmp_path / "set", TRAIN, VAL, seed=3) == tmp_path / "set"
     assert [p.name for p in tmp_path.iterdir()] == ["set"]
+
+
+def test_modules_of_the_current_folder_are_not_imported(tmp_path, monkeypatch):
+    for name in ("cv2", "numpy", "random"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(1)")
+    monkeypatch.chdir(tmp_path)
+    assert write_demo_data(tmp_path / "demo", 2, 1, workers=1).is_dir()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 3.0])
+def test_a_killed_worker_is_one_line(tmp_path, monkeypatch, seconds):
+    """Before its first scene, or in the middle."""
+    start = subprocess.Popen
+
+    def start_and_kill(*arguments, **settings):
+        process = start(*arguments, **settings)
+        threading.Timer(seconds, process.kill).start()
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", start_and_kill)
+    with pytest.raises(
+        InputError, match=r"ended before scene \d+, possibly because memory ran out"
+    ):
+        write_demo_data(tmp_path / "demo", 500, 1, workers=2)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_unusable_arguments(tmp_path):
