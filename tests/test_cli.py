@@ -17,6 +17,9 @@ ROOT = Path(__file__).parents[1]
 # Where `pip install` puts the command.
 INSTALLED = Path(sys.executable).with_name("kptkit.exe" if os.name == "nt" else "kptkit")
 
+# What is printed is written when it is flushed, as it is for users.
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
 
 def run(*command, **settings):
     return subprocess.run(command, capture_output=True, text=True, check=False, **settings)
@@ -154,7 +157,7 @@ def test_a_reader_that_went_away_is_no_error(arguments):
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, "-m", "kptkit", *arguments]
-    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False, env=BUFFERED)
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, b"")
 
@@ -164,7 +167,9 @@ def test_a_reader_that_went_away_is_no_error(arguments):
 def test_a_full_disk_is_one_line(arguments):
     command = [sys.executable, "-m", "kptkit", *arguments]
     with open("/dev/full", "w") as full:
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, check=False, env=BUFFERED
+        )
     assert done.returncode == 2
     assert done.stderr.startswith(b"error: [Errno 28] ")
     assert done.stderr.count(b"\n") == 1
