@@ -19,8 +19,8 @@ import numpy as np
 
 # Files that hold the time or a random number: TensorBoard's, and TensorFlow's name of a model.
 UNCOMPARED = ("events.out.tfevents", "fingerprint.pb")
-# Likewise keys of JSON and columns of tables: speeds, and the checksums of documents with them.
-VARYING = ("images_per_second", "data_wait", "fingerprint.pb", "sha256")
+# Likewise keys of JSON and columns of tables: speeds, and the checksums of what holds them.
+VARYING = ("images_per_second", "data_wait", "fingerprint.pb", "saved_model.pb", "sha256")
 
 INTERRUPT_SOURCE = Path(__file__).with_name("interrupt.c")
 
@@ -51,6 +51,7 @@ class Command:
 
     arguments: tuple[str, ...]
     out: str
+    uncompared: tuple[str, ...] = UNCOMPARED
 
 
 COMMANDS = {
@@ -107,7 +108,12 @@ COMMANDS = {
         ),
         "sheet.jpg",
     ),
-    "train-hrnet": Command((*_TRAIN, "--out"), "run"),
+    "train-hrnet": Command(
+        # A graph's names depend on what its process did before, here whether it trained or resumed.
+        (*_TRAIN, "--out"),
+        "run",
+        (*UNCOMPARED, "saved_model.pb"),
+    ),
     "train-pnet": Command(
         (
             *("train", "mtcnn", "--stage", "pnet", "--epochs", "2", "--steps-per-epoch", "2"),
@@ -159,7 +165,7 @@ def prepare(folder: str) -> None:
         ended = run(place, name, place)
         if ended.code:
             raise RuntimeError(f"{name}: {ended.code}: {ended.error}")
-        undisturbed[name] = {"changes": ended.changes, "files": files_of(place, name)}
+        undisturbed[name] = {"changes": ended.changes, "files": files_of(place, name, place)}
         if command.out == "demo":
             write_points(place)
     (place / "undisturbed.json").write_text(json.dumps(undisturbed))
@@ -214,19 +220,26 @@ def run(folder: Path, name: str, out: Path, at: int = 0, how: str = "process") -
         return Ended(done.returncode, error, int.from_bytes(count.read_bytes(), sys.byteorder))
 
 
-def files_of(out: Path, name: str) -> dict[str, str]:
-    """The SHA-256 of the content of every file that a command wrote; "" for folders."""
-    written = out / COMMANDS[name].out
+def files_of(folder: Path, name: str, out: Path) -> dict[str, str]:
+    """The SHA-256 of the content of every file that a command wrote; "" for folders.
+
+    Args:
+        folder, out: as for `run`.
+    """
+    command = COMMANDS[name]
+    written = out / command.out
     return {
-        str(path.relative_to(out)): _sha256(path, out) if path.is_file() else ""
+        str(path.relative_to(out)): _sha256(path, folder, out) if path.is_file() else ""
         for path in [written, *sorted(written.rglob("*"))]
-        if path.name != ".lock" and not path.name.startswith(UNCOMPARED)
+        if path.name != ".lock" and not path.name.startswith(command.uncompared)
     }
 
 
-def _sha256(path: Path, out: Path) -> str:
+def _sha256(path: Path, folder: Path, out: Path) -> str:
     """The SHA-256 of a file's bytes, without what two undisturbed runs do not share."""
-    data = path.read_bytes().replace(os.fsencode(out), b"OUT")
+    data = path.read_bytes()
+    for place in (folder, out):
+        data = data.replace(os.fsencode(place), b"FOLDER")
     if path.suffix == ".json":
         data = json.dumps(_lasting(json.loads(data))).encode()
     elif path.suffix == ".csv":

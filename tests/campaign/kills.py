@@ -53,13 +53,13 @@ def repeated(folder: Path, name: str, out: Path, files: dict[str, str]) -> str:
     ended = commands.run(folder, name, out)
     if ended.code:
         return f"the repetition ended with {ended.code}: {ended.error[-600:]}"
-    found = commands.files_of(out, name)
+    found = commands.files_of(folder, name, out)
     # An export that was published before the kill is the first version; the repetition, the second.
     first, second = (out / commands.COMMANDS[name].out / version for version in "12")
     if second.is_dir():
         shutil.rmtree(first)
         second.rename(first)
-        found = commands.files_of(out, name)
+        found = commands.files_of(folder, name, out)
     different = sorted(
         key for key in found.keys() | files.keys() if found.get(key) != files.get(key)
     )
