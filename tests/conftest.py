@@ -9,6 +9,18 @@ import numpy as np
 import pytest
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several workers, each file is run by one of them; so are all that need the trained run.
+
+    So the fixtures of a file are made once, and the run is trained once.
+    """
+    trained = {item.path for item in items if "workplace" in getattr(item, "fixturenames", ())}
+    for item in items:
+        group = "trained" if item.path in trained else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(params=["eager", "graph", "xla"])
 def compiled(request: pytest.FixtureRequest) -> Callable[[Callable], Callable]:
     """Runs a function as it is, as a TensorFlow graph and through XLA; the test runs once for each.
