@@ -8,7 +8,8 @@ largest of its frames, whose size no header states.
 Bytes that cannot be decoded raise TensorFlow's InvalidArgumentError.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +30,8 @@ from kptkit.images.headers import (
 # Long enough for every header. No read below goes beyond the end of the string: the message of that
 # error would quote the whole file.
 _MIN_FILE_BYTES = 32
+
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"RIFF")
 
 _MAX_SCANNED_PIXELS = MAX_JPEG_SCANS * MAX_PIXELS
 
@@ -61,30 +64,56 @@ def decode_upright(data: tf.Tensor) -> tf.Tensor:
     Raises:
         InvalidArgumentError: the bytes cannot be decoded.
     """
+    decoders = (_decode_jpeg, _decode_png, _decode_bmp, _decode_webp)
+    return _by_format(data, decoders, tf.zeros((0, 0, 3), tf.uint8))
+
+
+def declared_pixels(data: tf.Tensor) -> tf.Tensor:
+    """Width times height (scalar int64) that the header of a file's bytes (a scalar string) states.
+
+    Nothing is decoded; the bounds of a single picture are checked as by `decode_upright`.
+
+    Raises:
+        InvalidArgumentError: no picture of a known format, no pixels, or too many.
+    """
+
+    def pixels(size: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
+        def counted(data: tf.Tensor) -> tf.Tensor:
+            sides = size(data)
+            with tf.control_dependencies([_bounded(data, sides)]):
+                return tf.reduce_prod(tf.cast(sides, tf.int64))
+
+        return counted
+
+    sizes = (_jpeg_size, _png_size, _bmp_size, _webp_size)
+    return _by_format(data, [pixels(size) for size in sizes], tf.constant(0, tf.int64))
+
+
+def _by_format(
+    data: tf.Tensor, functions: Sequence[Callable[[tf.Tensor], tf.Tensor]], nothing: tf.Tensor
+) -> tf.Tensor:
+    """What the function of a file's format, in the order of `_SIGNATURES`, makes of its bytes."""
     size = tf.strings.length(data)
     message = f"image_bytes: a file of less than {_MIN_FILE_BYTES} or over {MAX_FILE_BYTES:,} bytes"
     data = require((size >= _MIN_FILE_BYTES) & (size <= MAX_FILE_BYTES), message, data)
 
-    def starts(signature: bytes) -> tf.Tensor:
-        return tf.strings.substr(data, 0, len(signature)) == signature
-
     def refused() -> tf.Tensor:
         message = "image_bytes: not a picture; expected the bytes of a JPEG, PNG, BMP or WebP"
-        return require(tf.constant(False), message, tf.zeros((0, 0, 3), tf.uint8))
+        return require(tf.constant(False), message, nothing)
 
-    return tf.case(
-        [
-            (starts(b"\xff\xd8\xff"), lambda: _decode_jpeg(data)),
-            (starts(b"\x89PNG\r\n\x1a\n"), lambda: _decode_png(data)),
-            (starts(b"BM"), lambda: _decode_bmp(data)),
-            (starts(b"RIFF"), lambda: _decode_webp(data)),
-        ],
-        default=refused,
-    )
+    branches = [
+        (tf.strings.substr(data, 0, len(signature)) == signature, partial(function, data))
+        for signature, function in zip(_SIGNATURES, functions, strict=True)
+    ]
+    return tf.case(branches, default=refused)
+
+
+def _jpeg_size(data: tf.Tensor) -> tf.Tensor:
+    return tf.image.extract_jpeg_shape(data)[:2]
 
 
 def _decode_jpeg(data: tf.Tensor) -> tf.Tensor:
-    size_hw = tf.image.extract_jpeg_shape(data)[:2]
+    size_hw = _jpeg_size(data)
     data = _bounded(data, size_hw)
     scans = tf.cast(tf.size(tf.strings.split(data, b"\xff\xda")), tf.int64)
     scanned = scans * tf.reduce_prod(tf.cast(size_hw, tf.int64))
@@ -113,9 +142,11 @@ def _decode_jpeg(data: tf.Tensor) -> tf.Tensor:
     return _turned(image, exif)
 
 
-def _decode_png(data: tf.Tensor) -> tf.Tensor:
-    size_wh = tf.io.decode_raw(tf.strings.substr(data, 16, 8), tf.int32, little_endian=False)
+def _png_size(data: tf.Tensor) -> tf.Tensor:
+    return tf.io.decode_raw(tf.strings.substr(data, 16, 8), tf.int32, little_endian=False)
 
+
+def _decode_png(data: tf.Tensor) -> tf.Tensor:
     def chunk(position: tf.Tensor) -> _Segment:
         length = _number(_octets(data, position, 4))
         kind = tf.strings.substr(data, position + 4, 4)
@@ -127,19 +158,22 @@ def _decode_png(data: tf.Tensor) -> tf.Tensor:
             is_last=(kind == b"IEND") & (position + 12 + length <= _end(data)),
         )
 
-    data = _bounded(data, size_wh)
+    data = _bounded(data, _png_size(data))
     exif, has_end = _exif_block(data, 8, chunk)
     message = f"image_bytes: a PNG without an end, or with more than {MAX_SEGMENTS:,} chunks"
     return _turned(tf.io.decode_png(require(has_end, message, data), channels=3), exif)
 
 
-def _decode_bmp(data: tf.Tensor) -> tf.Tensor:
+def _bmp_size(data: tf.Tensor) -> tf.Tensor:
     size_wh = tf.io.decode_raw(tf.strings.substr(data, 18, 8), tf.int32)
-    # A negative height means that the rows run from top to bottom.
-    return tf.io.decode_bmp(_bounded(data, size_wh * [1, tf.sign(size_wh[1])]), channels=3)
+    return size_wh * [1, tf.sign(size_wh[1])]  # a negative height: rows run from top to bottom
 
 
-def _decode_webp(data: tf.Tensor) -> tf.Tensor:
+def _decode_bmp(data: tf.Tensor) -> tf.Tensor:
+    return tf.io.decode_bmp(_bounded(data, _bmp_size(data)), channels=3)
+
+
+def _webp_size(data: tf.Tensor) -> tf.Tensor:
     octets = _octets(data, 20, 10)
     # Lossless: 14 bits each, minus one, behind a signature byte. Extended: 24 bits each, minus one.
     # Lossy: 14 bits each under 2 bits of scale.
@@ -148,8 +182,10 @@ def _decode_webp(data: tf.Tensor) -> tf.Tensor:
     extended = _number(tf.reshape(octets[4:], (2, 3)), little_endian=True) + 1
     lossy = _number(tf.reshape(octets[6:], (2, 2)), little_endian=True) % 2**14
     kind = tf.strings.substr(data, 12, 4)
-    size_wh = tf.where(kind == b"VP8L", lossless, tf.where(kind == b"VP8X", extended, lossy))
+    return tf.where(kind == b"VP8L", lossless, tf.where(kind == b"VP8X", extended, lossy))
 
+
+def _decode_webp(data: tf.Tensor) -> tf.Tensor:
     def chunk(position: tf.Tensor) -> _Segment:
         length = _number(_octets(data, position + 4, 4), little_endian=True)
         is_exif = tf.strings.substr(data, position, 4) == b"EXIF"
@@ -157,7 +193,7 @@ def _decode_webp(data: tf.Tensor) -> tf.Tensor:
         return _Segment(following, is_exif, position + 8, length, is_last=is_exif)
 
     # A picture with an alpha channel cannot be decoded to three channels: the fourth is cut off.
-    image = tf.io.decode_image(_bounded(data, size_wh), expand_animations=False)[..., :3]
+    image = tf.io.decode_image(_bounded(data, _webp_size(data)), expand_animations=False)[..., :3]
     exif, _ = _exif_block(data, 12, chunk)
     return _turned(tf.ensure_shape(image, (None, None, 3)), exif)
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kptkit import images
-from kptkit.images.graph_codec import decode_upright
+from kptkit.images.graph_codec import declared_pixels, decode_upright
 from kptkit.images.headers import MAX_SEGMENTS
 
 RNG = np.random.default_rng(0)
@@ -193,3 +193,20 @@ def png_of_size(width, height):
 def test_the_rest_is_refused(data, message):
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         decode(data)
+
+
+count = tf.function(declared_pixels, input_signature=[tf.TensorSpec((), tf.string)])
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".webp"])
+@pytest.mark.parametrize("size_wh", [(1, 1), (53, 37)])
+def test_pixels_are_counted_without_decoding(suffix, size_wh):
+    data = encoded(suffix, cv2.resize(PICTURE, size_wh))
+    assert int(count(data)) == size_wh[0] * size_wh[1]
+
+
+def test_counting_decodes_nothing_and_keeps_the_bounds():
+    assert int(count(png_of_size(4000, 1000))) == 4_000_000
+    for data in (png_of_size(10000, 5001), png_of_size(0, 1), b"GIF89a" + bytes(100), b""):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="image_bytes"):
+            count(data)
