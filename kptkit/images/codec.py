@@ -21,11 +21,10 @@ import numpy as np
 
 from kptkit.errors import InputError
 from kptkit.files import publish_file
-from kptkit.images.headers import ImageError, broken_image, read_header
+from kptkit.images.headers import check_file
+from kptkit.images.refusals import MAX_FILE_BYTES, TOO_MANY_BYTES, ImageError, broken_image
 
 Orientation = Literal["stored", "exif"]
-
-MAX_FILE_BYTES = 64 * 2**20
 
 
 def printable(path: str | os.PathLike) -> str:
@@ -48,11 +47,7 @@ def read_bytes(path: str | os.PathLike) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise ImageError(f"{name}: not a regular file", "not a regular file")
         if status.st_size > MAX_FILE_BYTES:
-            raise ImageError(
-                f"{name}: {status.st_size:,} bytes, at most {MAX_FILE_BYTES:,} are read; "
-                "save the picture smaller",
-                "too large",
-            )
+            raise ImageError(f"{name}: {status.st_size:,} bytes, {TOO_MANY_BYTES}", "too large")
         with open(path, "rb") as file:
             return file.read(status.st_size)
     except ImageError:
@@ -84,11 +79,11 @@ def decode_image(data: bytes, orientation: Orientation = "stored") -> np.ndarray
     """
     if orientation not in ("stored", "exif"):
         raise InputError(f"orientation: {orientation!r}, expected 'stored' or 'exif'")
-    header = read_header(data)
+    header, decodable, _ = check_file(data)
     width, height = header.size_wh
     try:
         image = cv2.imdecode(
-            np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+            np.frombuffer(decodable, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
         )
     except cv2.error:
         image = None
