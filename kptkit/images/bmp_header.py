@@ -12,10 +12,12 @@ OS2_BYTES, WINDOWS_BYTES, MAX_BYTES = 12, 36, 1024
 _PLAIN, _RLE8, _RLE4, _MASKS = range(4)
 
 # Bits of a pixel and way of compression, by the header: that codec and graph read alike, ...
-SERVED = {(1, _PLAIN), (4, _PLAIN), (8, _PLAIN), (24, _PLAIN), (32, _PLAIN), (32, _MASKS)}
-# ... and that only codec reads: 16 bits, and run lengths.
+SERVED = {(1, _PLAIN), (4, _PLAIN), (8, _PLAIN), (24, _PLAIN), (32, _PLAIN)}
+# ... if the masks of red, green and blue are these, as in pixels without masks, ...
+MASKED, RGB_MASKS = (32, _MASKS), (0xFF0000, 0xFF00, 0xFF)
+# ... and that only codec reads: run lengths, and 16 bits.
 RLE = {(4, _RLE4), (8, _RLE8)}
-READ = SERVED | RLE | {(16, _PLAIN), (16, _MASKS)}
+READ = SERVED | RLE | {MASKED, (16, _PLAIN), (16, _MASKS)}
 
 
 class BmpHeader(NamedTuple):
@@ -48,6 +50,8 @@ def read_bmp(data: bytes) -> BmpHeader:
     # Of run lengths, 2 bytes hold up to 255 pixels.
     check_pixels(width, height, len(data), 128 if (bits, compression) in RLE else 8 / bits)
     served = (bits, compression) in SERVED
+    if (bits, compression) == MASKED:
+        served = struct.unpack_from("<3I", data, 54) == RGB_MASKS
     palette = 14 + header_bytes + palette_bytes(header_bytes, bits, colours)
     if (colours > 256 and bits <= 8) or palette > len(data):
         raise broken_image()

@@ -13,17 +13,15 @@ from functools import partial
 
 import tensorflow as tf
 
+from kptkit.images.graph_bytes import accept, end_of, require
 from kptkit.images.graph_headers import (
     BmpLayout,
     CheckedFile,
-    accept,
     check_bmp,
     check_jpeg,
     check_png,
     check_webp,
-    end_of,
     orientation,
-    require,
 )
 from kptkit.images.refusals import (
     BROKEN,

@@ -9,7 +9,17 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from kptkit.images.bmp_header import MAX_BYTES, OS2_BYTES, READ, RLE, SERVED, WINDOWS_BYTES
+from kptkit.images.bmp_header import (
+    MASKED,
+    MAX_BYTES,
+    OS2_BYTES,
+    READ,
+    RGB_MASKS,
+    RLE,
+    SERVED,
+    WINDOWS_BYTES,
+)
+from kptkit.images.graph_bytes import accept, after, end_of, number, octets, part
 from kptkit.images.headers import EXIF_ORIENTATION, PNG_CHANNELS, PNG_END, WEBP_ANIMATION
 from kptkit.images.jpeg_header import (
     ALLOWED,
@@ -60,45 +70,6 @@ class CheckedFile(NamedTuple):
     """The EXIF block, a string; empty where there is none."""
     decodable: tf.Tensor
     """The bytes that a decoder is given, a string that depends on all the checks."""
-
-
-def require(condition: tf.Tensor, message: str, tensor: tf.Tensor) -> tf.Tensor:
-    """`tensor`, once the graph has checked `condition` (bool): else InvalidArgumentError."""
-    with tf.control_dependencies([tf.debugging.Assert(condition, [message])]):
-        return tf.identity(tensor)
-
-
-def accept(condition: tf.Tensor, words: str, data: tf.Tensor) -> tf.Tensor:
-    """`data`, a file's bytes, unless `condition` (bool) is false: they are refused in `words`."""
-    return require(condition, f"image_bytes: {words}", data)
-
-
-def octets(data: tf.Tensor, start: tf.Tensor | int, count: int) -> tf.Tensor:
-    """`count` bytes of a string from `start` on, as numbers (count,) int64; zeros behind its end.
-
-    No read goes beyond the end: the message of that error would quote the whole file.
-    """
-    start = tf.minimum(tf.cast(start, tf.int64), end_of(data))
-    part = tf.strings.join([tf.strings.substr(data, start, count), b"\0" * count])
-    part = tf.io.decode_raw(tf.strings.substr(part, 0, count), tf.uint8)
-    return tf.cast(tf.ensure_shape(part, (count,)), tf.int64)
-
-
-def number(numbers: tf.Tensor, little_endian: tf.Tensor | bool = False) -> tf.Tensor:
-    """Bytes (..., n) int64 read as whole numbers (...) int64."""
-    powers = 256 ** np.arange(numbers.shape[-1])
-    return tf.reduce_sum(numbers * tf.where(little_endian, powers, powers[::-1]), axis=-1)
-
-
-def end_of(data: tf.Tensor) -> tf.Tensor:
-    """The length of a string, int64."""
-    return tf.cast(tf.strings.length(data), tf.int64)
-
-
-def _part(data: tf.Tensor, start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
-    """data[start:stop] of a string, within its end."""
-    start = tf.minimum(start, end_of(data))
-    return tf.strings.substr(data, start, tf.maximum(stop - start, 0))
 
 
 def _bounded(
@@ -173,19 +144,20 @@ def check_jpeg(data: tf.Tensor, only_frame: bool = False) -> CheckedFile:
     few = (scans <= MAX_JPEG_SCANS) & (scanned <= MAX_SCANNED_PIXELS)
     data = accept(few, TOO_MANY_SCANS, data)
     data = accept(frame[6] != 4, NOT_SERVED, data)
-    return CheckedFile(size_wh, _part(data, exif[0], exif[1]), data)
+    (size_wh,) = after(data, size_wh)
+    return CheckedFile(size_wh, part(data, exif[0], exif[1]), data)
 
 
 def _next_marker(data: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
     """The position of a JPEG's next marker, or one behind which fewer than two bytes are left."""
 
     def search(position: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        part = tf.io.decode_raw(tf.strings.substr(data, position, _SEARCH_BYTES), tf.uint8)
-        first = tf.where(part[:-1] == 0xFF)[:, 0]
-        passed_over = tf.gather(_PASSED_OVER, tf.cast(tf.gather(part, first + 1), tf.int32))
+        octets_of = tf.io.decode_raw(tf.strings.substr(data, position, _SEARCH_BYTES), tf.uint8)
+        first = tf.where(octets_of[:-1] == 0xFF)[:, 0]
+        passed_over = tf.gather(_PASSED_OVER, tf.cast(tf.gather(octets_of, first + 1), tf.int32))
         starts = tf.boolean_mask(first, ~passed_over)
         # The last byte is searched again, as the first of the next part.
-        found = tf.concat([starts, [tf.size(part, tf.int64) - 1]], axis=0)
+        found = tf.concat([starts, [tf.size(octets_of, tf.int64) - 1]], axis=0)
         return position + found[0], tf.size(starts) > 0
 
     position, _ = tf.while_loop(
@@ -207,6 +179,7 @@ def check_png(data: tf.Tensor, only_size: bool = False) -> CheckedFile:
     data = accept(sound, BROKEN, data)
     per_byte = DEFLATE_BITS_PER_BYTE / tf.maximum(bits, 1)
     data = _bounded(data, size_wh, per_byte)
+    (size_wh,) = after(data, size_wh)
     if only_size:
         return CheckedFile(size_wh, tf.constant(b""), data)
 
@@ -236,9 +209,9 @@ def check_png(data: tf.Tensor, only_size: bool = False) -> CheckedFile:
         maximum_iterations=MAX_SEGMENTS,
     )
     data = accept(has_end, BROKEN, data)
-    parts = [tf.strings.substr(data, 0, 33), _part(data, *tf.unstack(palette))]
-    still = tf.strings.join([*parts, _part(data, *tf.unstack(pixels)), PNG_END])
-    return CheckedFile(size_wh, _part(data, exif[0] + 8, exif[1] - 4), still)
+    parts = [tf.strings.substr(data, 0, 33), part(data, *tf.unstack(palette))]
+    still = tf.strings.join([*parts, part(data, *tf.unstack(pixels)), PNG_END])
+    return CheckedFile(size_wh, part(data, exif[0] + 8, exif[1] - 4), still)
 
 
 class BmpLayout(NamedTuple):
@@ -260,7 +233,7 @@ class BmpLayout(NamedTuple):
 
 def check_bmp(data: tf.Tensor) -> BmpLayout:
     """See `bmp_header.read_bmp`."""
-    head = octets(data, 0, 54)
+    head = octets(data, 0, 66)
 
     def field(start: int, size: int) -> tf.Tensor:
         return number(head[start : start + size], little_endian=True)
@@ -282,7 +255,7 @@ def check_bmp(data: tf.Tensor) -> BmpLayout:
         return tf.reduce_any(tf.reduce_all(kind == tf.constant(sorted(kinds), tf.int64), axis=1))
 
     data = accept(one_of(READ), BROKEN, data)
-    per_byte = tf.where(one_of(set(RLE)), 128.0, 8 / tf.cast(tf.maximum(bits, 1), tf.float32))
+    per_byte = tf.where(one_of(RLE), tf.constant(128, tf.float64), 8 / tf.maximum(bits, 1))
     data = _bounded(data, size_wh, per_byte)
     has_palette = bits <= 8
     every = tf.where(has_palette, 2 ** tf.minimum(bits, 8), 0)
@@ -291,12 +264,14 @@ def check_bmp(data: tf.Tensor) -> BmpLayout:
     palette = 14 + header_bytes
     fits = (count <= 256) & (palette + count * colour_bytes <= end_of(data))
     data = accept(fits, BROKEN, data)
-    data = accept(one_of(SERVED), NOT_SERVED, data)
+    masks = tf.reduce_all(tf.stack([field(54, 4), field(58, 4), field(62, 4)]) == RGB_MASKS)
+    served = one_of(SERVED) | (one_of({MASKED}) & masks)
+    data = accept(served, NOT_SERVED, data)
     row_bytes = (size_wh[0] * bits + 31) // 32 * 4
     data = accept(rows + row_bytes * size_wh[1] <= end_of(data), BROKEN, data)
-    file = CheckedFile(size_wh, tf.constant(b""), data)
-    colours_of = _part(data, palette, palette + count * colour_bytes)
-    return BmpLayout(file, bits, colours_of, colour_bytes, rows, row_bytes, upwards)
+    colours_of = part(data, palette, palette + count * colour_bytes)
+    size_wh, *rest = after(data, size_wh, bits, colours_of, colour_bytes, rows, row_bytes, upwards)
+    return BmpLayout(CheckedFile(size_wh, tf.constant(b""), data), *rest)
 
 
 def check_webp(data: tf.Tensor) -> CheckedFile:
@@ -332,7 +307,7 @@ def check_webp(data: tf.Tensor) -> CheckedFile:
     canvas_wh = number(tf.reshape(head[12:], (2, 3)), little_endian=True) + 1
     start = octets(data, image[0], 18)
     enough = image[1] - image[0] >= 13 + 5 * tf.cast(start[3] != ord("L"), tf.int64)
-    # Lossless: 14 bits each, minus one, behind a signature byte. Lossy: 14 bits each under 2 of scale.
+    # 14 bits each. Lossless: minus one, behind a signature byte. Lossy: under 2 bits of scale.
     bits = number(start[9:13], little_endian=True)
     lossless = tf.stack([bits % 2**14, bits // 2**14 % 2**14]) + 1
     lossy = number(tf.reshape(start[14:], (2, 2)), little_endian=True) % 2**14
@@ -340,8 +315,9 @@ def check_webp(data: tf.Tensor) -> CheckedFile:
     same = ~extended | tf.reduce_all(size_wh == canvas_wh)
     data = accept(enough & same, BROKEN, data)
     data = _bounded(data, size_wh, PIXELS_PER_BYTE, FREE_PIXELS)
-    still = _still_webp(_part(data, *tf.unstack(image)))
-    return CheckedFile(size_wh, _part(data, exif[0] + 8, exif[1]), still)
+    (size_wh,) = after(data, size_wh)
+    still = _still_webp(part(data, *tf.unstack(image)))
+    return CheckedFile(size_wh, part(data, exif[0] + 8, exif[1]), still)
 
 
 def _still_webp(chunk: tf.Tensor) -> tf.Tensor:
@@ -363,7 +339,7 @@ def orientation(exif: tf.Tensor) -> tf.Tensor:
     entries = number(octets(exif, start, 2), little_endian)
     table_end = start + 2 + 12 * entries
     valid = (little_endian | (byte_order == b"MM\0*")) & (table_end <= end_of(exif))
-    table = _part(exif, start + 2, tf.where(valid, table_end, start + 2))
+    table = part(exif, start + 2, tf.where(valid, table_end, start + 2))
     table = tf.reshape(tf.cast(tf.io.decode_raw(table, tf.uint8), tf.int64), (-1, 12))
     tags, kinds = number(table[:, :2], little_endian), number(table[:, 2:4], little_endian)
     counts = number(table[:, 4:8], little_endian)

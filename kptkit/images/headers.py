@@ -117,19 +117,24 @@ def exif_orientation(data: bytes) -> int:
 
 
 def is_plain_jpeg(data: bytes) -> bool:
-    """Whether a picture is a JPEG of one or three components, not CMYK.
+    """Whether a picture is a JPEG of one or three components, not CMYK, in a single scan.
+
+    Parts of others differ from the whole: of damaged scans libjpeg smooths what is missing.
 
     Args:
         data: bytes of a file that `check_file` accepts.
     """
-    return data.startswith(b"\xff\xd8\xff") and check_file(data).served
+    if not data.startswith(b"\xff\xd8\xff"):
+        return False
+    header = read_jpeg(data)
+    return header.components != 4 and header.single_scan
 
 
 def _jpeg(data: bytes) -> CheckedFile:
-    size_wh, components, exif = read_jpeg(data)
+    jpeg = read_jpeg(data)
+    header = ImageHeader(jpeg.size_wh, _exif_orientation(jpeg.exif))
     # TensorFlow and OpenCV convert CMYK by other formulas, a level apart.
-    header = ImageHeader(size_wh, _exif_orientation(exif))
-    return CheckedFile(header, data, served=components != 4)
+    return CheckedFile(header, data, served=jpeg.components != 4)
 
 
 # PNG: of its chunks, decoders are given the header, the palette and the pixels of the still
@@ -230,8 +235,11 @@ def _tiff_tags(data: bytes) -> dict[int, int]:
     order = {b"II*\0": "<", b"MM\0*": ">"}[data[:4]]
     (start,) = struct.unpack_from(order + "I", data, 4)
     (entries,) = struct.unpack_from(order + "H", data, start)
+    stop = start + 2 + 12 * entries
+    if stop > len(data):
+        raise IndexError
     tags: dict[int, int] = {}
-    for position in range(start + 2, start + 2 + 12 * entries, 12):
+    for position in range(start + 2, stop, 12):
         tag, kind, count = struct.unpack_from(order + "HHI", data, position)
         number = {3: "H", 4: "I"}.get(kind) if count == 1 else None
         value = struct.unpack_from(order + number, data, position + 8)[0] if number else 0

@@ -55,6 +55,8 @@ class JpegHeader(NamedTuple):
     size_wh: tuple[int, int]
     components: int
     """1 (grey), 3 (colours) or 4 (CMYK)."""
+    single_scan: bool
+    """Whether every pixel is in one scan."""
     exif: bytes
     """The first EXIF block, b"" where there is none."""
 
@@ -86,7 +88,7 @@ def read_jpeg(data: bytes) -> JpegHeader:
             exif = data[start:stop]
     if scans > MAX_JPEG_SCANS or scans * width * height > MAX_SCANNED_PIXELS:
         raise ImageError(f"{TOO_MANY_SCANS}; save it anew", "too large")
-    return JpegHeader((width, height), components, exif)
+    return JpegHeader((width, height), components, state == BEHIND_SCANS, exif)
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:

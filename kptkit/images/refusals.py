@@ -83,4 +83,4 @@ def check_pixels(width: int, height: int, file_bytes: int, per_byte: float, free
         raise ImageError(f"{width} x {height} pixels, {TOO_MANY_PIXELS}", "too large")
     if width * height > max(per_byte * file_bytes, free):
         found = f"{width} x {height} pixels in {file_bytes:,} bytes"
-        raise ImageError(f"{found}: {TOO_FEW_BYTES}", "too large")
+        raise ImageError(f"{found}: {TOO_FEW_BYTES}", "broken")

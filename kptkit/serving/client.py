@@ -22,7 +22,6 @@ from kptkit.export.pose_graph import MAX_PERSONS
 from kptkit.face.detector import FacePrediction
 from kptkit.geometry import boxes
 from kptkit.images.codec import (
-    MAX_FILE_BYTES,
     as_image,
     decode_image,
     encode_jpeg,
@@ -30,7 +29,7 @@ from kptkit.images.codec import (
     printable,
     read_bytes,
 )
-from kptkit.images.headers import ImageError, read_header
+from kptkit.images.headers import ImageError, check_file
 from kptkit.pose.estimator import PosePrediction
 from kptkit.serving.transport import (
     Arrays,
@@ -48,9 +47,6 @@ __all__ = ["Client", "ServingError"]
 Picture = np.ndarray | bytes | str | os.PathLike
 # The type of the pictures in a list, which may be narrower: a `list[Path]` is no `list[Picture]`.
 AnyPicture = TypeVar("AnyPicture", bound=Picture)
-
-# First bytes of the formats that exported models decode; other pictures are sent as PNG.
-_SERVED_FORMATS = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"RIFF")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds
 
@@ -183,16 +179,14 @@ class Client:
         name = "image" if isinstance(image, bytes) else printable(image)
         try:
             data = image if isinstance(image, bytes) else read_bytes(image)
-            if len(data) > MAX_FILE_BYTES:
-                raise ImageError(f"{len(data):,} bytes, at most {MAX_FILE_BYTES:,} are read")
-            if not data.startswith(_SERVED_FORMATS):
+            checked = check_file(data)
+            if not checked.served:  # what exported models do not decode is sent as PNG
                 pixels = decode_image(data, "exif")
                 return encode_png(pixels), (pixels.shape[1], pixels.shape[0])
-            header = read_header(data)
         except ImageError as error:
             text = str(error) if str(error).startswith(f"{name}: ") else f"{name}: {error}"
             raise ImageError(text, error.reason) from None
-        return data, header.upright_wh
+        return data, checked.header.upright_wh
 
     def _send_pose(self, signature: str, inputs: dict[str, Any]) -> Arrays:
         return self._send(Call(self._pose_model, self._version, signature, inputs))

@@ -94,7 +94,6 @@ FILES = {
     "bmp": (saved(RGB, "BMP"), 0),
     "webp": (saved(RGB, "WEBP", quality=95), 40),
     "webp lossless": (saved(RGB, "WEBP", lossless=True), 0),
-    "webp animated": (animation("WEBP", lossless=True), 0),
     "tiff": (saved(RGB, "TIFF"), 0),
     "tiff lzw": (saved(RGB, "TIFF", compression="tiff_lzw"), 0),
     "avif": (saved(RGB, "AVIF", quality=95), 15),
@@ -235,8 +234,8 @@ def test_a_header_gives_size_and_orientation_at_once(orientation, monkeypatch):
     header = images.read_header(data)
     assert header == ((WIDTH, HEIGHT), orientation)
     assert header.upright_wh == ((HEIGHT, WIDTH) if orientation == 6 else (WIDTH, HEIGHT))
-    parsed, parse = [], headers._jpeg_segments
-    monkeypatch.setattr(headers, "_jpeg_segments", lambda data: parsed.append(1) or parse(data))
+    parsed, parse = [], headers.read_jpeg
+    monkeypatch.setattr(headers, "read_jpeg", lambda data: parsed.append(1) or parse(data))
     images.decode_image(data, "exif")
     assert len(parsed) == 1
 
@@ -264,6 +263,7 @@ def test_orientation_is_one_of_two_words():
         (PNG[:-30] + bytes([PNG[-30] ^ 1]) + PNG[-29:], "broken"),  # checksum
         (with_frame_size(JPEG, 0, 0), "broken"),
         (JPEG[: JPEG.index(b"\xff\xda")] + b"\xff\xd9", "broken"),
+        (b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0" + bytes(4) + b"\x1f\x4e\0" * 2 + bytes(9), "broken"),
         (saved(GRAY.convert("F"), "TIFF"), "broken"),  # float samples: no 0..255
     ],
 )
@@ -287,7 +287,6 @@ def many_scans() -> bytes:
 BOMBS = {
     "png 20000x20000": png(20000, 20000, rows=20000),
     "png 2^31-1": png(2**31 - 1, 2**31 - 1),
-    "png texts": png(8, 8, *[unfolding_text()] * 50, rows=8),
     "gif 20000x20000": b"GIF89a"
     + struct.pack("<HHBBB", 20000, 20000, 0x80, 0, 0)
     + bytes(6)
@@ -305,7 +304,6 @@ BOMBS = {
     + bytes(8)
     + b"\0\1",
     "webp 16383x16383": b"RIFF\x1e\0\0\0WEBPVP8L\x11\0\0\0\x2f" + b"\xfe\xbf\xff\x0f" + bytes(12),
-    "webp canvas": b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0" + bytes(4) + b"\x1f\x4e\0\x1f\x4e\0",
     "tiff 20000x20000": tiff(">", {256: 20000, 257: 20000, 278: 20000}, bytes(99)),
     "tiff tile": tiff("<", {256: 16, 257: 16, 322: 16000, 323: 16000}, bytes(99)),
     "avif 20000x20000": FILES["avif"][0].replace(
@@ -324,9 +322,10 @@ def test_bombs_are_refused_by_their_header(name, monkeypatch):
 
 def test_the_largest_picture_is_read_and_a_pixel_more_is_not():
     """By their headers alone: 10,000 times 5,000, and 3 times 16,666,667."""
-    assert images.image_size_wh(png(10_000, 5_000)) == (10_000, 5_000)
-    with pytest.raises(ImageError, match="3 x 16666667 pixels, at most 50,000,000 are decoded"):
-        images.image_size_wh(png(3, 16_666_667))
+    filling = chunk(b"tEXt", bytes(6100))
+    assert images.image_size_wh(png(10_000, 5_000, filling)) == (10_000, 5_000)
+    with pytest.raises(ImageError, match="3 x 16666667 pixels, at most 50,000,000 pixels are"):
+        images.image_size_wh(png(3, 16_666_667, filling))
 
 
 PEAK_OF_A_CHILD = """

@@ -34,15 +34,10 @@ def with_exif(data: bytes, orientation: int) -> bytes:
     return data[:2] + b"\xff\xe1" + (len(content) + 2).to_bytes(2, "big") + content + data[2:]
 
 
-@pytest.mark.parametrize("progressive", [0, 1])
 @pytest.mark.parametrize("sampling", SAMPLING)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_part_equals_the_same_part_of_the_whole(channels, sampling, progressive):
-    data = jpeg(
-        picture(channels),
-        *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, SAMPLING[sampling]),
-        *(cv2.IMWRITE_JPEG_PROGRESSIVE, progressive),
-    )
+def test_part_equals_the_same_part_of_the_whole(channels, sampling):
+    data = jpeg(picture(channels), cv2.IMWRITE_JPEG_SAMPLING_FACTOR, SAMPLING[sampling])
     whole = images.decode_image(data)
     rng = np.random.default_rng(1)
     for _ in range(40):
@@ -65,8 +60,10 @@ SOUND = jpeg(picture())
         (SOUND[: len(SOUND) // 2], (120, 90), "stored"),
         (SOUND, (90, 120), "stored"),
         (with_exif(SOUND, 6), (120, 90), "exif"),
+        # Where its scans are damaged, libjpeg smooths a part otherwise than the whole.
+        (jpeg(picture(), cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (120, 90), "stored"),
     ],
-    ids=["empty", "html", "png", "truncated", "other size", "turned"],
+    ids=["empty", "html", "png", "truncated", "other size", "turned", "progressive"],
 )
 def test_all_else_is_left_to_decode_image(data, image_wh, orientation):
     assert decode_jpeg_box(data, ALL, image_wh, orientation) is None
