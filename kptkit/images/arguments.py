@@ -115,7 +115,10 @@ def named_content(image: Picture) -> tuple[str, bytes | np.ndarray]:
         return "image", as_image(_pixels_of_pil(image))
     if hasattr(image, "read"):
         return _name_of_file(image), _bytes_of_file(image)
-    return "image", as_image(image if isinstance(image, np.ndarray) else _array(image))
+    array = image if isinstance(image, np.ndarray) else _array(image)
+    if array.shape == () and array.dtype.kind in "OU":  # of `tf.io.read_file`, for one
+        return named_content(array.item())
+    return "image", as_image(np.asarray(array))
 
 
 def pictures_in(images: Any) -> Iterable[Any] | None:
@@ -233,7 +236,7 @@ def _array(image: Any) -> np.ndarray:
             "not a symbol of a graph",
             "not an image",
         ) from None
-    if array.dtype.kind not in "buif" or array.ndim not in (2, 3):
+    if array.shape != () and (array.dtype.kind not in "buif" or array.ndim not in (2, 3)):
         raise ImageError(
             f"image: {kind} of {array.dtype} and shape {array.shape}, {_EXPECTED}{hint}",
             "not an image",

@@ -14,6 +14,7 @@ import numpy as np
 from kptkit.errors import InputError
 from kptkit.models.mtcnn import mtcnn
 from kptkit.models.sizes import STAGES, Stage
+from kptkit.system import refuse_late_fork
 from kptkit.weights.arrays import load_arrays, publish_arrays
 from kptkit.weights.assign import assign_weights, check_weights, model_arrays
 from kptkit.weights.known import cached_or_path
@@ -105,6 +106,7 @@ def stage_model(stage: Stage, arrays: dict[str, np.ndarray], source: str) -> ker
     Raises:
         InputError: an array is missing, left over, misshapen or not finite.
     """
+    refuse_late_fork()
     model = _network(stage, arrays)
     assign_weights(model, arrays, source)
     return model
