@@ -4,7 +4,7 @@ import difflib
 import math
 import numbers
 import reprlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 
@@ -40,6 +40,73 @@ def check_number(
             return
         raise InputError(f"{name}: {value}, expected {expected}")
     raise InputError(f"{name}: {reprlib.repr(value)}, expected {expected}")
+
+
+def check_size(name: str, size: Any) -> None:
+    """Checks that an argument is two whole numbers above 0, such as a width and a height.
+
+    Raises:
+        InputError: it is not.
+    """
+    given = tuple(size) if isinstance(size, Iterable) and not isinstance(size, str) else ()
+    whole = all(
+        isinstance(s, numbers.Integral) and not isinstance(s, bool) and s > 0 for s in given
+    )
+    if len(given) != 2 or not whole:
+        raise InputError(
+            f"{name}: {reprlib.repr(size)}, expected two whole numbers above 0, width and height"
+        )
+
+
+def check_shapes(where: str, **arguments: tuple[Any, tuple[str | int, ...]]) -> None:
+    """Checks the static shapes of arrays or tensors against each other; it computes nothing.
+
+    Args:
+        where: the function that was called, for the message.
+        arguments: by name an array and its sides: numbers, or letters such as ``B``, which stand
+            for the same number everywhere. Sides that are not known while a graph is traced fit.
+
+    Raises:
+        InputError: this is no array of numbers, or a rank or a side differs.
+    """
+    sizes: dict[str, int] = {}
+    for name, (value, sides) in arguments.items():
+        shape = _static_shape(f"{where}: {name}", value)
+        if shape is None:
+            continue
+        said = f"{where}: {name}: shape {shape}, expected ({', '.join(map(str, sides))})"
+        if len(shape) != len(sides):
+            raise InputError(said)
+        for found, side in zip(shape, sides, strict=True):
+            wanted = side if isinstance(side, int) else sizes.setdefault(side, found)
+            if None not in (found, wanted) and found != wanted:
+                raise InputError(said if side == wanted else f"{said} with {side} = {wanted}")
+            if not isinstance(side, int) and wanted is None:
+                sizes[side] = found
+
+
+def _static_shape(said: str, value: Any) -> tuple[Any, ...] | None:
+    """The sides of an array or tensor, None where unknown; None if even the rank is."""
+    dtype = str(getattr(value, "dtype", "")).lower()
+    if not hasattr(value, "shape") or any(x in dtype for x in ("str", "object", "<u", "complex")):
+        value = _numbers(value)
+        if value is None:
+            raise InputError(f"{said}: expected an array or tensor of numbers")
+    try:
+        return tuple(value.shape)
+    except ValueError:  # of a tensor of unknown rank
+        return None
+
+
+def _numbers(value: Any) -> Any:
+    """An array of nested lists of numbers; None if it is something else."""
+    import numpy as np  # here, since commands without arrays import this file too
+
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        return None
+    return array if array.dtype.kind in "biuf" else None
 
 
 def check_choice(name: str, value: Any, known: Collection[Any]) -> None:
