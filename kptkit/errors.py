@@ -36,9 +36,10 @@ def check_number(
     """
     kind = numbers.Integral if whole else numbers.Real
     if isinstance(value, kind) and not isinstance(value, bool):
-        if low <= float(value) <= high and math.isfinite(value):
+        number: Any = value  # a whole number may be too large for a float
+        if low <= number <= high and abs(number) != math.inf:
             return
-        raise InputError(f"{name}: {value}, expected {expected}")
+        raise InputError(f"{name}: {number}, expected {expected}")
     raise InputError(f"{name}: {reprlib.repr(value)}, expected {expected}")
 
 
@@ -49,10 +50,8 @@ def check_size(name: str, size: Any) -> None:
         InputError: it is not.
     """
     given = tuple(size) if isinstance(size, Iterable) and not isinstance(size, str) else ()
-    whole = all(
-        isinstance(s, numbers.Integral) and not isinstance(s, bool) and s > 0 for s in given
-    )
-    if len(given) != 2 or not whole:
+    whole = [s for s in given if isinstance(s, numbers.Integral) and not isinstance(s, bool)]
+    if len(given) != 2 or len(whole) != 2 or min(int(side) for side in whole) < 1:
         raise InputError(
             f"{name}: {reprlib.repr(size)}, expected two whole numbers above 0, width and height"
         )

@@ -13,7 +13,7 @@ from keras import ops
 
 from kptkit.decode import decode, flip_back, heatmaps_from_logits
 from kptkit.errors import InputError
-from kptkit.foreign import ForeignFunction
+from kptkit.foreign import ForeignFunction, told
 from kptkit.geometry import affine
 from kptkit.models.blocks import dtype_policy_scope
 from kptkit.models.hourglass import hourglass
@@ -104,10 +104,10 @@ def _foreign_model(foreign: ForeignFunction, recipe: PoseRecipe, num_keypoints: 
     said = f"--network {foreign.name}"
     try:
         models = [foreign.function(num_keypoints, recipe.input_size_wh) for _ in range(2)]
-    except Exception as error:  # whatever a function of somebody else's raises
+    except (Exception, SystemExit) as error:  # whatever a function of somebody else's raises
         raise InputError(
             f"{said}: called with {num_keypoints} keypoints and {recipe.input_size_wh} (width, "
-            f"height) it raised {type(error).__name__}: {error}"
+            f"height) it raised {told(error)}"
         ) from error
     for model in models:
         _check_foreign_model(model, said, recipe, num_keypoints)

@@ -79,6 +79,8 @@ def find(source: str | os.PathLike, weights: str | None = None, network: str = "
         InputError: as `load`, except for faults of the weights themselves; or `weights` is given
             with a source that is no run folder.
     """
+    if not isinstance(network, str):
+        raise InputError(f"network: {network!r:.60}, expected package.module:function as text")
     path = cached_or_path(source, "pose")
     if path.is_dir():
         run = load_run(path, PoseRun)

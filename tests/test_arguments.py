@@ -19,7 +19,7 @@ NAN = float("nan")
 PICTURE = np.zeros((20, 30, 3), np.uint8)
 MAPS = np.zeros((2, 8, 6, 5), np.float32)
 ONE, WEIGHTS = MAPS[:1], np.ones((2, 5), np.float32)
-FACES = FacePrediction(np.zeros((1, 4)), np.zeros(1), np.ones((1, 5, 2)))
+FACES = FacePrediction(np.array([[0, 0, 9, 9]]), np.zeros(1), np.ones((1, 5, 2)))
 VALID = np.ones(4, bool)
 LOGITS, ROWS = np.zeros((4, 2), np.float32), np.zeros((4, 10), np.float32)
 
@@ -85,7 +85,7 @@ LOGITS, ROWS = np.zeros((4, 2), np.float32), np.zeros((4, 10), np.float32)
         (lambda: Client("http://a:1", jpeg_quality="90"), "jpeg_quality: '90', expected"),
         (lambda: Client("http://a:1", version="one"), "version: 'one', expected a whole"),
         (lambda: Client("http://a:1", pose_model=""), "pose_model: '', expected the name"),
-        (lambda: kptkit.load(5), "int, expected a run folder"),
+        (lambda: kptkit.load(5), "weights: int, expected a run folder"),
         (lambda: kptkit.load(None), "NoneType, expected a run folder"),
         (lambda: kptkit.load(""), "an empty name"),
         (lambda: kptkit.load("coco-w32-256x192", network=5), "network: 5, expected"),
@@ -127,8 +127,8 @@ def body():
         ),
         (lambda d, _: d.extract(PICTURE, PICTURE), "faces: ndarray, expected the result of detect"),
         (lambda d, _: d.extract([PICTURE], FACES), "faces: FacePrediction for several images"),
-        (lambda d, _: d.extract([PICTURE], [FACES] * 2), "faces: more than the 1 images"),
-        (lambda d, _: d.extract([PICTURE] * 2, [FACES]), "faces: 1 for more images"),
+        (lambda d, _: d.extract([PICTURE], [FACES] * 2, margin=0), "faces: more than the 1 images"),
+        (lambda d, _: d.extract([PICTURE] * 2, [FACES], margin=0), "faces: 1 for more images"),
         (
             lambda d, _: d.extract(PICTURE, FacePrediction(np.ones((1, 5)), [1], [1]), 16, 0),
             r"boxes: expected numbers \(N, 4\), got float64 of shape \(1, 5\)",
@@ -161,6 +161,17 @@ def test_arguments_of_methods(call, message, detector, body):
     assert "\n" not in str(error.value)
 
 
+def test_a_folder_of_pytorch_weights(tmp_path):
+    (tmp_path / "pnet.pt").write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"holds pnet.pt, .*convert --from facenet-pytorch /"):
+        FaceDetector(tmp_path)
+    with pytest.raises(InputError, match=r"holds pnet.pt, .*convert --from hrnet /.*pnet.pt"):
+        PoseEstimator(tmp_path)
+    (tmp_path / "mtcnn.npz").write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"mtcnn.npz: "):
+        FaceDetector(tmp_path)
+
+
 def test_lists_everywhere(detector, body):
     people = PeopleEstimator(body, detector)
     for call in (detector.detect, detector.extract, body.predict, people.predict):
@@ -187,12 +198,14 @@ def test_numbers_that_are_taken(value):
     check_number("n", value, "", 3, 3, whole=not isinstance(value, (float, np.floating)))
 
 
-@pytest.mark.parametrize("value", [None, "3", True, NAN, np.inf, [3], np.bool_(1), 3 + 0j, 10**400])
+@pytest.mark.parametrize(
+    "value", [None, "3", True, NAN, np.inf, [3], np.bool_(1), 3 + 0j, -(10**400)]
+)
 def test_numbers_that_are_not(value):
-    with pytest.raises(InputError, match="^n: .*, expected a number$"):
+    with pytest.raises(InputError, match=r"^n: .*, expected a number$"):
         check_number("n", value, "a number")
     if value is not None:
-        with pytest.raises(InputError, match="^n: .*, expected two whole"):
+        with pytest.raises(InputError, match=r"^n: .*, expected two whole"):
             check_size("n", [value, 3])
-        with pytest.raises(InputError, match="^n: .*, expected one of 3"):
+        with pytest.raises(InputError, match=r"^n: .*, expected one of 3"):
             check_choice("n", value, [3])
