@@ -15,7 +15,13 @@ from keras import ops
 from kptkit.conventions import Alignment, Method
 from kptkit.errors import InputError, check_choice, check_number, check_shapes
 
+__all__ = ["blur_radius", "decode", "flip_back", "heatmaps_from_logits"]
+
 Tensor = Any
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__doc__", "__file__"])
 
 
 def decode(heatmaps: Tensor, method: Method = "dark", heatmap_sigma: float = 2.0) -> Tensor:

@@ -12,7 +12,13 @@ from keras import ops
 from kptkit.conventions import Target
 from kptkit.errors import check_choice, check_number, check_shapes, check_size
 
+__all__ = ["encode"]
+
 Tensor = Any
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__doc__", "__file__"])
 
 
 def encode(

@@ -36,10 +36,12 @@ def check_number(
     """
     kind = numbers.Integral if whole else numbers.Real
     if isinstance(value, kind) and not isinstance(value, bool):
-        number: Any = value  # a whole number may be too large for a float
-        if low <= number <= high and abs(number) != math.inf:
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number of more than 308 digits
+            number = math.inf
+        if low <= number <= high and math.isfinite(number):
             return
-        raise InputError(f"{name}: {number}, expected {expected}")
     raise InputError(f"{name}: {reprlib.repr(value)}, expected {expected}")
 
 

@@ -59,9 +59,10 @@ def import_function(name: str, flag: str) -> ForeignFunction:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and f"{module_name}.".startswith(f"{error.name}."):
+            near = _of_path(name)
+            do = f"did you mean {near}?" if near else "run the command in the folder that holds it"
             raise InputError(
-                f"{flag} {name}: no module {error.name} in {folder} or the environment; run the "
-                "command in the folder that holds it"
+                f"{flag} {name}: no module {error.name} in {folder} or the environment; {do}"
             ) from None
         raise InputError(
             f"{flag} {name}: it imports {error.name}, which is missing{place(error)}"

@@ -27,7 +27,21 @@ from kptkit.geometry import affine
 
 Tensor = Any
 # From targets (B, H, W, K), heatmaps (B, H, W, K) and weights (B, K) to losses (B,).
+__all__ = [
+    "HeatmapLoss",
+    "classification_ohem",
+    "heatmap_mse",
+    "heatmap_ohkm",
+    "masked_regression",
+    "mtcnn_loss",
+    "spatial_cross_entropy",
+]
+
 LossFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__doc__", "__file__"])
 
 
 def _keypoint_mse(true: Tensor, predicted: Tensor, weights: Tensor) -> Tensor:

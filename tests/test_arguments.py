@@ -172,6 +172,13 @@ def test_a_folder_of_pytorch_weights(tmp_path):
         FaceDetector(tmp_path)
 
 
+def test_modules_list_what_they_offer():
+    for module in (losses, decode, encode):
+        names = [name for name in dir(module) if not name.startswith("_")]
+        assert names == sorted(module.__all__)
+        assert all(getattr(module, name).__module__ == module.__name__ for name in names)
+
+
 def test_lists_everywhere(detector, body):
     people = PeopleEstimator(body, detector)
     for call in (detector.detect, detector.extract, body.predict, people.predict):

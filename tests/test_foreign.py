@@ -111,7 +111,7 @@ def test_one_of_the_environment_too():
         ("own_net:nett", r"no function nett in .*own_net\.py"),
         ("own_net:number", r"no function number in .*own_net\.py"),
         ("tabnanny:net", r"no function net in .*python.*tabnanny\.py"),
-        ("own_net.py:net", r"expected package.module:function; did you mean own_net:net\?"),
+        ("own_net.py:net", r"no module own_net\.py in .*; did you mean own_net:net\?"),
         ("./inner/nets.py:net", r"; did you mean inner\.nets:net\?"),
         ("own_needy:net", r"it imports own_missing, which is missing \(.*own_needy\.py:1\)"),
         ("own_broken:net", r"importing it failed: SyntaxError: .* \(.*own_broken\.py:1\)"),
