@@ -42,6 +42,9 @@ _MODULES = ("decode", "losses", "serving")
 if not TYPE_CHECKING:  # to a type checker, it would make every name exist
 
     def __getattr__(name: str) -> Any:
+        if name in (*_MODULES, *_HOMES):
+            # As in commands: no start-up messages of TensorFlow, unless the user asked for them.
+            import_module("kptkit.quiet").quieten()
         if name in _MODULES:
             return import_module(f"kptkit.{name}")
         if name in _HOMES:

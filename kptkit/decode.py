@@ -7,15 +7,21 @@ window around each peak is read. Heatmap px: the centre of the top-left pixel is
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from keras import ops
 
 from kptkit.conventions import Alignment, Method
-from kptkit.errors import InputError
+from kptkit.errors import InputError, check_choice, check_number, check_shapes
+
+__all__ = ["blur_radius", "decode", "flip_back", "heatmaps_from_logits"]
 
 Tensor = Any
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__doc__", "__file__"])
 
 
 def decode(heatmaps: Tensor, method: Method = "dark", heatmap_sigma: float = 2.0) -> Tensor:
@@ -36,18 +42,18 @@ def decode(heatmaps: Tensor, method: Method = "dark", heatmap_sigma: float = 2.0
         pixel. All zero for a map without a peak: constant, nowhere above 0, or not finite.
 
     Raises:
-        InputError: the method is unknown.
+        InputError: the method is unknown, or sigma or the shape cannot be used.
     """
+    check_choice("decode: method", method, get_args(Method))
+    _check_maps("decode", heatmaps, heatmap_sigma)
     heatmaps = ops.cast(heatmaps, "float32")
     x, y, score, found = _peaks(heatmaps)
     if method == "argmax":
         step_x, step_y = 0.0, 0.0
     elif method == "quarter":
         step_x, step_y = _quarter_step(heatmaps, x, y)
-    elif method == "dark":
-        step_x, step_y = _dark_step(heatmaps, x, y, heatmap_sigma)
     else:
-        raise InputError(f"decode: method: found {method!r}, expected argmax, quarter or dark")
+        step_x, step_y = _dark_step(heatmaps, x, y, heatmap_sigma)
     x, y = ops.cast(x, "float32") + step_x, ops.cast(y, "float32") + step_y
     return ops.where(found[..., None], ops.stack([x, y, score], axis=-1), 0.0)
 
@@ -70,6 +76,11 @@ def _peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     # A sum propagates every NaN and infinity; maxima and top_k treat them differently per backend.
     finite = ops.isfinite(ops.sum(ops.sum(heatmaps, axis=1), axis=1))
     return x, y, peak, finite & (peak > 0) & (peak > lowest)
+
+
+def _check_maps(where: str, heatmaps: Tensor, heatmap_sigma: float) -> None:
+    check_number(f"{where}: heatmap_sigma", heatmap_sigma, "heatmap px above 0", low=1e-6)
+    check_shapes(where, heatmaps=(heatmaps, ("B", "H", "W", "K")))
 
 
 def _gather(heatmaps: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
@@ -203,8 +214,20 @@ def flip_back(
 
     Returns:
         (B, H, W, K), of the same dtype.
+
+    Raises:
+        InputError: an argument cannot be used.
     """
-    heatmaps = ops.take(heatmaps, np.array(flip_permutation), axis=-1)
+    permutation = np.array(flip_permutation)
+    if permutation.ndim != 1 or sorted(permutation.tolist()) != list(range(len(permutation))):
+        raise InputError(
+            f"flip_back: flip_permutation: {flip_permutation!r:.99}, expected every index from 0 "
+            "once"
+        )
+    check_choice("flip_back: alignment", alignment, get_args(Alignment))
+    check_number("flip_back: stride", stride, "a whole number of at least 1", low=1, whole=True)
+    check_shapes("flip_back", heatmaps=(heatmaps, ("B", "H", "W", len(permutation))))
+    heatmaps = ops.take(heatmaps, permutation, axis=-1)
     shift = {"fractional": (stride - 1) / stride, "whole_pixel": 1.0, "none": 0.0}[alignment]
     width, offsets, moved = heatmaps.shape[2], np.arange(-2, 2), 0.0
     for offset in offsets:
@@ -229,7 +252,11 @@ def heatmaps_from_logits(logits: Tensor, heatmap_sigma: float) -> Tensor:
 
     Returns:
         (B, H, W, K) float32 in 0..1.
+
+    Raises:
+        InputError: sigma or the shape cannot be used.
     """
+    _check_maps("heatmaps_from_logits", logits, heatmap_sigma)
     logits = ops.cast(logits, "float32")
     shape = ops.exp(logits - ops.max(logits, axis=(1, 2), keepdims=True, initial=-np.inf))
     peak = 2 * math.pi * heatmap_sigma**2 / ops.sum(shape, axis=(1, 2), keepdims=True)

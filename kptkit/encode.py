@@ -10,9 +10,15 @@ from typing import Any, get_args
 from keras import ops
 
 from kptkit.conventions import Target
-from kptkit.errors import InputError
+from kptkit.errors import check_choice, check_number, check_shapes, check_size
+
+__all__ = ["encode"]
 
 Tensor = Any
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__doc__", "__file__"])
 
 
 def encode(
@@ -45,10 +51,12 @@ def encode(
         heatmaps (B, H, W, K) float32, all zero where the weight is 0, and weights (B, K) float32.
 
     Raises:
-        InputError: the target is unknown.
+        InputError: the target is unknown, or a number or shape cannot be used.
     """
-    if target not in get_args(Target):
-        raise InputError(f"encode: target: found {target!r}, expected msra or unbiased")
+    check_choice("encode: target", target, get_args(Target))
+    check_size("encode: heatmap_wh", heatmap_wh)
+    check_number("encode: heatmap_sigma", heatmap_sigma, "heatmap px above 0", low=1e-6)
+    check_shapes("encode", keypoints=(keypoints, ("B", "K", 3)))
     keypoints = ops.cast(keypoints, "float32")
     labelled = ops.all(ops.isfinite(keypoints), axis=-1) & (keypoints[..., 2] > 0)
     keypoints = ops.where(labelled[..., None], keypoints, 0.0)

@@ -6,8 +6,10 @@ that came from elsewhere cannot make this package import anything.
 
 import importlib
 import inspect
+import os
 import re
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +48,9 @@ def import_function(name: str, flag: str) -> ForeignFunction:
         InputError: there is no such module or function, or the module cannot be imported.
     """
     if not is_foreign(name):
-        raise InputError(f"{flag} {name}: expected package.module:function")
+        near = _of_path(name)
+        hint = f"; did you mean {near}?" if near else ""
+        raise InputError(f"{flag} {name}: expected package.module:function{hint}")
     module_name, _, function_name = name.partition(":")
     folder = str(Path.cwd())
     if folder not in sys.path:
@@ -55,15 +59,16 @@ def import_function(name: str, flag: str) -> ForeignFunction:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and f"{module_name}.".startswith(f"{error.name}."):
+            near = _of_path(name)
+            do = f"did you mean {near}?" if near else "run the command in the folder that holds it"
             raise InputError(
-                f"{flag} {name}: no module {error.name} in {folder} or the environment; run the "
-                "command in the folder that holds it"
+                f"{flag} {name}: no module {error.name} in {folder} or the environment; {do}"
             ) from None
-        raise InputError(f"{flag} {name}: it imports {error.name}, which is missing") from error
-    except Exception as error:  # whatever a module of somebody else's raises
         raise InputError(
-            f"{flag} {name}: importing it failed: {type(error).__name__}: {error}"
+            f"{flag} {name}: it imports {error.name}, which is missing{place(error)}"
         ) from error
+    except (Exception, SystemExit) as error:  # whatever a module of somebody else's raises
+        raise InputError(f"{flag} {name}: importing it failed: {told(error)}") from error
     function = getattr(module, function_name, None)
     if not callable(function):
         where = getattr(module, "__file__", None) or "a module built into Python"
@@ -75,3 +80,33 @@ def import_function(name: str, flag: str) -> ForeignFunction:
     if source is None or not Path(source).is_file():
         raise InputError(f"{flag} {name}: expected a Python function with a source file")
     return ForeignFunction(name, files.sha256(source), function)
+
+
+def told(error: BaseException) -> str:
+    """In one line what an error of somebody else's code says, and where it was raised."""
+    if isinstance(error, SystemExit):
+        return f"sys.exit({error.code!r}){place(error)}"
+    text = " ".join(str(error).split())
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg} ({error.filename}:{error.lineno})"
+    return f"{type(error).__name__}: {text}{place(error)}"
+
+
+def place(error: BaseException) -> str:
+    """File and line of the user's code that raised an error, in brackets; empty if unknown."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [
+        frame
+        for frame in frames
+        if not frame.filename.startswith(("<frozen", str(Path(__file__).parent)))
+        and Path(importlib.__file__).parent not in Path(frame.filename).parents
+    ]
+    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
+
+
+def _of_path(name: str) -> str:
+    """The name of a module that was given as a path, such as `a.b:f` for a/b.py:f; else empty."""
+    path, _, function = name.rpartition(":")
+    module = path.removesuffix(".py").removeprefix("./").replace("/", ".").replace(os.sep, ".")
+    near = f"{module}:{function}"
+    return near if near != name and is_foreign(near) else ""

@@ -9,28 +9,56 @@ scale the losses so that the mean over the batch is the mean over the selected s
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import keras
 from keras import ops
 
 from kptkit.conventions import Convention, HeatmapLossName, Target, heatmap_sigma
 from kptkit.encode import encode
-from kptkit.errors import InputError
+from kptkit.errors import (
+    InputError,
+    check_choice,
+    check_number,
+    check_shapes,
+    check_size,
+)
 from kptkit.geometry import affine
 
 Tensor = Any
 # From targets (B, H, W, K), heatmaps (B, H, W, K) and weights (B, K) to losses (B,).
+__all__ = [
+    "HeatmapLoss",
+    "classification_ohem",
+    "heatmap_mse",
+    "heatmap_ohkm",
+    "masked_regression",
+    "mtcnn_loss",
+    "spatial_cross_entropy",
+]
+
 LossFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__doc__", "__file__"])
 
 
 def _keypoint_mse(true: Tensor, predicted: Tensor, weights: Tensor) -> Tensor:
     """Half the mean squared error of each heatmap, times its weight: (B, K)."""
+    _check_heatmaps(true, predicted, weights)
     used = weights > 0
     difference = ops.cast(predicted, "float32") - ops.cast(true, "float32")
     difference = ops.where(used[:, None, None, :], difference, 0.0)
     weights = ops.where(used, ops.cast(weights, "float32"), 0.0)
     return 0.5 * weights * ops.mean(ops.square(difference), axis=(1, 2))
+
+
+def _check_heatmaps(true: Tensor, predicted: Tensor, weights: Tensor) -> None:
+    maps = ("B", "H", "W", "K")
+    check_shapes(
+        "loss", true=(true, maps), predicted=(predicted, maps), weights=(weights, ("B", "K"))
+    )
 
 
 def heatmap_mse(true: Tensor, predicted: Tensor, weights: Tensor) -> Tensor:
@@ -47,6 +75,9 @@ def heatmap_mse(true: Tensor, predicted: Tensor, weights: Tensor) -> Tensor:
 
     Returns:
         (B,) float32.
+
+    Raises:
+        InputError: the shapes do not fit together; nothing is broadcast.
     """
     return ops.mean(_keypoint_mse(true, predicted, weights), axis=-1)
 
@@ -57,6 +88,7 @@ def heatmap_ohkm(true: Tensor, predicted: Tensor, weights: Tensor, top: int = 8)
     Chen et al. 2018 (CPN). Arguments and result are as in `heatmap_mse`; with at most `top`
     keypoints it equals `heatmap_mse`.
     """
+    check_number("heatmap_ohkm: top", top, "a whole number of at least 1", low=1, whole=True)
     losses = _keypoint_mse(true, predicted, weights)
     worst, _ = ops.top_k(losses, min(top, losses.shape[-1]))
     return ops.mean(worst, axis=-1)
@@ -77,6 +109,7 @@ def spatial_cross_entropy(true: Tensor, logits: Tensor, weights: Tensor) -> Tens
     Returns:
         (B,) float32.
     """
+    _check_heatmaps(true, logits, weights)
     weights = ops.cast(weights, "float32")
     true, logits = ops.cast(true, "float32"), ops.cast(logits, "float32")
     total = ops.sum(true, axis=(1, 2))
@@ -112,6 +145,10 @@ class HeatmapLoss(keras.losses.Loss):
         sigma: standard deviation of the Gaussians in heatmap px; by default it follows from the
             size of the heatmaps, see `kptkit.conventions.heatmap_sigma`.
         stack_weights: weight of each stack's loss; by default 1 each.
+
+    Raises:
+        InputError: an argument cannot be used, or, when it is called, the shapes do not fit
+            together.
     """
 
     def __init__(
@@ -129,13 +166,26 @@ class HeatmapLoss(keras.losses.Loss):
         if not callable(function) and function not in _FUNCTIONS:
             known = ", ".join(_FUNCTIONS)
             raise InputError(f"loss: {function}; expected a function, or one of {known}")
+        check_size("size_wh", size_wh)
+        check_choice("target", target, get_args(Target))
+        check_choice("convention", convention, get_args(Convention))
+        if sigma is not None:
+            check_number("sigma", sigma, "heatmap px above 0, or none", low=1e-6)
+        for weight in () if stack_weights is None else stack_weights:
+            check_number("stack_weights", weight, "numbers, 0 or more, one a stack", low=0)
         self.size_wh, self.function = (size_wh[0], size_wh[1]), function
         self.target, self.convention = target, convention
         self.sigma = sigma
         self.stack_weights = tuple(stack_weights) if stack_weights else None
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        if len(y_pred.shape) == 5:
+        stacks = ("S",) if len(y_pred.shape) == 5 else ()
+        check_shapes(
+            "loss",
+            y_true=(y_true, ("B", "K", 3)),
+            y_pred=(y_pred, ("B", *stacks, "H", "W", "K")),
+        )
+        if stacks:
             return ops.sum(self.per_stack(y_true, y_pred), axis=1)
         return self._losses(*self._encoded(y_true, y_pred))
 
@@ -210,7 +260,18 @@ def classification_ohem(
 
     Returns:
         (B,) float32, whose mean is the mean over the samples kept.
+
+    Raises:
+        InputError: the shapes do not fit together, or `keep` is no share.
     """
+    check_number("classification_ohem: keep", keep, "a share above 0, at most 1", 1e-9, 1)
+    check_shapes(
+        "classification_ohem",
+        is_face=(is_face, ("B",)),
+        logits=(logits, ("B", 2)),
+        valid=(valid, ("B",)),
+    )
+    valid = ops.cast(valid, "bool")
     logits = ops.where(valid[:, None], ops.cast(logits, "float32"), 0.0)
     margin = logits[:, 1] - logits[:, 0]
     losses = ops.softplus(ops.where(ops.cast(is_face, "float32") > 0.5, -margin, margin))
@@ -243,7 +304,17 @@ def masked_regression(true: Tensor, predicted: Tensor, valid: Tensor) -> Tensor:
 
     Returns:
         (B,) float32, whose mean is the mean over the valid samples.
+
+    Raises:
+        InputError: the shapes do not fit together; nothing is broadcast.
     """
+    check_shapes(
+        "masked_regression",
+        true=(true, ("B", "D")),
+        predicted=(predicted, ("B", "D")),
+        valid=(valid, ("B",)),
+    )
+    valid = ops.cast(valid, "bool")
     difference = ops.cast(predicted, "float32") - ops.cast(true, "float32")
     difference = ops.where(valid[:, None], difference, 0.0)
     return _spread_mean(ops.sum(ops.square(difference), axis=-1), valid)
@@ -278,7 +349,18 @@ def mtcnn_loss(
 
     Returns:
         (B,) float32, whose mean is the loss.
+
+    Raises:
+        InputError: an entry of the batch or the outputs is missing, or shapes do not fit together.
     """
+    needed = ["is_face", "box", "class_valid", "box_valid"]
+    needed += ["landmark", "landmark_valid"] if "landmark" in outputs else []
+    for name, given, keys in (("batch", batch, needed), ("outputs", outputs, ["logits", "box"])):
+        missing = [key for key in keys if key not in given]
+        if missing:
+            raise InputError(f"mtcnn_loss: {name}: {', '.join(missing)} is missing")
+    if len(weights) != 3:
+        raise InputError(f"mtcnn_loss: weights: {weights!r}, expected three numbers")
     logits, box = ops.reshape(outputs["logits"], (-1, 2)), ops.reshape(outputs["box"], (-1, 4))
     classified = classification_ohem(batch["is_face"], logits, batch["class_valid"], keep)
     loss = weights[0] * classified

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from kptkit.decode import decode, flip_back, heatmaps_from_logits
 from kptkit.errors import InputError
-from kptkit.foreign import ForeignFunction
+from kptkit.foreign import ForeignFunction, told
 from kptkit.geometry import affine
 from kptkit.models.blocks import dtype_policy_scope
 from kptkit.models.hourglass import hourglass
@@ -20,6 +21,7 @@ from kptkit.models.hrnet import hrnet
 from kptkit.models.sizes import HOURGLASSES, HRNETS, STRIDE
 from kptkit.recipes.pose import PoseRecipe
 from kptkit.skeletons.schema import KeypointSchema
+from kptkit.system import refuse_late_fork
 
 # The builder of every variant; variants of different networks have different names.
 _BUILDERS: dict[str, Callable[..., keras.Model]] = {
@@ -38,6 +40,20 @@ class PoseNetwork:
     recipe: PoseRecipe
     schema: KeypointSchema
 
+    def __reduce__(self) -> tuple[Callable[..., "PoseNetwork"], tuple[Any, ...]]:
+        # Keras's own pickles of models depend on h5py, and warn under NumPy 2.
+        config = keras.saving.serialize_keras_object(self.model)
+        weights = [np.asarray(variable) for variable in self.model.weights]
+        return _rebuilt, (config, weights, self.recipe, self.schema)
+
+
+def _rebuilt(
+    config: dict[str, Any], weights: list[np.ndarray], recipe: PoseRecipe, schema: KeypointSchema
+) -> PoseNetwork:
+    model = keras.saving.deserialize_keras_object(config)
+    model.set_weights(weights)
+    return PoseNetwork(model, recipe, schema)
+
 
 def build_model(
     recipe: PoseRecipe,
@@ -54,8 +70,10 @@ def build_model(
             `PoseNetwork`, with one stack.
 
     Raises:
-        InputError: the recipe's network is not `foreign`, or that function's model does not fit.
+        InputError: the recipe's network is not `foreign`, that function's model does not fit, or
+            this process was forked too late.
     """
+    refuse_late_fork()
     if recipe.network != (foreign.name if foreign else ""):
         raise InputError(refused_network(recipe.network, foreign.name if foreign else ""))
     with dtype_policy_scope(recipe.precision):
@@ -86,10 +104,10 @@ def _foreign_model(foreign: ForeignFunction, recipe: PoseRecipe, num_keypoints: 
     said = f"--network {foreign.name}"
     try:
         models = [foreign.function(num_keypoints, recipe.input_size_wh) for _ in range(2)]
-    except Exception as error:  # whatever a function of somebody else's raises
+    except (Exception, SystemExit) as error:  # whatever a function of somebody else's raises
         raise InputError(
             f"{said}: called with {num_keypoints} keypoints and {recipe.input_size_wh} (width, "
-            f"height) it raised {type(error).__name__}: {error}"
+            f"height) it raised {told(error)}"
         ) from error
     for model in models:
         _check_foreign_model(model, said, recipe, num_keypoints)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from kptkit.errors import InputError
 from kptkit.foreign import ForeignFunction, import_function
@@ -22,6 +23,7 @@ from kptkit.weights.arrays import load_arrays, read_card, take_card
 from kptkit.weights.assign import (
     HEADS,
     assign_weights,
+    check_weights,
     load_weights,
     model_arrays,
     num_keypoints,
@@ -77,6 +79,8 @@ def find(source: str | os.PathLike, weights: str | None = None, network: str = "
         InputError: as `load`, except for faults of the weights themselves; or `weights` is given
             with a source that is no run folder.
     """
+    if not isinstance(network, str):
+        raise InputError(f"network: {network!r:.60}, expected package.module:function as text")
     path = cached_or_path(source, "pose")
     if path.is_dir():
         run = load_run(path, PoseRun)
@@ -137,6 +141,25 @@ def build(source: PoseSource, recipe: PoseRecipe | None = None) -> PoseNetwork:
     model = build_model(recipe, source.schema.num_keypoints, foreign=source.network)
     load_weights(model, source.weights)
     return PoseNetwork(model, recipe, source.schema)
+
+
+def checked_arrays(source: PoseSource) -> dict[str, np.ndarray]:
+    """The weights of a source whose network is kptkit's own, checked as by `build`.
+
+    No network is built, and TensorFlow is not started. `build_from` builds it.
+    """
+    arrays = load_arrays(source.weights)
+    take_card(arrays, source.weights)
+    recipe, num_keypoints = source.recipe, source.schema.num_keypoints
+    check_weights(lambda: build_model(recipe, num_keypoints), arrays, str(source.weights))
+    return arrays
+
+
+def build_from(source: PoseSource, arrays: dict[str, np.ndarray]) -> PoseNetwork:
+    """As `build`, of weights from `checked_arrays`."""
+    model = build_model(source.recipe, source.schema.num_keypoints)
+    assign_weights(model, arrays, str(source.weights))
+    return PoseNetwork(model, source.recipe, source.schema)
 
 
 def initialise(model: keras.Model, source: str | os.PathLike) -> list[str]:

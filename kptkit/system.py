@@ -1,4 +1,4 @@
-"""What differs between operating systems: locks, signals, reading, syncing, renaming, removing.
+"""What differs between operating systems: locks, signals, forks, reading, syncing, renaming.
 
 On Windows there is no `fcntl`, a folder cannot be synced, and a file that somebody reads can be
 neither replaced nor removed; programs such as virus scanners and search indexes read every new file
@@ -13,9 +13,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from importlib import import_module
 from pathlib import Path
 from typing import TypeVar
+
+from kptkit.errors import InputError
 
 try:
     import fcntl
@@ -38,6 +41,53 @@ _LOCKED_BYTE = 2**30
 _WAITS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5)
 
 _reading = threading.Lock()
+
+
+class _Process:
+    """What a forked process inherits, and what it must make anew."""
+
+    def __init__(self, forked_too_late: bool = False):
+        self.forked_too_late = forked_too_late
+        # A thread of the parent may have held the lock, and there is no such thread in the child.
+        self.building = threading.RLock()
+
+
+_process = _Process()
+
+
+def _tensorflow_runs() -> bool:
+    """Whether TensorFlow has started its threads, which importing it alone does not."""
+    module = sys.modules.get("tensorflow.python.eager.context")
+    context = getattr(module, "_context", None)
+    return getattr(context, "_context_handle", None) is not None
+
+
+def _after_fork() -> None:
+    global _process
+    _process = _Process(_tensorflow_runs())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def refuse_late_fork() -> None:
+    """To be called before TensorFlow is used; a child forked too late would wait for ever.
+
+    Raises:
+        InputError: this process was forked from one in which TensorFlow had started.
+    """
+    if _process.forked_too_late:
+        raise InputError(
+            "this process was forked after TensorFlow had started, which does not survive that; "
+            "fork before anything is predicted or loaded (constructing a FaceDetector, or a "
+            "PoseEstimator by its name, is allowed before), or start processes by spawn"
+        )
+
+
+def building() -> AbstractContextManager:
+    """The lock under which threads build at first use what they share."""
+    return _process.building
 
 
 def try_lock(handle: int) -> bool:

@@ -104,7 +104,7 @@ def test_no_samples(method):
 
 
 def test_unknown_method():
-    with pytest.raises(InputError, match="expected argmax, quarter or dark"):
+    with pytest.raises(InputError, match="expected one of 'argmax', 'quarter', 'dark'"):
         decode(np.zeros((1, 64, 48, 17), np.float32), "soft-argmax")
 
 

@@ -41,7 +41,7 @@ def test_no_samples():
 
 
 def test_unknown_target():
-    with pytest.raises(InputError, match="expected msra or unbiased"):
+    with pytest.raises(InputError, match="expected one of 'msra', 'unbiased'"):
         encode(np.zeros((1, 17, 3)), (48, 64), 2.0, "MSRA")
 
 

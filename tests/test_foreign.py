@@ -55,6 +55,9 @@ def two_outputs(num_keypoints, input_size_wh):
 def other_arguments():
     return None
 
+def ending(num_keypoints, input_size_wh):
+    raise SystemExit(3)
+
 def nothing(num_keypoints, input_size_wh):
     return None
 
@@ -108,9 +111,12 @@ def test_one_of_the_environment_too():
         ("own_net:nett", r"no function nett in .*own_net\.py"),
         ("own_net:number", r"no function number in .*own_net\.py"),
         ("tabnanny:net", r"no function net in .*python.*tabnanny\.py"),
-        ("own_needy:net", "it imports own_missing, which is missing"),
-        ("own_broken:net", "importing it failed: SyntaxError"),
-        ("own_failing:net", "importing it failed: ZeroDivisionError"),
+        ("own_net.py:net", r"no module own_net\.py in .*; did you mean own_net:net\?"),
+        ("./inner/nets.py:net", r"; did you mean inner\.nets:net\?"),
+        ("own_needy:net", r"it imports own_missing, which is missing \(.*own_needy\.py:1\)"),
+        ("own_broken:net", r"importing it failed: SyntaxError: .* \(.*own_broken\.py:1\)"),
+        ("own_failing:net", r"importing it failed: ZeroDivisionError: .*own_failing\.py:2\)"),
+        ("own_ending:net", r"importing it failed: sys.exit\(0\) \(.*own_ending\.py:2\)"),
         ("math:floor", "expected a Python function with a source file"),
     ],
 )
@@ -119,7 +125,8 @@ def test_what_cannot_be_imported_is_one_line(folder, name, message):
     (folder / "tabnanny.py").write_text(NETWORK)  # the standard library goes first
     (folder / "own_needy.py").write_text("import own_missing")
     (folder / "own_broken.py").write_text("def net(:")
-    (folder / "own_failing.py").write_text("1 / 0")
+    (folder / "own_failing.py").write_text("\n1 / 0")
+    (folder / "own_ending.py").write_text("import sys\nsys.exit(0)")
     with pytest.raises(InputError, match=message) as caught:
         foreign.import_function(name, "--network")
     assert "\n" not in str(caught.value)
@@ -135,6 +142,7 @@ def test_what_cannot_be_imported_is_one_line(folder, name, message):
         ("subclass", "no single input and output of known shape; expected keras.Model"),
         ("two_outputs", "no single input and output|expected .*16, 12, 5"),
         ("other_arguments", r"called with 5 keypoints and \(48, 64\) .* raised TypeError"),
+        ("ending", r"raised sys.exit\(3\) \(.*own_net\.py:\d+\)"),
     ],
 )
 def test_a_model_that_cannot_be_trained_says_why(folder, function, message):

@@ -10,9 +10,11 @@ P-Net's windows are the whole pixels inside the area that it sees; theirs lack 1
 at the left and the top.
 """
 
-from typing import Literal
+from typing import Any, Literal, NamedTuple
+from weakref import WeakValueDictionary
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
@@ -22,6 +24,9 @@ from kptkit.geometry.face_windows import apply_box_offsets, apply_landmark_offse
 from kptkit.images.area_resize import area_crops, area_resize
 from kptkit.models.sizes import STAGES, Stage
 from kptkit.recipes.cascade import CascadeConfig
+from kptkit.system import building
+from kptkit.weights.arrays import fingerprint
+from kptkit.weights.assign import model_arrays
 
 CELL, STRIDE = STAGES["pnet"].size, 2
 
@@ -59,7 +64,8 @@ _IMAGE = tf.TensorSpec((None, None, 3), tf.uint8, "image")
 class Cascade:
     """The cascade as functions of one picture (H, W, 3) uint8 RGB.
 
-    The weights are copied: training a model later does not change its cascade.
+    The weights are copied: training a model later does not change its cascade. Cascades of equal
+    weights share their compiled graph, whatever their pyramids and thresholds.
 
     Args:
         models: by stage; `proposals` needs only those up to its stage.
@@ -68,13 +74,12 @@ class Cascade:
 
     def __init__(self, models: dict[Stage, keras.Model], config: CascadeConfig | None = None):
         self.models, self.config = models, config or CascadeConfig()
-        self._thresholds = dict(zip(STAGES, self.config.score_thresholds, strict=True))
-        self.networks = {
-            stage: FastNetwork(model, _HEADS[stage]) for stage, model in models.items()
-        }
-        self._detect, self._propose_p, self._propose_r = (
-            tf.function(function, input_signature=[_IMAGE], autograph=False)
-            for function in (self._faces, self._windows_for_r, self._windows_for_o)
+        self._graph = _graph_of(models, _levels_compete(self.config))
+        self.networks = self._graph.networks
+        self._looks = _Looks(
+            np.array(self.config.score_thresholds, np.float32),
+            np.float64(CELL / self.config.min_face_size),
+            np.float64(self.config.scale_factor),
         )
 
     def __call__(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -83,7 +88,7 @@ class Cascade:
         Returns:
             "boxes" (N, 4) and "landmarks" (N, 5, 2) in image pixels, "scores" (N,), all float32.
         """
-        return self._detect(image)
+        return self._graph.detect(image, self._looks)
 
     def proposals(self, image: tf.Tensor, stage: Literal["pnet", "rnet"]) -> tf.Tensor:
         """The windows that pass `stage`, which are the input of the next network.
@@ -91,26 +96,67 @@ class Cascade:
         Returns:
             (N, 4) float32 squares x1 y1 x2 y2 in whole image pixels.
         """
-        return self._propose_p(image) if stage == "pnet" else self._propose_r(image)
+        graph = self._graph
+        propose = graph.propose_p if stage == "pnet" else graph.propose_r
+        return propose(image, self._looks)
 
-    def _windows_for_r(self, image: tf.Tensor) -> tf.Tensor:
-        windows, scores, offsets = tf.split(self._scan_pyramid(image), [4, 1, 4], axis=1)
+
+class _Looks(NamedTuple):
+    """The settings of `CascadeConfig` as inputs of a graph."""
+
+    thresholds: Any
+    """(3,) float32, for P-Net, R-Net and O-Net."""
+    first_scale: Any
+    """Float64, of the first level of the pyramid."""
+    scale_factor: Any
+    """Float64, of each level relative to the one before."""
+
+
+_LOOKS = _Looks(
+    tf.TensorSpec((3,), tf.float32), tf.TensorSpec((), tf.float64), tf.TensorSpec((), tf.float64)
+)
+
+
+class _Graph:
+    """The cascade's functions of a picture and of how it is looked at; it keeps no Keras model.
+
+    Args:
+        levels_compete: see `_levels_compete`.
+    """
+
+    def __init__(self, models: dict[Stage, keras.Model], levels_compete: bool):
+        self._levels_compete = levels_compete
+        self.networks = {
+            stage: FastNetwork(model, _HEADS[stage]) for stage, model in models.items()
+        }
+        self.detect, self.propose_p, self.propose_r = (
+            tf.function(function, input_signature=[_IMAGE, _LOOKS], autograph=False)
+            for function in (self._faces, self._windows_for_r, self._windows_for_o)
+        )
+
+    def _windows_for_r(self, image: tf.Tensor, looks: _Looks) -> tf.Tensor:
+        found = self._scan_pyramid(image, looks)
+        windows, scores, offsets = tf.split(found, [4, 1, 4], axis=1)
         most = MAX_CANDIDATES["pyramid"]
-        if _levels_compete(self.config):
+        if self._levels_compete:
             kept = iou_nms(windows, scores[:, 0], NMS_THRESHOLDS["pyramid"], most)
         else:
             kept = best_first(scores[:, 0], most)
         boxes = apply_box_offsets(tf.gather(offsets, kept), tf.gather(windows, kept), ops)
         return _squares(boxes, image)
 
-    def _windows_for_o(self, image: tf.Tensor) -> tf.Tensor:
-        windows, scores, offsets = self._filter_windows("rnet", image, self._windows_for_r(image))
+    def _windows_for_o(self, image: tf.Tensor, looks: _Looks) -> tf.Tensor:
+        windows, scores, offsets = self._filter_windows(
+            "rnet", image, self._windows_for_r(image, looks), looks.thresholds[1]
+        )
         kept = iou_nms(windows, scores, NMS_THRESHOLDS["rnet"], MAX_CANDIDATES["rnet"])
         boxes = apply_box_offsets(tf.gather(offsets, kept), tf.gather(windows, kept), ops)
         return _squares(boxes, image)
 
-    def _faces(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        windows, scores, offsets = self._filter_windows("onet", image, self._windows_for_o(image))
+    def _faces(self, image: tf.Tensor, looks: _Looks) -> dict[str, tf.Tensor]:
+        windows, scores, offsets = self._filter_windows(
+            "onet", image, self._windows_for_o(image, looks), looks.thresholds[2]
+        )
         box_offsets, landmark_offsets = tf.split(offsets, [4, 10], axis=1)
         boxes = apply_box_offsets(box_offsets, windows, ops)
         landmarks = apply_landmark_offsets(landmark_offsets, windows, ops)
@@ -121,7 +167,7 @@ class Cascade:
             "landmarks": tf.gather(landmarks, kept),
         }
 
-    def _scan_pyramid(self, image: tf.Tensor) -> tf.Tensor:
+    def _scan_pyramid(self, image: tf.Tensor, looks: _Looks) -> tf.Tensor:
         """P-Net's windows on all levels: rows (N, 9) as of `_scan`, but in image pixels."""
         sides_hw = tf.cast(tf.shape(image)[:2], tf.float64)
         pixels = tf.cast(image, tf.float32)  # resized in half the time of uint8
@@ -134,7 +180,9 @@ class Cascade:
         ) -> tuple[tf.Tensor, tf.Tensor, tf.TensorArray]:
             size_hw = tf.math.ceil(sides_hw * scale - _ROUNDING)
             # Rounded to whole grey levels, as in the crops of training.
-            rows = self._scan(tf.round(area_resize(pixels, tf.cast(size_hw, tf.int32))))
+            rows = self._scan(
+                tf.round(area_resize(pixels, tf.cast(size_hw, tf.int32))), looks.thresholds[0]
+            )
             to_image = tf.cast(1 / scale, tf.float32)
             # The whole image pixels inside a window.
             low = tf.math.ceil(rows[:, :2] * to_image - _ROUNDING)
@@ -145,17 +193,16 @@ class Cascade:
             )
             return (
                 level + 1,
-                scale * self.config.scale_factor,
+                scale * looks.scale_factor,
                 found.write(level, tf.gather(rows, kept)),
             )
 
-        first = tf.constant(CELL / self.config.min_face_size, tf.float64)
-        start = (tf.constant(0), first, _rows(9))
+        start = (tf.constant(0), looks.first_scale, _rows(9))
         _, _, found = tf.while_loop(fits, scan, start, parallel_iterations=_PARALLEL_ITERATIONS)
         return found.concat()
 
-    def _scan(self, level: tf.Tensor) -> tf.Tensor:
-        """The windows of a level (h, w, 3) float32 that pass P-Net.
+    def _scan(self, level: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:
+        """The windows of a level (h, w, 3) float32 that reach P-Net's threshold.
 
         Returns:
             Rows (N, 9): window x1 y1 x2 y2 in level pixels, score, four box offsets.
@@ -170,7 +217,7 @@ class Cascade:
             tile = level[corner[0] : end[0], corner[1] : end[1]]
             features = network.features(tile[None])
             scores = network.scores(features)
-            passed = tf.cast(tf.where(scores[:, 0] >= self._thresholds["pnet"])[:, 0], tf.int32)
+            passed = tf.cast(tf.where(scores[:, 0] >= threshold)[:, 0], tf.int32)
             columns = _count_windows(tf.shape(tile)[1])
             low = tf.stack([passed % columns, passed // columns], axis=1) * STRIDE
             low = tf.cast(low + tf.reverse(corner, [0]), tf.float32)
@@ -183,9 +230,9 @@ class Cascade:
         return found.concat()
 
     def _filter_windows(
-        self, stage: Stage, image: tf.Tensor, windows: tf.Tensor
+        self, stage: Stage, image: tf.Tensor, windows: tf.Tensor, threshold: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """The windows (N, 4) that pass R-Net or O-Net.
+        """The windows (N, 4) whose scores by R-Net or O-Net are above a threshold.
 
         Returns:
             Windows (M, 4), scores (M,) and offsets: of the box (M, 4) from R-Net, of the box and
@@ -212,9 +259,28 @@ class Cascade:
             parallel_iterations=_PARALLEL_ITERATIONS,
         )
         rows = scored.concat()[:count]
-        passed = tf.where(rows[:, 0] > self._thresholds[stage])[:, 0]
+        passed = tf.where(rows[:, 0] > threshold)[:, 0]
         rows = tf.gather(rows, passed)
         return tf.gather(windows, passed), rows[:, 0], rows[:, 1:]
+
+
+# Graphs in use, by the SHA-256 of their weights.
+_graphs: WeakValueDictionary[tuple[str, bool], _Graph] = WeakValueDictionary()
+
+
+def _graph_of(models: dict[Stage, keras.Model], levels_compete: bool) -> _Graph:
+    """A graph of the models' weights: one that is in use, or else a new one."""
+    arrays = {
+        f"{stage}/{name}": array
+        for stage, model in models.items()
+        for name, array in model_arrays(model).items()
+    }
+    key = fingerprint(arrays), levels_compete
+    with building():
+        graph = _graphs.get(key)
+        if graph is None:
+            graph = _graphs[key] = _Graph(models, levels_compete)
+        return graph
 
 
 def _rows(columns: int) -> tf.TensorArray:

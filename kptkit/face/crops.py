@@ -1,11 +1,11 @@
 """Face crops for recognition networks: aligned by landmarks, or cut as facenet-pytorch does."""
 
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
 
-from kptkit.errors import InputError
+from kptkit.errors import InputError, check_choice, check_number
 from kptkit.geometry import affine
 
 Resample = Literal["area", "bilinear"]
@@ -22,8 +22,36 @@ TEMPLATE = np.array(
     ]
 )
 
+# The largest crops; their memory grows with the square.
+MAX_SIZE = 4096
+
 # Pillow's resampling weights are fixed-point numbers with this many fractional bits.
 _PILLOW_BITS = 22
+
+
+def check_crops(size: int, margin: int | None, resample: Resample = "area") -> None:
+    """Checks what `aligned_crops` (margin None) and `box_crops` are asked for.
+
+    Raises:
+        InputError: a value is out of range.
+    """
+    check_number(
+        "size",
+        size,
+        f"a whole number from 1 to {MAX_SIZE:,}, the crops' side",
+        1,
+        MAX_SIZE,
+        whole=True,
+    )
+    check_choice("resample", resample, get_args(Resample))
+    if margin is not None:
+        what = "a whole number of pixels from 0 to below the size"
+        check_number("margin", margin, what, 0, size - 1, whole=True)
+    elif size % 112 and size % 128:
+        raise InputError(
+            f"size: {size}, expected a multiple of 112 or 128 for faces aligned by landmarks; for "
+            "boxes cut out in any size, as FaceNet's networks expect 160, give a margin, such as 0"
+        )
 
 
 def aligned_crops(image: np.ndarray, landmarks: np.ndarray, size: int = 112) -> np.ndarray:
@@ -41,8 +69,8 @@ def aligned_crops(image: np.ndarray, landmarks: np.ndarray, size: int = 112) -> 
     Raises:
         InputError: another size, or a face's landmarks coincide or are not finite.
     """
-    if size < 1 or (size % 112 and size % 128):
-        raise InputError(f"size: {size}, expected a multiple of 112 or 128 for aligned faces")
+    check_crops(size, None)
+    landmarks = _numbers("landmarks", landmarks, (5, 2))
     scale, left = (size / 112, 0) if size % 112 == 0 else (size / 128, 8)
     matrices = similarity(landmarks, (TEMPLATE + np.array([left, 0])) * scale)
     for index, matrix in enumerate(matrices):
@@ -104,11 +132,10 @@ def box_crops(
     Raises:
         InputError: the size or margin is out of range, or a box has no whole pixel of the picture.
     """
-    if size < 1 or not 0 <= margin < size:
-        raise InputError(f"size, margin: {size}, {margin}, expected 0 <= margin < size")
+    check_crops(size, margin, resample)
     resize = _area if resample == "area" else _bilinear
     # In float32 as facenet-pytorch: another rounding could move an edge by a pixel.
-    boxes = np.asarray(boxes_xyxy, np.float32).reshape(-1, 4)
+    boxes = _numbers("boxes", boxes_xyxy, (4,)).astype(np.float32)
     low, high = boxes[:, :2], boxes[:, 2:]
     border = margin * (high - low) / (size - margin) / 2
     size_wh = np.array(image.shape[1::-1], np.float32)
@@ -120,6 +147,24 @@ def box_crops(
         left, top, right, bottom = edge.astype(int)
         crops[index] = resize(image[top:bottom, left:right], size)
     return crops
+
+
+def _numbers(name: str, values: Any, sides: tuple[int, ...]) -> np.ndarray:
+    """An array (N, ...) of numbers; N is 0 for an empty one of any shape.
+
+    Raises:
+        InputError: it has another shape, or is none.
+    """
+    expected = f"faces: {name}: expected numbers (N, {', '.join(map(str, sides))})"
+    try:
+        array = np.asarray(values)
+    except ValueError:  # rows of different lengths
+        raise InputError(f"{expected}, got rows of different lengths") from None
+    if array.size == 0:
+        return np.zeros((0, *sides), np.float32)
+    if array.dtype.kind not in "iuf" or array.ndim != 1 + len(sides) or array.shape[1:] != sides:
+        raise InputError(f"{expected}, got {array.dtype} of shape {array.shape}")
+    return array
 
 
 def _area(pixels: np.ndarray, size: int) -> np.ndarray:

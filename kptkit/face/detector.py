@@ -1,22 +1,26 @@
 """Face detection with MTCNN, and crops of the faces for recognition."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeVar, overload
+from typing import Any, overload
 
 import numpy as np
 
 from kptkit.errors import InputError
 from kptkit.face.cascade import Cascade
-from kptkit.face.crops import Resample, aligned_crops, box_crops
-from kptkit.images.codec import upright_image
+from kptkit.face.crops import Resample, aligned_crops, box_crops, check_crops
+from kptkit.images.arguments import (
+    AnyPicture,
+    Picture,
+    Pictures,
+    for_each,
+    pictures_in,
+    upright_image,
+)
 from kptkit.recipes.cascade import CascadeConfig
-from kptkit.weights.cascade import load_cascade
-
-Picture = np.ndarray | str | os.PathLike
-# The type of the pictures in a list, which may be narrower: a `list[Path]` is no `list[Picture]`.
-AnyPicture = TypeVar("AnyPicture", bound=Picture)
+from kptkit.system import building, refuse_late_fork
+from kptkit.weights.cascade import build_cascade, read_cascade
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,15 @@ class FacePrediction:
 
 
 class FaceDetector:
-    """MTCNN with its weights. Threads may share a detector.
+    """MTCNN with its weights. Threads may share a detector; it can be pickled and copied.
+
+    Its graph is compiled at the first picture; detectors of equal weights share it. A process that
+    has only constructed detectors may fork; one in which a picture was looked at may not (a
+    detector in the child says so).
+
+    The first picture takes some 130 MB for the graph, which stays; after 200 photos of a megapixel
+    another 45 MB are held by the memory allocator of its threads, and no more later (with glibc,
+    MALLOC_ARENA_MAX=1 in the environment saves them).
 
     Args:
         weights: ``default``, which comes with the package; ``original``, the authors', once
@@ -56,29 +68,44 @@ class FaceDetector:
         scale_factor: float = 0.709,
         score_thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7),
     ):
-        config = CascadeConfig(min_face_size, scale_factor, score_thresholds)
-        self.cascade = Cascade(load_cascade(weights), config)
+        self.config = CascadeConfig(min_face_size, scale_factor, score_thresholds)
+        self._arrays = read_cascade(weights)
+        self._cascade: Cascade | None = None
+
+    @property
+    def cascade(self) -> Cascade:
+        """The networks and their graph, which are built when they are first asked for."""
+        refuse_late_fork()
+        if self._cascade is None:
+            with building():
+                if self._cascade is None:
+                    self._cascade = Cascade(build_cascade(self._arrays), self.config)
+        return self._cascade
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_cascade": None}
 
     @overload
     def detect(self, image: Picture) -> FacePrediction: ...
     @overload
-    def detect(self, image: list[AnyPicture] | tuple[Picture, ...]) -> list[FacePrediction]: ...
-    def detect(
-        self, image: Picture | list[AnyPicture] | tuple[Picture, ...]
-    ) -> FacePrediction | list[FacePrediction]:
+    def detect(self, image: Pictures[AnyPicture]) -> list[FacePrediction]: ...
+    def detect(self, image: Any) -> FacePrediction | list[FacePrediction]:
         """The faces of a picture, or of every picture in a list.
 
         Args:
-            image: (H, W, 3) uint8 RGB, or a path (EXIF orientation is applied), or a list of these,
-                of any sizes.
+            image: a picture: (H, W, 3) uint8 RGB as an array or tensor, a path, the bytes of a
+                file, a file open for bytes, or a picture of PIL (EXIF orientation is applied); or
+                a list or iterable of these, of any sizes, or an array (N, H, W, 3).
 
         Raises:
             InputError: a picture cannot be used; in a list, the message names its index.
         """
-        if isinstance(image, (list, tuple)):
-            return [self._detect_one_of(image, index) for index in range(len(image))]
-        return self._detect(upright_image(image))
+        several = pictures_in(image)
+        if several is None:
+            return self._detect(upright_image(image))
+        return for_each(several, lambda one, _: self._detect(upright_image(one)))
 
+    @overload
     def extract(
         self,
         image: Picture,
@@ -86,12 +113,29 @@ class FaceDetector:
         size: int = 112,
         margin: int | None = None,
         resample: Resample = "area",
-    ) -> np.ndarray:
+    ) -> np.ndarray: ...
+    @overload
+    def extract(
+        self,
+        image: Pictures[AnyPicture],
+        faces: Iterable[FacePrediction] | None = None,
+        size: int = 112,
+        margin: int | None = None,
+        resample: Resample = "area",
+    ) -> list[np.ndarray]: ...
+    def extract(
+        self,
+        image: Any,
+        faces: Any = None,
+        size: int = 112,
+        margin: int | None = None,
+        resample: Resample = "area",
+    ) -> np.ndarray | list[np.ndarray]:
         """Crops (N, size, size, 3) uint8 RGB of the faces, for recognition networks.
 
         Args:
-            image: as for `detect`.
-            faces: result of `detect` for the picture; default: it is called.
+            image: as for `detect`; of several pictures, a list of crops is returned.
+            faces: result of `detect` for the picture or pictures; default: it is called.
             size: side of the crops in pixels.
             margin: default: faces are aligned by their landmarks (`crops.aligned_crops`); a number:
                 boxes are cut out as facenet-pytorch does, and so many pixels of a crop's side show
@@ -99,21 +143,35 @@ class FaceDetector:
             resample: how boxes are resized, see `crops.box_crops`.
 
         Raises:
-            InputError: the picture, a number or a face cannot be used.
+            InputError: a picture, a number or a face cannot be used.
         """
-        pixels = upright_image(image)
-        faces = self._detect(pixels) if faces is None else faces
-        if margin is None:
-            return aligned_crops(pixels, faces.landmarks, size)
-        return box_crops(pixels, faces.boxes_xyxy, size, margin, resample)
+        check_crops(size, margin, resample)
+
+        def extract_one(image: Any, faces: Any) -> np.ndarray:
+            pixels = upright_image(image)
+            faces = self._detect(pixels) if faces is None else _checked(faces)
+            if margin is None:
+                return aligned_crops(pixels, faces.landmarks, size)
+            return box_crops(pixels, faces.boxes_xyxy, size, margin, resample)
+
+        several = pictures_in(image)
+        if several is None:
+            return extract_one(image, faces)
+        return for_each(several, extract_one, faces, "faces")
 
     def _detect(self, pixels: np.ndarray) -> FacePrediction:
         faces = {name: tensor.numpy() for name, tensor in self.cascade(pixels).items()}
         return FacePrediction(faces["boxes"], faces["scores"], faces["landmarks"])
 
-    def _detect_one_of(self, images: Sequence[Picture], index: int) -> FacePrediction:
-        try:
-            pixels = upright_image(images[index])
-        except InputError as error:
-            raise InputError(f"images[{index}]: {error}") from None
-        return self._detect(pixels)
+
+def _checked(faces: Any) -> FacePrediction:
+    """Faces that a caller passed.
+
+    Raises:
+        InputError: they are no result of `detect`.
+    """
+    if not isinstance(faces, FacePrediction):
+        raise InputError(
+            f"faces: {type(faces).__name__}, expected the result of detect for the same picture"
+        )
+    return faces

@@ -60,6 +60,8 @@ def checked(box_xyxy: npt.ArrayLike) -> np.ndarray:
             finite.
     """
     try:
+        if np.asarray(box_xyxy).dtype.kind in "SUbc":
+            raise TypeError
         boxes = np.asarray(box_xyxy, dtype=np.float32)
     except (TypeError, ValueError):
         raise InputError(f"boxes: {box_xyxy!r:.60}, expected numbers (N, 4), x1 y1 x2 y2") from None

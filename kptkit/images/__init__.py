@@ -3,6 +3,7 @@
 `area_resize` and `graph_codec`, which need TensorFlow, and `drawing` are imported by name.
 """
 
+from kptkit.images.arguments import Picture, upright_image
 from kptkit.images.codec import (
     MAX_FILE_BYTES,
     Orientation,
@@ -13,7 +14,6 @@ from kptkit.images.codec import (
     printable,
     read_bytes,
     read_image,
-    upright_image,
     write_image,
 )
 from kptkit.images.headers import (
@@ -31,6 +31,7 @@ __all__ = [
     "ImageError",
     "ImageHeader",
     "Orientation",
+    "Picture",
     "as_image",
     "decode_image",
     "encode_jpeg",

@@ -89,21 +89,7 @@ def decode_image(data: bytes, orientation: Orientation = "stored") -> np.ndarray
         image = None
     if image is None or image.shape != (height, width, 3):
         raise broken_image()
-    return _upright(image, header.orientation) if orientation == "exif" else image
-
-
-def upright_image(image: np.ndarray | str | os.PathLike) -> np.ndarray:
-    """A picture as (H, W, 3) uint8 RGB, contiguous.
-
-    Args:
-        image: a path (the file's EXIF orientation is applied), or an array as for `as_image`.
-
-    Raises:
-        ImageError: the picture cannot be used; the message names the path or what was passed.
-    """
-    if isinstance(image, (str, os.PathLike)):
-        return read_image(image, orientation="exif")
-    return as_image(image)
+    return turned_upright(image, header.orientation) if orientation == "exif" else image
 
 
 def as_image(array: np.ndarray) -> np.ndarray:
@@ -121,15 +107,32 @@ def as_image(array: np.ndarray) -> np.ndarray:
         raise ImageError(f"image: {type(array).__name__}, {expected}", "not an image")
     found = f"image: {array.dtype} array of shape {array.shape}, {expected}"
     if array.dtype != np.uint8:
-        raise ImageError(f"{found}; scale the values to 0..255 and convert", "not an image")
+        raise ImageError(f"{found}; {_conversion(array)}", "not an image")
     pixels = array[..., None] if array.ndim == 2 else array
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4):
-        raise ImageError(found, "not an image")
+        first = pixels.ndim == 3 and pixels.shape[0] in (1, 3, 4)
+        hint = "; move its channels to the end: transpose to (1, 2, 0)" if first else ""
+        raise ImageError(f"{found}{hint}", "not an image")
     if pixels.size == 0:
         raise ImageError(f"{found}, at least one pixel", "empty")
     if pixels.shape[2] == 1:
         return np.repeat(pixels, 3, axis=2)
     return np.ascontiguousarray(pixels[..., :3])
+
+
+def _conversion(array: np.ndarray) -> str:
+    """What makes an array uint8."""
+    if array.dtype.kind == "b":
+        return "of a mask: image.astype(np.uint8) * 255"
+    if array.dtype.kind == "f" and array.size and np.nanmax(array, initial=0) <= 1:
+        return "from 0..1: (image * 255).round().astype(np.uint8)"
+    if array.dtype.kind == "f":
+        return "from 0..255: image.round().clip(0, 255).astype(np.uint8)"
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2:
+        return "of 16 bits: (image >> 8).astype(np.uint8)"
+    if array.dtype.kind in "iu":
+        return "from 0..255: image.astype(np.uint8)"
+    return "scale the values to 0..255 and convert"
 
 
 def encode_jpeg(image_rgb: np.ndarray, quality: int = 95) -> bytes:
@@ -171,7 +174,7 @@ def _encode(image_rgb: np.ndarray, suffix: str, settings: list[int]) -> bytes:
     return data.tobytes()
 
 
-def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
+def turned_upright(image: np.ndarray, orientation: int) -> np.ndarray:
     """A stored picture (H, W, 3) turned as EXIF's 1 to 8 say; 5 to 8 swap its sides."""
     if orientation >= 5:
         image = cv2.transpose(image)

@@ -1,7 +1,8 @@
 """Body keypoints and faces of the people in a picture, and which face belongs to whom."""
 
-import os
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +10,14 @@ from scipy.optimize import linear_sum_assignment
 
 from kptkit.errors import InputError
 from kptkit.face.detector import FaceDetector, FacePrediction
-from kptkit.images.codec import upright_image
+from kptkit.images.arguments import (
+    AnyPicture,
+    Picture,
+    Pictures,
+    for_each,
+    pictures_in,
+    upright_image,
+)
 from kptkit.pose.estimator import PoseEstimator, PosePrediction
 from kptkit.skeletons.schema import KeypointSchema, name_words
 
@@ -48,21 +56,50 @@ class PeopleEstimator:
     """
 
     def __init__(self, body: PoseEstimator, faces: FaceDetector, face: PoseEstimator | None = None):
+        for name, part, kind in (
+            ("body", body, PoseEstimator),
+            ("faces", faces, FaceDetector),
+            ("face", face, PoseEstimator),
+        ):
+            if not (isinstance(part, kind) or (name == "face" and part is None)):
+                raise InputError(
+                    f"{name}: {type(part).__name__}, expected a {kind.__name__}: "
+                    "PeopleEstimator(body, faces, face), a PoseEstimator, a FaceDetector and, if "
+                    "wanted, a PoseEstimator of face keypoints"
+                )
         self.body, self.faces, self.face = body, faces, face
         self._head = head_keypoints(body.schema)
 
+    @overload
     def predict(
-        self, image: np.ndarray | str | os.PathLike, boxes_xyxy: npt.ArrayLike | None = None
-    ) -> PeoplePrediction:
-        """The bodies and faces of one picture.
+        self, image: Picture, boxes_xyxy: npt.ArrayLike | None = None
+    ) -> PeoplePrediction: ...
+    @overload
+    def predict(
+        self,
+        image: Pictures[AnyPicture],
+        boxes_xyxy: Iterable[npt.ArrayLike | None] | None = None,
+    ) -> list[PeoplePrediction]: ...
+    def predict(
+        self, image: Picture | Pictures[AnyPicture], boxes_xyxy: Any = None
+    ) -> PeoplePrediction | list[PeoplePrediction]:
+        """The bodies and faces of one picture, or of every picture in a list.
 
         Args:
-            image: (H, W, 3) uint8 RGB, or a path (EXIF orientation is applied).
-            boxes_xyxy: (N, 4) persons in image pixels; default: one person, the whole picture.
+            image: as for `PoseEstimator.predict`.
+            boxes_xyxy: (N, 4) persons in image pixels; default: one person, the whole picture. For
+                several pictures, one such array, or None, for each of them.
 
         Raises:
-            InputError: the picture cannot be used, or a box is empty or not finite.
+            InputError: a picture cannot be used, or a box is empty or not finite; in a list, the
+                message names the index of the picture.
         """
+        several = pictures_in(image)
+        if several is None:
+            return self._predict_one(image, boxes_xyxy)
+        return for_each(several, self._predict_one, boxes_xyxy, "boxes_xyxy")
+
+    def _predict_one(self, image: Any, boxes_xyxy: npt.ArrayLike | None) -> PeoplePrediction:
         image = upright_image(image)
         bodies = self.body.predict(image, boxes_xyxy)
         faces = self.faces.detect(image)

@@ -1,8 +1,13 @@
 """The settings with which a trained cascade looks for faces."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from kptkit.errors import InputError
+from kptkit.errors import InputError, check_number
+
+# With 0.95 the pyramid has ten times the pixels of its first level, with 0.709 twice as many.
+MAX_SCALE_FACTOR = 0.95
 
 
 @dataclass(frozen=True)
@@ -17,21 +22,32 @@ class CascadeConfig:
     """Side in pixels of the smallest faces to find, at least 10; twice the side is four times as
     fast."""
     scale_factor: float = 0.709
-    """Scale of each level of the image pyramid relative to the one before, between 0 and 1."""
+    """Scale of each level of the image pyramid relative to the one before, at most 0.95."""
     score_thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
     """Scores, 0 to 1, that a window must reach in P-Net and exceed in R-Net and O-Net."""
 
     def __post_init__(self) -> None:
-        if not 10 <= self.min_face_size < float("inf"):
-            raise InputError(
-                f"min_face_size: {self.min_face_size}, expected at least 10: P-Net sees faces of "
-                "12 pixels, and no detail appears by enlarging more"
-            )
-        if not 0 < self.scale_factor < 1:
-            raise InputError(f"scale_factor: {self.scale_factor}, expected between 0 and 1")
-        thresholds = tuple(self.score_thresholds)
-        if len(thresholds) != 3 or not all(0 <= threshold <= 1 for threshold in thresholds):
-            raise InputError(
-                f"score_thresholds: {thresholds}, expected three numbers from 0 to 1, "
-                "for P-Net, R-Net and O-Net"
-            )
+        check_number(
+            "min_face_size",
+            self.min_face_size,
+            "a number of at least 10: P-Net sees faces of 12 pixels, and no detail appears by "
+            "enlarging more",
+            low=10,
+        )
+        check_number(
+            "scale_factor",
+            self.scale_factor,
+            f"a number above 0, at most {MAX_SCALE_FACTOR}: each picture costs as much as its "
+            "levels have pixels, and a factor nearer to 1 finds little more",
+            low=1e-9,
+            high=MAX_SCALE_FACTOR,
+        )
+        expected = "three numbers from 0 to 1, for P-Net, R-Net and O-Net"
+        given: Any = self.score_thresholds
+        thresholds = tuple(given) if isinstance(given, Iterable) else ()
+        if isinstance(given, str) or len(thresholds) != 3:
+            raise InputError(f"score_thresholds: {given!r}, expected {expected}")
+        for threshold in thresholds:
+            check_number("score_thresholds", threshold, expected, 0, 1)
+        # A generator is gone once it is read, and a list could change later.
+        object.__setattr__(self, "score_thresholds", thresholds)

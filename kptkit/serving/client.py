@@ -11,24 +11,26 @@ a server that is busy or starting up is repeated until the timeout.
 import os
 import random
 import time
-from typing import Any, Self, TypeVar, overload
+from collections.abc import Iterable
+from typing import Any, Self, overload
 from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
 
-from kptkit.errors import InputError
+from kptkit.errors import InputError, check_number
 from kptkit.export.pose_graph import MAX_PERSONS
 from kptkit.face.detector import FacePrediction
 from kptkit.geometry import boxes
-from kptkit.images.codec import (
-    as_image,
-    decode_image,
-    encode_jpeg,
-    encode_png,
-    printable,
-    read_bytes,
+from kptkit.images.arguments import (
+    AnyPicture,
+    Picture,
+    Pictures,
+    for_each,
+    named_content,
+    pictures_in,
 )
+from kptkit.images.codec import decode_image, encode_jpeg, encode_png
 from kptkit.images.headers import ImageError, check_file
 from kptkit.pose.estimator import PosePrediction
 from kptkit.serving.transport import (
@@ -41,12 +43,10 @@ from kptkit.serving.transport import (
     Transport,
     Unavailable,
 )
+from kptkit.system import building
 
 __all__ = ["Client", "ServingError"]
 
-Picture = np.ndarray | bytes | str | os.PathLike
-# The type of the pictures in a list, which may be narrower: a `list[Path]` is no `list[Picture]`.
-AnyPicture = TypeVar("AnyPicture", bound=Picture)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds
 
@@ -80,16 +80,23 @@ class Client:
         jpeg_quality: int | None = 95,
         credentials: Any = None,
     ):
-        if not 0 < timeout < float("inf"):
-            raise InputError(f"timeout: {timeout}, expected seconds above 0")
-        if retries < 0:
-            raise InputError(f"retries: {retries}, expected 0 or more")
-        if jpeg_quality is not None and not 1 <= jpeg_quality <= 100:
-            raise InputError(f"jpeg_quality: {jpeg_quality}, expected 1 to 100, or none for PNG")
+        check_number("timeout", timeout, "seconds above 0", low=1e-6)
+        check_number("retries", retries, "a whole number, 0 or more", low=0, whole=True)
+        if jpeg_quality is not None:
+            what = "a whole number from 1 to 100, or none for PNG"
+            check_number("jpeg_quality", jpeg_quality, what, 1, 100, whole=True)
+        if version is not None:
+            what = "a whole number, or none for the newest"
+            check_number("version", version, what, low=0, whole=True)
+        for field, name in (("pose_model", pose_model), ("face_model", face_model)):
+            if not isinstance(name, str) or not name:
+                raise InputError(f"{field}: {name!r}, expected the name of a model on the server")
         self.address = address
         self._pose_model, self._face_model, self._version = pose_model, face_model, version
         self._timeout, self._retries, self._jpeg_quality = timeout, retries, jpeg_quality
-        self._transport = _transport_to(address, credentials)
+        self._credentials = credentials
+        # By process: connections survive neither a fork nor a pickle.
+        self._transports = {os.getpid(): _transport_to(address, credentials)}
 
     def __enter__(self) -> Self:
         return self
@@ -99,20 +106,54 @@ class Client:
 
     def close(self) -> None:
         """Closes the connection."""
-        self._transport.close()
+        transport = self._transports.pop(os.getpid(), None)
+        if transport is not None:
+            transport.close()
 
-    def predict(self, image: Picture, boxes_xyxy: npt.ArrayLike | None = None) -> PosePrediction:
-        """The keypoints of one picture, as `PoseEstimator.predict` gives them.
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_transports": {}}
+
+    @property
+    def _transport(self) -> Transport:
+        """This process's connection."""
+        process = os.getpid()
+        if process not in self._transports:
+            with building():
+                if process not in self._transports:
+                    made = _transport_to(self.address, self._credentials)
+                    self._transports[process] = made
+        return self._transports[process]
+
+    @overload
+    def predict(
+        self, image: Picture, boxes_xyxy: npt.ArrayLike | None = None
+    ) -> PosePrediction: ...
+    @overload
+    def predict(
+        self,
+        image: Pictures[AnyPicture],
+        boxes_xyxy: Iterable[npt.ArrayLike | None] | None = None,
+    ) -> list[PosePrediction]: ...
+    def predict(self, image: Any, boxes_xyxy: Any = None) -> PosePrediction | list[PosePrediction]:
+        """The keypoints of one picture, or of every picture in a list, as `PoseEstimator.predict`.
 
         Args:
-            image: a path or the bytes of a file (EXIF orientation is applied), or an array
-                (H, W, 3) uint8 RGB.
-            boxes_xyxy: (N, 4) persons in image pixels; default: one person, the whole picture.
+            image: a picture: a path, the bytes of a file, a file open for bytes or a picture of PIL
+                (EXIF orientation is applied), or an array or tensor (H, W, 3) uint8 RGB; or a list
+                of these, of which each is sent as a request of its own.
+            boxes_xyxy: (N, 4) persons in image pixels; default: one person, the whole picture. For
+                several pictures, one such array, or None, for each of them.
 
         Raises:
-            InputError: the picture or a box cannot be used.
+            InputError: a picture or a box cannot be used; in a list, the message names its index.
             ServingError: the server was not reached in time, or has no such model.
         """
+        several = pictures_in(image)
+        if several is None:
+            return self._predict_one(image, boxes_xyxy)
+        return for_each(several, self._predict_one, boxes_xyxy, "boxes_xyxy")
+
+    def _predict_one(self, image: Any, boxes_xyxy: npt.ArrayLike | None) -> PosePrediction:
         data, size_wh = self._file(image)
         if boxes_xyxy is None:
             box = np.array([[0, 0, *size_wh]], np.float32)
@@ -140,52 +181,40 @@ class Client:
     @overload
     def detect(self, image: Picture) -> FacePrediction: ...
     @overload
-    def detect(self, image: list[AnyPicture] | tuple[Picture, ...]) -> list[FacePrediction]: ...
-    def detect(
-        self, image: Picture | list[AnyPicture] | tuple[Picture, ...]
-    ) -> FacePrediction | list[FacePrediction]:
+    def detect(self, image: Pictures[AnyPicture]) -> list[FacePrediction]: ...
+    def detect(self, image: Any) -> FacePrediction | list[FacePrediction]:
         """The faces of a picture, or of every picture in a list, as `FaceDetector.detect`.
 
         Args:
-            image: a path or the bytes of a file (EXIF orientation is applied), an array (H, W, 3)
-                uint8 RGB, or a list of these, of which each is sent as a request of its own.
+            image: as for `predict`.
 
         Raises:
             InputError: a picture cannot be used; in a list, the message names its index.
             ServingError: the server was not reached in time, or has no such model.
         """
-        if not isinstance(image, (list, tuple)):
-            data, _ = self._file(image)
-            call = Call(self._face_model, self._version, "serving_default", {"image_bytes": [data]})
-            return _face_prediction(self._send(call))
-        faces = []
-        for index, one in enumerate(image):
-            try:
-                faces.append(self.detect(one))
-            except InputError as error:
-                raise InputError(f"images[{index}]: {error}") from None
-        return faces
+        several = pictures_in(image)
+        if several is None:
+            return self._detect_one(image)
+        return for_each(several, lambda one, _: self._detect_one(one))
 
-    def _file(self, image: Picture) -> tuple[bytes, tuple[int, int]]:
+    def _detect_one(self, image: Any) -> FacePrediction:
+        data, _ = self._file(image)
+        call = Call(self._face_model, self._version, "serving_default", {"image_bytes": [data]})
+        return _face_prediction(self._send(call))
+
+    def _file(self, image: Any) -> tuple[bytes, tuple[int, int]]:
         """The bytes to send for a picture, and the size_wh of the upright picture."""
-        if isinstance(image, np.ndarray):
-            image = as_image(image)
-            quality = self._jpeg_quality
-            data = encode_png(image) if quality is None else encode_jpeg(image, quality)
-            return data, (image.shape[1], image.shape[0])
-        if not isinstance(image, (bytes, str, os.PathLike)):
-            expected = "expected a path, the bytes of a file or a NumPy array"
-            raise ImageError(f"image: {type(image).__name__}, {expected}", "not an image")
-        name = "image" if isinstance(image, bytes) else printable(image)
+        name, data = named_content(image)
+        if isinstance(data, np.ndarray):
+            size_wh, quality = (data.shape[1], data.shape[0]), self._jpeg_quality
+            return encode_png(data) if quality is None else encode_jpeg(data, quality), size_wh
         try:
-            data = image if isinstance(image, bytes) else read_bytes(image)
             checked = check_file(data)
             if not checked.served:  # what exported models do not decode is sent as PNG
                 pixels = decode_image(data, "exif")
                 return encode_png(pixels), (pixels.shape[1], pixels.shape[0])
         except ImageError as error:
-            text = str(error) if str(error).startswith(f"{name}: ") else f"{name}: {error}"
-            raise ImageError(text, error.reason) from None
+            raise ImageError(f"{name}: {error}", error.reason) from None
         return data, checked.header.upright_wh
 
     def _send_pose(self, signature: str, inputs: dict[str, Any]) -> Arrays:
@@ -220,7 +249,7 @@ class Client:
 
 
 def _transport_to(address: str, credentials: Any) -> Transport:
-    scheme, target, path = _split(address)
+    scheme, target, path = _split(address) if isinstance(address, str) else ("", "", "")
     if target and scheme == "grpc" and not path.strip("/"):
         return GrpcTransport(target, credentials)
     if target and scheme in ("http", "https") and credentials is None:

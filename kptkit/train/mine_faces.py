@@ -1,6 +1,5 @@
 """Mines the crops of P-Net, R-Net and O-Net, from flags to a finished folder of records."""
 
-import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -24,6 +23,7 @@ from kptkit.models.sizes import STAGES, Stage
 from kptkit.recipes.cascade import CascadeConfig
 from kptkit.samples import FaceSamples
 from kptkit.train.flags import HardSamplesConfig, PnetSamplesConfig
+from kptkit.weights.arrays import fingerprint
 from kptkit.weights.assign import model_arrays
 from kptkit.weights.cascade import load_stages
 
@@ -116,8 +116,10 @@ def training_command(stage: Stage, folder: Path, lists: FaceLists) -> str:
 
 def weights_sha256(models: dict[Stage, keras.Model]) -> str:
     """A SHA-256 of the weights of some networks, independent of the file they are in."""
-    digest = hashlib.sha256()
-    for stage, model in models.items():
-        for name, array in sorted(model_arrays(model).items()):
-            digest.update(f"{stage}/{name} {array.shape}".encode() + array.tobytes())
-    return digest.hexdigest()
+    return fingerprint(
+        {
+            f"{stage}/{name}": array
+            for stage, model in models.items()
+            for name, array in sorted(model_arrays(model).items())
+        }
+    )

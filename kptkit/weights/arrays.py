@@ -5,9 +5,10 @@ weights have their SHA-256 beside them, in ``FILE.sha256`` as `sha256sum` writes
 (`kptkit.weights.card`) among their arrays.
 """
 
+import hashlib
 import os
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,15 @@ def _check_sha256(path: Path) -> None:
             f"{path}: its SHA-256 is {found.decode()}, not that of {sidecar.name}; one of the two "
             "was damaged or changed, make or copy both again"
         )
+
+
+def fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
+    """A SHA-256 of named arrays in their order, independent of the file they are in."""
+    digest = hashlib.sha256()
+    for name, array in arrays.items():
+        digest.update(f"{name} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).reshape(-1).data)
+    return digest.hexdigest()
 
 
 def read_card(path: Path) -> WeightsCard | None:

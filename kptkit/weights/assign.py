@@ -4,6 +4,8 @@ A path looks like ``stage2.0.branches.0.0.conv1/kernel``. Loading is strict by n
 """
 
 import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -43,13 +45,44 @@ def assign_weights(model: keras.Model, arrays: dict[str, np.ndarray], source: st
     Raises:
         InputError: an array is missing, left over, misshapen or not finite.
     """
-    variables = {variable.path: variable for variable in model.variables}
-    faults = [f"{name} is missing" for name in variables if name not in arrays]
-    faults += [f"{name} has no place in the model" for name in arrays if name not in variables]
-    for name, variable in variables.items():
+    _refuse_faults(model, arrays, source)
+    for variable in model.variables:
+        variable.assign(arrays[variable.path])
+
+
+def check_weights(
+    build: Callable[[], keras.Model], arrays: dict[str, np.ndarray], source: str
+) -> None:
+    """Checks named arrays as `assign_weights` does, without starting TensorFlow.
+
+    So a process that has only constructed estimators may still fork.
+
+    Args:
+        build: builds the model, of layers of Keras.
+
+    Raises:
+        InputError: an array is missing, left over, misshapen or not finite.
+    """
+
+    def check() -> None:
+        with keras.StatelessScope(initialize_variables=False):
+            model = build()
+        _refuse_faults(model, arrays, source)
+
+    # Keras lists the variables that have no values yet, and their model stays in memory until its
+    # thread ends.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(check).result()
+
+
+def _refuse_faults(model: keras.Model, arrays: dict[str, np.ndarray], source: str) -> None:
+    shapes = {variable.path: tuple(variable.shape) for variable in model.variables}
+    faults = [f"{name} is missing" for name in shapes if name not in arrays]
+    faults += [f"{name} has no place in the model" for name in arrays if name not in shapes]
+    for name, expected in shapes.items():
         if name not in arrays:
             continue
-        expected, found = tuple(variable.shape), arrays[name].shape
+        found = arrays[name].shape
         if expected != found:
             faults.append(f"{name} has shape {found}, expected {expected}")
         elif arrays[name].dtype.kind not in "fiu":
@@ -59,8 +92,6 @@ def assign_weights(model: keras.Model, arrays: dict[str, np.ndarray], source: st
     if faults:
         more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
         raise InputError(f"{source}: does not fit {model.name}: {'; '.join(faults[:3])}{more}")
-    for name, variable in variables.items():
-        variable.assign(arrays[name])
 
 
 def num_keypoints(arrays: dict[str, np.ndarray]) -> int | None:

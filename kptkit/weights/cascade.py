@@ -5,6 +5,7 @@ trained, its file holds the stages trained so far. `sha256sum -c FILE.sha256` ch
 """
 
 import os
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -13,8 +14,9 @@ import numpy as np
 from kptkit.errors import InputError
 from kptkit.models.mtcnn import mtcnn
 from kptkit.models.sizes import STAGES, Stage
+from kptkit.system import refuse_late_fork
 from kptkit.weights.arrays import load_arrays, publish_arrays
-from kptkit.weights.assign import assign_weights, model_arrays
+from kptkit.weights.assign import assign_weights, check_weights, model_arrays
 from kptkit.weights.known import cached_or_path
 
 _DEFAULT = Path(__file__).parents[1] / "assets" / "mtcnn.npz"
@@ -52,6 +54,30 @@ def load_cascade(source: str | os.PathLike) -> dict[Stage, keras.Model]:
 
 def load_stages(source: str | os.PathLike, up_to: Stage) -> dict[Stage, keras.Model]:
     """As `load_cascade`, for the stages up to `up_to`; the file may lack later ones."""
+    path, by_stage = _read(source, up_to)
+    return {stage: stage_model(stage, arrays, str(path)) for stage, arrays in by_stage.items()}
+
+
+def read_cascade(source: str | os.PathLike) -> dict[Stage, dict[str, np.ndarray]]:
+    """The weights of P-Net, R-Net and O-Net, checked as by `load_cascade`.
+
+    No network is built, and TensorFlow is not started. `build_cascade` builds them.
+    """
+    path, by_stage = _read(source, "onet")
+    for stage, arrays in by_stage.items():
+        check_weights(partial(_network, stage, arrays), arrays, str(path))
+    return by_stage
+
+
+def build_cascade(by_stage: dict[Stage, dict[str, np.ndarray]]) -> dict[Stage, keras.Model]:
+    """The networks of weights from `read_cascade`."""
+    return {stage: stage_model(stage, arrays, "weights") for stage, arrays in by_stage.items()}
+
+
+def _read(
+    source: str | os.PathLike, up_to: Stage
+) -> tuple[Path, dict[Stage, dict[str, np.ndarray]]]:
+    """The file of a source, and its weights by stage."""
     path = _path_of(source)
     by_stage: dict[str, dict[str, np.ndarray]] = {}
     for key, array in load_arrays(path).items():
@@ -67,7 +93,7 @@ def load_stages(source: str | os.PathLike, up_to: Stage) -> dict[Stage, keras.Mo
     if missing:
         held = ", ".join(by_stage) or "nothing"
         raise InputError(f"{path}: holds {held}; {', '.join(missing)} must be in it too")
-    return {stage: stage_model(stage, by_stage[stage], str(path)) for stage in stages}
+    return path, {stage: by_stage[stage] for stage in stages}
 
 
 def stage_model(stage: Stage, arrays: dict[str, np.ndarray], source: str) -> keras.Model:
@@ -80,9 +106,14 @@ def stage_model(stage: Stage, arrays: dict[str, np.ndarray], source: str) -> ker
     Raises:
         InputError: an array is missing, left over, misshapen or not finite.
     """
-    model = mtcnn(stage, landmarks="landmark/kernel" in arrays)
+    refuse_late_fork()
+    model = _network(stage, arrays)
     assign_weights(model, arrays, source)
     return model
+
+
+def _network(stage: Stage, arrays: dict[str, np.ndarray]) -> keras.Model:
+    return mtcnn(stage, landmarks="landmark/kernel" in arrays)
 
 
 def _path_of(source: str | os.PathLike) -> Path:

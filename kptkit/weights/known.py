@@ -278,9 +278,15 @@ def cached_or_path(source: str | os.PathLike, task: Task) -> Path:
 
     Raises:
         InputError: the name was not converted yet or belongs to another task; or the path does not
-            exist.
+            exist, or is a folder of weights of PyTorch.
     """
-    name = os.fspath(source)
+    expected = "a run folder" if task == "pose" else "a file or folder"
+    if not isinstance(source, (str, os.PathLike)):
+        kind = type(source).__name__
+        raise InputError(f"weights: {kind}, expected {expected} as a path, or a published name")
+    name = os.fsdecode(source)
+    if not name:
+        raise InputError(f"weights: an empty name, expected {expected}, or a published name")
     if name in KNOWN:
         row, path = KNOWN[name], cached_path(name)
         if row.task != task:
@@ -292,9 +298,24 @@ def cached_or_path(source: str | os.PathLike, task: Task) -> Path:
             )
         return path
     path = Path(source)
+    torch = _of_pytorch(path)
+    if torch:
+        how = f"facenet-pytorch {name}" if task == "face" else f"hrnet {path / torch}"
+        raise InputError(
+            f"{name}: holds {torch}, weights of PyTorch, and none of kptkit; convert them: kptkit "
+            f"convert --from {how} (--help has the other projects)"
+        )
     if not path.exists():
         what = "no run folder or weights file" if task == "pose" else "no such weights file"
         near = _nearest(name)
         hint = f"did you mean {near}?" if near else "--from list prints them"
         raise InputError(f"{name}: {what}, nor a name known to kptkit convert; {hint}")
     return path
+
+
+def _of_pytorch(folder: Path) -> str:
+    """The name of a file of PyTorch in a folder that holds no file of kptkit; else empty."""
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    if any(name.endswith((".npz", ".json")) for name in names):
+        return ""
+    return next((name for name in names if name.endswith((".pt", ".pth", ".pth.tar"))), "")

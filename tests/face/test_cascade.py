@@ -213,6 +213,7 @@ def test_tiles_and_chunks_change_nothing(models, cascade, monkeypatch):
     image = tf.constant(noise(91, 123))
     expected = cascade(image)
     assert len(expected["scores"]) > 10
+    monkeypatch.setattr(cascade_module, "_graphs", {})  # traced with other constants
     monkeypatch.setattr(cascade_module, "_TILE", 5)
     monkeypatch.setattr(cascade_module, "_CHUNKS", {"rnet": 8, "onet": 4})
     faces = Cascade(models, cascade.config)(image)
@@ -246,6 +247,7 @@ def test_a_window_shows_the_picture_on_an_eighth_at_least(models, side, count):
 
 
 def test_only_the_best_candidates_go_on(models, monkeypatch):
+    monkeypatch.setattr(cascade_module, "_graphs", {})  # traced with other constants
     monkeypatch.setattr(cascade_module, "MAX_CANDIDATES", {"level": 30, "pyramid": 12, "rnet": 5})
     cascade = Cascade(models, CascadeConfig(20, 0.6, (0, 0, 0)))
     image = tf.constant(noise(90, 90))
@@ -280,6 +282,18 @@ def test_proposals_need_only_the_networks_so_far(models):
         ({"min_face_size": float("inf")}, "min_face_size"),
         ({"scale_factor": 0}, "scale_factor"),
         ({"scale_factor": 1}, "scale_factor"),
+        (
+            {"scale_factor": 0.99999},
+            "scale_factor: 0.99999, expected .* at most 0.95: each picture",
+        ),
+        ({"scale_factor": "0.7"}, "scale_factor: '0.7', expected a number"),
+        ({"min_face_size": "20"}, "min_face_size: '20', expected a number of at least 10"),
+        ({"min_face_size": "a"}, "min_face_size: 'a', expected a number"),
+        ({"min_face_size": None}, "min_face_size: None, expected a number"),
+        ({"min_face_size": True}, "min_face_size: True, expected a number"),
+        ({"score_thresholds": 0.7}, "score_thresholds: 0.7, expected three numbers from 0 to 1"),
+        ({"score_thresholds": "abc"}, "score_thresholds: 'abc', expected three"),
+        ({"score_thresholds": (0.6, "0.7", 0.7)}, "score_thresholds: '0.7', expected three"),
         ({"scale_factor": -0.5}, "scale_factor"),
         ({"scale_factor": float("nan")}, "scale_factor"),
         ({"score_thresholds": (0.6, float("nan"), 0.7)}, "score_thresholds"),
@@ -288,15 +302,27 @@ def test_proposals_need_only_the_networks_so_far(models):
     ],
 )
 def test_numbers_out_of_range_are_named(changes, field):
-    with pytest.raises(InputError, match=f"^{field}: "):
+    with pytest.raises(InputError, match=f"^{field}"):
         CascadeConfig(**changes)
 
 
-def test_one_trace_serves_all_sizes(cascade):
+def test_one_trace_serves_all_sizes_and_settings(models, cascade):
+    others = [
+        Cascade(models, CascadeConfig(20 + n, 0.5 + n / 20, (0.5, 0.5, n / 4))) for n in range(3)
+    ]
     for seed in range(20):
         height, width = np.random.default_rng(seed).integers(1, 90, 2)
-        cascade(tf.constant(noise(height, width)))
-    assert cascade._detect.experimental_get_tracing_count() == 1
+        for each in (cascade, *others):
+            each(tf.constant(noise(height, width)))
+    assert cascade._graph.detect.experimental_get_tracing_count() == 1
+    assert {id(each._graph) for each in others} == {id(cascade._graph)}
+
+
+def test_other_weights_have_another_graph(models, cascade):
+    changed = {**models, "onet": mtcnn("onet")}
+    assert Cascade(changed, cascade.config)._graph is not cascade._graph
+    # Where levels compete, the graph suppresses windows between them.
+    assert Cascade(models, CascadeConfig(20, 0.95))._graph is not cascade._graph
 
 
 def test_threads_share_a_cascade(cascade):
