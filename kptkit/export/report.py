@@ -1,11 +1,11 @@
 """What the export command prints of a finished version."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from kptkit.export.server_files import SERVER_FILES, docker_run
 from kptkit.export.version_folders import MANIFEST
+from kptkit.sealed import read_sealed
 
 
 def print_converted(folder: Path) -> None:
@@ -19,7 +19,7 @@ def print_converted(folder: Path) -> None:
 
 def print_signatures(folder: Path) -> dict[str, Any]:
     """Prints the inputs and outputs of an exported version; returns its manifest."""
-    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    manifest = read_sealed(folder / MANIFEST, "export again")
     for name, signature in manifest["signatures"].items():
         print(f"{name}: {_shapes(signature['inputs'])} -> {_shapes(signature['outputs'])}")
     return manifest

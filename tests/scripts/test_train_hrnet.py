@@ -195,7 +195,7 @@ def test_data_flags_need_training_data(run_script):
         (["--epohcs", "3"], "--epochs"),
         (["--epochs", "many"], "invalid literal for int"),
         (["--variant", "w33"], "'w32'"),
-        (["--batch-size", "0"], "batch_size: 0; expected 1 or more"),
+        (["--batch-size", "0"], "batch_size: 0; expected a whole number from 1"),
         (["--input-size-wh", "60", "64"], "expected multiples of 32"),
         (["--learning-rate", "nan"], "learning_rate: nan"),
         (["--augment.scale", "2"], "scale: 2.0"),
