@@ -184,7 +184,7 @@ def parse_flip_pairs(text: str, names: Sequence[str]) -> Pairs:
 def _keypoint_index(text: str, names: Sequence[str]) -> int:
     if text in names:
         return list(names).index(text)
-    if text.isdecimal() and int(text) < len(names):
+    if len(text) < 10 and text.isdecimal() and int(text) < len(names):
         return int(text)
     raise InputError(
         f"flip pairs: {text!r} is not a keypoint; expected one of {', '.join(names)}, "
