@@ -135,7 +135,14 @@ def differences(old: Any, new: Any, name: str = "") -> list[str]:
             for key in sorted(old.keys() | new.keys())
             for line in differences(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))
         ]
-    return [] if old == new else [f"{name} was {old}, is now {new}"]
+    return [] if old == new else [f"{_brief(name)} was {_brief(old)}, is now {_brief(new)}"]
+
+
+def _brief(value: Any) -> str:
+    """A value for a message: short, and of letters that no terminal interprets."""
+    text = str(value)[:100]
+    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return line if len(str(value)) <= 100 else f"{line}..."
 
 
 _CONVERT = "kptkit convert reads those of HRNet, mmpose and the hourglass safely"

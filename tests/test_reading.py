@@ -88,6 +88,12 @@ def test_shown_values_are_short():
         ({"a": {"b": 1}}, {"a": {"b": 1}}, []),
         ({"a": {"b": 1, "c": [2]}}, {"a": {"b": 1, "c": [3]}}, ["a.c was [2], is now [3]"]),
         ({"a": 1}, {"b": 2}, ["a was 1, is now None", "b was None, is now 2"]),
+        ({"a": "\x1b[31m"}, {"a": 0}, [r"a was \x1b[31m, is now 0"]),
+        (
+            {"a": "x" * 999},
+            {"a": [1] * 999},
+            [f"a was {'x' * 100}..., is now {'[' + '1, ' * 33}..."],
+        ),
     ],
 )
 def test_differences_name_the_leaves(old, new, expected):

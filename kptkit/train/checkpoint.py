@@ -95,7 +95,8 @@ class Checkpoints:
                 progress = convert(state.progress, kind, "progress", "it was written otherwise")
                 self._assign(read_arrays(folder / "state.npz"))
             except (InputError, OSError) as error:
-                warnings.append(f"{folder}: damaged, trying the one before it ({error})")
+                reason = error.strerror if isinstance(error, OSError) else error
+                warnings.append(f"{folder}: damaged, trying the one before it ({reason})")
                 continue
             if state.keras != keras.__version__:
                 warnings.append(
