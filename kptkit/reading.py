@@ -26,7 +26,15 @@ def read_json(path: str | Path, without: Collection[str] = ()) -> Any:
         InputError: the file is missing, not a regular file, empty, not UTF-8, cut off, nested too
             deeply, or contains NaN or Infinity, which JSON does not allow.
     """
-    text = read_text(path, "a JSON file")
+    return parse_json(read_text(path, "a JSON file"), path, without)
+
+
+def parse_json(text: str, path: str | Path, without: Collection[str] = ()) -> Any:
+    """The content of a JSON text; see `read_json`.
+
+    Args:
+        path: of the file that holds it, for messages.
+    """
     constants = []
 
     def note_constant(literal: str) -> float:
@@ -48,8 +56,8 @@ def read_json(path: str | Path, without: Collection[str] = ()) -> Any:
         ) from None
     except RecursionError:
         raise InputError(f"{path}: nested too deeply; expected lists of flat objects") from None
-    except ValueError as error:
-        raise InputError(f"{path}: {error}; expected JSON") from None
+    except ValueError:  # Python's limit, beyond which conversion takes too long
+        raise InputError(f"{path}: a number of more than 4,300 digits; expected JSON") from None
     # A constant under a dropped key does no harm.
     place = _first_nan(document) if constants else None
     if place is not None:
@@ -127,7 +135,14 @@ def differences(old: Any, new: Any, name: str = "") -> list[str]:
             for key in sorted(old.keys() | new.keys())
             for line in differences(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))
         ]
-    return [] if old == new else [f"{name} was {old}, is now {new}"]
+    return [] if old == new else [f"{_brief(name)} was {_brief(old)}, is now {_brief(new)}"]
+
+
+def _brief(value: Any) -> str:
+    """A value for a message: short, and of letters that no terminal interprets."""
+    text = str(value)[:100]
+    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return line if len(str(value)) <= 100 else f"{line}..."
 
 
 _CONVERT = "kptkit convert reads those of HRNet, mmpose and the hourglass safely"

@@ -10,21 +10,46 @@ predictions.jpg, tensorboard/, export/    pose networks only; for faces, beside 
 """
 
 import dataclasses
-import json
 import os
-import typing
+import reprlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
+from kptkit.data.pose_flags import DataConfig
 from kptkit.errors import InputError
-from kptkit.files import write_json
-from kptkit.models.sizes import STAGES, Stage
-from kptkit.reading import differences, read_json, refuse_foreign
+from kptkit.models.sizes import Stage
+from kptkit.reading import differences, refuse_foreign
 from kptkit.recipes.face import FaceRecipe
 from kptkit.recipes.pose import PoseRecipe
+from kptkit.sealed import as_read, convert, read_sealed, write_sealed
 from kptkit.skeletons.schema import KeypointSchema
+
+_ADVICE = "train again, or copy the run's folder again"
+
+
+@dataclass(frozen=True)
+class _PoseSettings:
+    """The content of `config.json` for a pose network."""
+
+    task: Literal["pose"]
+    recipe: PoseRecipe
+    schema: KeypointSchema
+    data: DataConfig
+    options: dict[str, Any]
+    code: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _FaceSettings:
+    """The content of `config.json` for a network of the cascade."""
+
+    task: Literal["face"]
+    stage: Stage
+    recipe: FaceRecipe
+    data: dict[str, str]
+    options: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -45,8 +70,15 @@ class Run(ABC):
 
     @classmethod
     @abstractmethod
-    def from_settings(cls, folder: Path, settings: dict[str, Any]) -> Self:
-        """The run with `settings` read back from JSON, as `settings()` returned them."""
+    def from_settings(cls, folder: Path, settings: dict[str, Any], place: str) -> Self:
+        """The run whose `config.json` holds `settings`.
+
+        Args:
+            place: of that file, for messages.
+
+        Raises:
+            InputError: they are not settings of a run of this task.
+        """
 
     def write(self, options: dict[str, Any]) -> None:
         """Publishes `config.json`; a run that is resumed must have the same settings as before.
@@ -57,17 +89,17 @@ class Run(ABC):
             InputError: the folder holds a run with another configuration; the difference is shown.
         """
         config = {"task": self.task} | self.settings() | {"options": options}
-        config = json.loads(json.dumps(config))
+        config = as_read(config)
         path = self.folder / "config.json"
         learned = [*self.folder.glob("*.npz"), *self.folder.glob("checkpoints/step-*")]
         if not (path.exists() and learned):
-            write_json(path, config)
+            write_sealed(path, config)
             return
-        before = read_json(path)
+        before = read_sealed(path, _ADVICE)
         # A run of an earlier version lacks the settings that are new; they had their defaults.
-        before |= json.loads(json.dumps(load_run(self.folder, type(self)).settings()))
+        before |= as_read(load_run(self.folder, type(self)).settings())
         for name, sha256 in config.get("code", {}).items():
-            if before["code"].get(name, sha256) != sha256:
+            if before.get("code", {}).get(name, sha256) != sha256:
                 raise InputError(
                     f"{self.folder}: the source of {name} has changed since this run began; "
                     "restore it to resume, or give another --out"
@@ -102,12 +134,10 @@ class PoseRun(Run):
         }
 
     @classmethod
-    def from_settings(cls, folder: Path, settings: dict[str, Any]) -> Self:
+    def from_settings(cls, folder: Path, settings: dict[str, Any], place: str) -> Self:
         """See `Run.from_settings`."""
-        recipe = _dataclass_from_json(PoseRecipe, settings["recipe"])
-        schema = KeypointSchema.from_json(settings["schema"])
-        code = {str(name): str(sha256) for name, sha256 in settings.get("code", {}).items()}
-        return cls(folder, recipe, schema, settings["data"], code)
+        found = convert(settings, _PoseSettings, place, _ADVICE)
+        return cls(folder, found.recipe, found.schema, settings["data"], found.code)
 
 
 @dataclass(frozen=True)
@@ -126,12 +156,10 @@ class FaceRun(Run):
         return {"stage": self.stage, "recipe": recipe, "data": self.data}
 
     @classmethod
-    def from_settings(cls, folder: Path, settings: dict[str, Any]) -> Self:
+    def from_settings(cls, folder: Path, settings: dict[str, Any], place: str) -> Self:
         """See `Run.from_settings`."""
-        if settings["stage"] not in STAGES:
-            raise ValueError(f"stage {settings['stage']}")
-        recipe = _dataclass_from_json(FaceRecipe, settings["recipe"])
-        return cls(folder, settings["stage"], recipe, settings["data"])
+        found = convert(settings, _FaceSettings, place, _ADVICE)
+        return cls(folder, found.stage, found.recipe, found.data)
 
 
 AnyRun = TypeVar("AnyRun", bound=Run)
@@ -150,22 +178,30 @@ def load_run(folder: str | os.PathLike, kind: type[AnyRun]) -> AnyRun:
         if folder.is_file():
             refuse_foreign(folder)
         raise InputError(f"{folder}: no run folder (no config.json); train one first")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        task = config["task"]
-        if task == kind.task:
-            return kind.from_settings(folder, config)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: not a run's configuration ({error!r})") from None
-    raise InputError(f"{path}: task: {task!r}; expected a run of task {kind.task!r}")
+    config = read_sealed(path, _ADVICE)
+    task = config.get("task")
+    if task != kind.task:
+        raise InputError(
+            f"{path}: task: {reprlib.repr(task)}; expected a run of task {kind.task!r}"
+        )
+    return kind.from_settings(folder, config, str(path))
 
 
-def _dataclass_from_json(kind: type, content: dict[str, Any]) -> Any:
-    """A frozen dataclass from the output of `dataclasses.asdict`, read back from JSON."""
-    values = {}
-    hints = typing.get_type_hints(kind)
-    for name, value in content.items():
-        if dataclasses.is_dataclass(hints[name]):
-            value = _dataclass_from_json(hints[name], value)
-        values[name] = tuple(value) if isinstance(value, list) else value
-    return kind(**values)
+@dataclass(frozen=True)
+class _Metrics:
+    """The content of `metrics.json`."""
+
+    best: dict[str, float]
+    last: dict[str, float] = field(default_factory=dict)
+
+
+def best_metrics(folder: Path) -> dict[str, float]:
+    """The metrics of a run's best weights; {} before the first evaluation.
+
+    Raises:
+        InputError: `metrics.json` is damaged.
+    """
+    path, advice = folder / "metrics.json", "remove it; it only describes the weights"
+    if not path.exists():
+        return {}
+    return convert(read_sealed(path, advice), _Metrics, str(path), advice).best

@@ -98,7 +98,7 @@ def crop_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
             ("",) * 3, none, np.zeros((0, 4)), none > 0, np.zeros((0, 5, 2)), complete=True
         )
         folder = tmp_path_factory.mktemp(stage) / "crops"
-        plan = {"stage": stage, "size": sizes[stage], "seed": 0}
+        plan = {"stage": stage, "size": sizes[stage], "seed": 0, "mining": {}, "made_from": []}
         with contextlib.redirect_stderr(io.StringIO()):
             pieces = [FacePart(3 * number, samples) for number in range(parts)]
             write_crops(folder, plan, pieces, make_part, workers=0)

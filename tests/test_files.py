@@ -1,11 +1,14 @@
 """Atomic writes, kills, locks and leftovers."""
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -95,3 +98,121 @@ def test_json_refuses_nan(tmp_path):
     with pytest.raises(ValueError, match="Out of range"):
         files.write_json(tmp_path / "b.json", {"a": float("nan")})
     assert os.listdir(tmp_path) == ["a.json"]
+
+
+def a_file(folder):
+    (folder / "a").write_text("")
+    return folder / "a" / "b.txt"
+
+
+def a_folder(folder):
+    (folder / "a.txt" / "full").mkdir(parents=True)
+    return folder / "a.txt"
+
+
+def nowhere(folder):
+    (folder / "a").symlink_to(folder / "missing" / "too")
+    return folder / "a" / "b.txt"
+
+
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        (a_file, "a file is where a folder should be"),
+        (a_folder, "a folder of that name is in the way"),
+        (nowhere, "name another folder"),
+        (lambda folder: folder / ("x" * 300) / "b.txt", "the name is too long"),
+        (lambda folder: folder / f"b.{'x' * 300}", "the name is too long"),
+        (lambda folder: Path("/proc/self/new/b.txt"), "name another folder"),
+    ],
+)
+@pytest.mark.parametrize("publish", [files.publish_file, files.publish_folder, files.locked])
+def test_what_cannot_be_written_is_a_sentence(tmp_path, prepare, message, publish):
+    path = prepare(tmp_path)
+    if publish is files.publish_folder and prepare is a_folder:
+        message = "exists already"
+    if publish is files.locked:
+        path = path.parent
+        if prepare is a_folder or "xxx" in path.name or path == tmp_path:
+            pytest.skip("can be locked")
+    with pytest.raises(InputError) as refused, publish(path):
+        pass
+    said = str(refused.value)
+    assert said.startswith(f"{path}: ")
+    assert message in said
+    assert files.UNFINISHED_PREFIX not in said
+    assert "Errno" not in said
+    assert ".lock" not in said
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EDQUOT, "your share of the disk is full"),
+        (errno.EROFS, "its disk is read-only"),
+        (errno.EACCES, "you may not write there"),
+        (errno.EIO, os.strerror(errno.EIO)),
+    ],
+)
+@pytest.mark.parametrize("publish", [files.publish_file, files.publish_folder])
+def test_a_failed_write_is_a_sentence_and_leaves_nothing(tmp_path, publish, number, message):
+    def write():
+        with publish(tmp_path / "a") as unfinished:
+            raise OSError(number, "as the system says it", str(unfinished / "inner"))
+
+    with pytest.raises(InputError, match=f"^{tmp_path / 'a'}: cannot be written: {message}"):
+        write()
+    assert os.listdir(tmp_path) == []
+
+
+def test_errors_of_other_files_pass(tmp_path):
+    def read():
+        with files.publish_file(tmp_path / "a/b"):
+            (tmp_path / "other").read_text()
+
+    with pytest.raises(FileNotFoundError):
+        read()
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root may write")
+def test_a_folder_that_may_not_be_written_is_a_sentence(tmp_path):
+    """As another user: the superuser may write anywhere."""
+    (tmp_path / "sealed").mkdir()
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    (tmp_path / "sealed").chmod(0o555)
+    program = (
+        "import sys; from kptkit import files; from kptkit.errors import InputError\n"
+        "try:\n    files.locked(sys.argv[1]).__enter__()\n"
+        "except InputError as error: print(error)\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "sealed")]
+    if os.geteuid() == 0:
+        command = ["setpriv", "--reuid", "65534", "--clear-groups", "--regid", "65534", *command]
+    done = subprocess.run(command, capture_output=True, text=True)
+    expected = "cannot be written: you may not write there; name another folder"
+    assert done.stdout == f"{tmp_path / 'sealed'}: {expected}\n", done.stderr
+
+
+@pytest.mark.parametrize("content", ["", "\x1b[31m", "9" * 100, "x"])
+def test_only_a_number_is_said_of_who_holds_a_lock(tmp_path, content):
+    with files.locked(tmp_path):
+        (tmp_path / ".lock").write_text(content)
+        with pytest.raises(InputError) as refused, files.locked(tmp_path):
+            pass
+    who = "process 99999999999999999999" if content.startswith("9") else "another process"
+    assert str(refused.value).startswith(f"{tmp_path}: in use by {who}; wait")
+
+
+def test_a_lock_that_is_no_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / ".lock")
+    with pytest.raises(InputError, match=r"\.lock: not a regular file"), files.locked(tmp_path):
+        pass
+
+
+def test_only_regular_files_have_a_checksum(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "."):
+        with pytest.raises(InputError, match="not a regular file"):
+            files.sha256(tmp_path / name)

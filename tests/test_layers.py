@@ -16,7 +16,8 @@ ROOT = Path(__file__).parent.parent
 # A wing is a folder of kptkit/ or a file in its root. Each may import itself and the wings named
 # here; those of the layer of work, also what stands before them in their list.
 GROUND = {
-    *("errors", "system", "files", "reading", "quiet", "foreign", "conventions"),
+    *("errors", "system", "files", "sealed", "arrays"),
+    *("reading", "quiet", "foreign", "conventions"),
     *("geometry", "images", "skeletons"),
 }
 MATHS = {"encode", "decode", "losses"}
@@ -133,7 +134,15 @@ def test_editors_see_what_the_front_door_gives():
 
 KERAS_FREE = {
     *("__init__", "__main__", "cli", "errors", "flags", "conventions", "runs", "system", "files"),
-    *("reading", "quiet", "foreign", "models.sizes", "data.pose_flags", "data.faces.flags"),
+    *(
+        "sealed",
+        "reading",
+        "quiet",
+        "foreign",
+        "models.sizes",
+        "data.pose_flags",
+        "data.faces.flags",
+    ),
     *("data.augment.settings", "data.mining.settings", "export.target", "weights.known"),
 }
 

@@ -6,11 +6,12 @@ from support.export_runs import small_run
 
 import kptkit
 from kptkit import opener
+from kptkit.arrays import save_arrays
 from kptkit.errors import InputError
 from kptkit.network import PoseNetwork
 from kptkit.pose import PoseEstimator
 from kptkit.skeletons import COCO_17
-from kptkit.weights.arrays import load_arrays, save_arrays
+from kptkit.weights.arrays import load_arrays
 from kptkit.weights.assign import model_arrays, save_weights
 
 

@@ -6,7 +6,6 @@ takes about 20 seconds on 2 cores and writes data/demo, with labels in COCO's an
 formats and a preview.jpg. The same flags give the same files.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,14 +27,14 @@ class DemoDataConfig:
 
 def main(config: DemoDataConfig) -> None:
     """Draws the set and its preview, and prints how to train on it."""
-    from kptkit.demo.dataset import write_demo_data
+    from kptkit.demo.dataset import read_manifest, write_demo_data
     from kptkit.demo.preview import write_preview
 
     folder = write_demo_data(
         config.out, config.train_images, config.val_images, config.seed, config.workers
     )
     write_preview(folder)
-    persons = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["persons"]
+    persons = read_manifest(folder)["persons"]
     print(
         f"{folder}: {config.train_images} training scenes with {persons['train']} persons, "
         f"{config.val_images} validation scenes with {persons['val']}; see preview.jpg"

@@ -51,8 +51,8 @@ def main(config: RecordsConfig) -> None:
     from kptkit import files
     from kptkit.data.formats.document import own_part
     from kptkit.data.formats.index import load_annotations
-    from kptkit.data.records.pose import RecordSource
-    from kptkit.data.records.pose_writer import CutConfig, write_records
+    from kptkit.data.records.pose import CutConfig, RecordSource
+    from kptkit.data.records.pose_writer import write_records
     from kptkit.data.to_samples import keypoint_samples
 
     file = load_annotations(

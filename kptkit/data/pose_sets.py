@@ -9,6 +9,7 @@ import numpy as np
 from kptkit.data.formats.document import AnnotationFile, Part, own_part, split_by_image
 from kptkit.data.formats.index import load_annotations
 from kptkit.data.pose_flags import DataConfig, share_of
+from kptkit.data.records.folder import MANIFEST, PLAN
 from kptkit.data.records.pose import RecordSource
 from kptkit.data.records.sources import ImageSource, SampleSource
 from kptkit.data.to_samples import keypoint_samples
@@ -50,6 +51,7 @@ def load_pose_data(config: DataConfig) -> PoseData:
         )
     notices: list[str] = []
     if Path(config.train).is_dir():
+        _check_records_folder(Path(config.train))
         if share_of(config.val):
             raise InputError("--data.val: records cannot be split; expected an annotation file")
         train = PoseSet(_open_records(config.train, config), truth={})
@@ -122,6 +124,15 @@ def describe_flip_pairs(schema: KeypointSchema) -> str:
         )
     pairs = ", ".join(f"{schema.names[a]}:{schema.names[b]}" for a, b in schema.flip_pairs)
     return f"flip pairs: {pairs}"
+
+
+def _check_records_folder(folder: Path) -> None:
+    """Raises an InputError if a folder is none of records."""
+    if not any((folder / name).exists() for name in (MANIFEST, PLAN)):
+        raise InputError(
+            f"--data.train {folder}: a folder without records (no {MANIFEST}); expected an "
+            "annotation file, or a folder that kptkit data records wrote"
+        )
 
 
 def _open_records(folder: str, config: DataConfig) -> RecordSource:

@@ -17,15 +17,17 @@ import os
 import subprocess
 import sys
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tqdm import tqdm
 
 from kptkit.demo.scene import Scene, draw_scene
 from kptkit.demo.worker import SPLITS
 from kptkit.errors import InputError
-from kptkit.files import publish_folder, write_json
+from kptkit.files import publish_folder
+from kptkit.sealed import convert, read_sealed, sealed_text
 from kptkit.skeletons.known import COCO_17
 
 __all__ = ["GENERATOR_VERSION", "Scene", "draw_scene", "write_demo_data"]
@@ -35,6 +37,20 @@ GENERATOR_VERSION = 5
 
 # First image and annotation id of each split, so far apart that no id occurs in both.
 _FIRST_ID = {"train": 1, "val": 1_000_001}
+
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    """The content of `manifest.json`."""
+
+    generator: Literal["kptkit demo"]
+    version: int
+    seed: int
+    images: dict[Literal["train", "val"], int]
+    persons: dict[Literal["train", "val"], int]
 
 
 def write_demo_data(
@@ -81,24 +97,36 @@ def write_demo_data(
             for split in SPLITS:
                 own = [s for s in scenes if s["image"]["file_name"].startswith(split + "/")]
                 persons[split] = _write_annotations(unfinished / "annotations", split, own)
-            write_json(unfinished / "manifest.json", manifest | {"persons": persons})
-    except OSError:
+            content = sealed_text(manifest | {"persons": persons}, indent=2)
+            (unfinished / MANIFEST).write_bytes(content.encode())
+    except InputError:
         if not _exists(folder, manifest):  # unless another process has drawn the same set
             raise
     return folder
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a demo set.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    path, advice = folder / MANIFEST, "remove the folder, and it is drawn again"
+    manifest = read_sealed(path, advice)
+    convert(manifest, _Manifest, str(path), advice)
+    return manifest
 
 
 def _exists(folder: Path, manifest: dict[str, Any]) -> bool:
     """Whether `folder` is the demo set with this manifest; InputError if it is anything else."""
     if not folder.exists():
         return False
-    try:
-        found = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        different = [key for key, value in manifest.items() if found[key] != value]
-    except (OSError, ValueError, KeyError, TypeError):
+    if not (folder / MANIFEST).is_file():
         raise InputError(
             f"{folder}: exists and is not a demo set; name another folder or remove it"
-        ) from None
+        )
+    found = read_manifest(folder)
+    different = [key for key, value in manifest.items() if found[key] != value]
     if different:
         key = different[0]
         raise InputError(

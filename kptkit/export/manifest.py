@@ -4,7 +4,6 @@ The manifest names inputs and outputs with their types, shapes and meanings, the
 licence, the largest difference from its source, and the SHA-256 of its files.
 """
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,10 @@ import tensorflow as tf
 import kptkit
 from kptkit.export.model_card import CARD, model_card
 from kptkit.export.version_folders import MANIFEST
-from kptkit.files import sha256, write_json
+from kptkit.files import sha256
 from kptkit.opener import PoseSource
+from kptkit.runs import best_metrics
+from kptkit.sealed import write_sealed
 
 
 def write_manifest(folder: Path, description: dict[str, Any], card: bool) -> None:
@@ -33,7 +34,7 @@ def write_manifest(folder: Path, description: dict[str, Any], card: bool) -> Non
         for file in sorted(folder.rglob("*"))
         if file.is_file()
     }
-    write_json(folder / MANIFEST, description | {"sha256": hashes})
+    write_sealed(folder / MANIFEST, description | {"sha256": hashes})
 
 
 def describe_pose_weights(source: PoseSource, licence: str) -> dict[str, str]:
@@ -50,8 +51,7 @@ def describe_pose_weights(source: PoseSource, licence: str) -> dict[str, str]:
             "score": origin.score,
             "cite": origin.cite,
         }
-    reached = source.folder / "metrics.json"
-    best = json.loads(reached.read_text(encoding="utf-8"))["best"] if reached.is_file() else {}
+    best = best_metrics(source.folder)
     score = ", ".join(f"{name} {value:.4g}" for name, value in best.items())
     if score:
         score = f"{score} on the run's own validation set"

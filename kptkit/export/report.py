@@ -1,11 +1,32 @@
 """What the export command prints of a finished version."""
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kptkit.errors import InputError
 from kptkit.export.server_files import SERVER_FILES, docker_run
 from kptkit.export.version_folders import MANIFEST
+from kptkit.sealed import convert, read_sealed
+
+_ADVICE = "export again"
+
+
+@dataclass(frozen=True)
+class _Tensor:
+    dtype: str
+    shape: list[int | None]
+    meaning: str
+
+    def __post_init__(self) -> None:
+        if not self.shape:
+            raise InputError("shape: no sides; expected that of the batch at least")
+
+
+@dataclass(frozen=True)
+class _Signature:
+    inputs: dict[str, _Tensor]
+    outputs: dict[str, _Tensor]
 
 
 def print_converted(folder: Path) -> None:
@@ -19,9 +40,11 @@ def print_converted(folder: Path) -> None:
 
 def print_signatures(folder: Path) -> dict[str, Any]:
     """Prints the inputs and outputs of an exported version; returns its manifest."""
-    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    for name, signature in manifest["signatures"].items():
-        print(f"{name}: {_shapes(signature['inputs'])} -> {_shapes(signature['outputs'])}")
+    manifest = read_sealed(folder / MANIFEST, _ADVICE)
+    place = f"{folder / MANIFEST}: signatures"
+    signatures = convert(manifest.get("signatures"), dict[str, _Signature], place, _ADVICE)
+    for name, signature in signatures.items():
+        print(f"{name}: {_shapes(signature.inputs)} -> {_shapes(signature.outputs)}")
     return manifest
 
 
@@ -32,14 +55,12 @@ def print_saved_model(folder: Path, model: str) -> None:
     print(f"written: {folder}")
 
 
-def _shapes(tensors: dict[str, dict]) -> str:
+def _shapes(tensors: dict[str, _Tensor]) -> str:
     """The tensors of a signature in one line; N is the batch, ? any size."""
     texts = []
     for name, tensor in tensors.items():
-        batch, *sides = tensor["shape"]
-        sides = [
-            "N" if batch is None else str(batch),
-            *("?" if s is None else str(s) for s in sides),
-        ]
-        texts.append(f"{name} {tensor['dtype']}[{', '.join(sides)}]")
+        batch, *sides = tensor.shape
+        shown = ["N" if batch is None else str(batch)]
+        shown += ["?" if side is None else str(side) for side in sides]
+        texts.append(f"{name} {tensor.dtype}[{', '.join(shown)}]")
     return ", ".join(texts)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from kptkit.data.augment.settings import FaceAugment
-from kptkit.errors import InputError
+from kptkit.errors import InputError, check_range
 from kptkit.models.sizes import Stage
-from kptkit.recipes.learning import Learning
+from kptkit.recipes.learning import MOST_STEPS, Learning
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,13 @@ class FaceRecipe(Learning):
                 f"class_ratio: {self.class_ratio}; expected whole numbers of negatives, positives, "
                 "parts and landmark crops, at least one of each of the first two"
             )
-        if min(self.loss_weights) < 0:
-            raise InputError(f"loss_weights: {self.loss_weights}; expected 0 or more")
-        if not 0 < self.hard_share <= 1:
-            raise InputError(f"hard_share: {self.hard_share}; expected above 0, up to 1")
-        if self.l2 < 0:
-            raise InputError(f"l2: {self.l2}; expected 0 or more")
-        if self.steps_per_epoch < 0:
-            raise InputError(f"steps_per_epoch: {self.steps_per_epoch}; expected 0 or more")
+        for part in self.class_ratio:
+            check_range("class_ratio", part, 0, 65_536, whole=True)
+        for weight in self.loss_weights:
+            check_range("loss_weights", weight, 0, 1000)
+        check_range("hard_share", self.hard_share, 0, 1, above=True)
+        check_range("l2", self.l2, 0, 1000)
+        check_range("steps_per_epoch", self.steps_per_epoch, 0, MOST_STEPS, whole=True)
 
 
 _PNET = FaceRecipe()

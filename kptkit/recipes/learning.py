@@ -4,11 +4,15 @@ Keras's defaults differ from PyTorch's, so no constant is left to a library defa
 that affects a result is a field of a recipe and is written to the run's `config.json`.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
-from kptkit.errors import InputError
+from kptkit.errors import InputError, check_range
+
+# Far beyond any training; larger numbers, also those of other people's run folders, are mistakes.
+MOST = {"batch_size": 65_536, "epochs": 1_000_000, "evaluate_every": 1_000_000}
+MOST_STEPS = 1_000_000_000
+MOST_DROPS = 1000
 
 
 @dataclass(frozen=True)
@@ -33,10 +37,13 @@ class Learning:
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "epochs", "evaluate_every"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}: {getattr(self, name)}; expected 1 or more")
-        if not 0 < self.learning_rate < math.inf:
-            raise InputError(f"learning_rate: {self.learning_rate}; expected a number above 0")
+        for name, most in MOST.items():
+            check_range(name, getattr(self, name), 1, most, whole=True)
+        check_range("warmup_steps", self.warmup_steps, 0, MOST_STEPS, whole=True)
+        check_range("learning_rate", self.learning_rate, 0, 1000, above=True)
+        if len(self.learning_rate_drops) > MOST_DROPS:
+            raise InputError(f"learning_rate_drops: more than {MOST_DROPS} numbers")
+        for epoch in self.learning_rate_drops:
+            check_range("learning_rate_drops", epoch, 0, MOST["epochs"])
         if not 0 <= self.ema_decay < 1:
             raise InputError(f"ema_decay: {self.ema_decay}; expected 0 to below 1")

@@ -3,7 +3,6 @@
 The flags of `kptkit train hrnet` and `kptkit train hourglass` are the fields of `PoseRecipe`.
 """
 
-import math
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -16,10 +15,13 @@ from kptkit.conventions import (
     heatmap_sigma,
 )
 from kptkit.data.augment.settings import HOURGLASS, AugmentConfig
-from kptkit.errors import InputError
+from kptkit.errors import InputError, check_range
 from kptkit.foreign import is_foreign
 from kptkit.models.sizes import HOURGLASSES, STRIDE, Variant
 from kptkit.recipes.learning import Learning
+
+# The longest side of a crop in pixels; published ones have up to 384.
+LARGEST_INPUT = 2048
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class PoseRecipe(Learning):
         unit = 64 if self.num_stacks else STRIDE if self.network else 32
         if any(side < unit or side % unit for side in self.input_size_wh):
             raise InputError(f"input_size_wh: {self.input_size_wh}; expected multiples of {unit}")
+        for side in self.input_size_wh:
+            check_range("input_size_wh", side, unit, LARGEST_INPUT, whole=True)
         if self.stack_weights and len(self.stack_weights) != self.num_stacks:
             raise InputError(
                 f"stack_weights: {len(self.stack_weights)} numbers; expected one for each of the "
@@ -73,8 +77,9 @@ class PoseRecipe(Learning):
         if self.loss not in get_args(HeatmapLossName) and not is_foreign(self.loss):
             known = ", ".join(get_args(HeatmapLossName))
             raise InputError(f"loss: {self.loss}; expected {known} or package.module:function")
-        if not 0 <= self.target_sigma < math.inf:
-            raise InputError(f"target_sigma: {self.target_sigma}; expected 0 or more")
+        check_range("target_sigma", self.target_sigma, 0, LARGEST_INPUT // STRIDE)
+        for weight in self.stack_weights:
+            check_range("stack_weights", weight, 0, 1000)
 
     @property
     def num_stacks(self) -> int:

@@ -4,14 +4,19 @@ Left and right are found in the names (`infer_flip_pairs`); names are compared w
 separators (`plain_name`).
 """
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kptkit.errors import InputError
+from kptkit.errors import InputError, check_range
+
+# Whole bodies have 133, meshes of faces 478.
+MOST_KEYPOINTS = 1000
+MOST_LETTERS = 100
+MOST_EDGES = 10_000
+LARGEST_SIGMA = 1000
 
 Pairs = tuple[tuple[int, int], ...]
 
@@ -40,8 +45,18 @@ class KeypointSchema:
     upper_body: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.names:
-            raise InputError("names: no keypoints; expected at least one")
+        if not 1 <= len(self.names) <= MOST_KEYPOINTS:
+            raise InputError(
+                f"names: {len(self.names) or 'no'} keypoints; expected at least one and at most "
+                f"{MOST_KEYPOINTS:,}"
+            )
+        for name in self.names:
+            if not 1 <= len(name) <= MOST_LETTERS:
+                raise InputError(
+                    f"names: {len(name)} letters; expected names of 1 to {MOST_LETTERS} letters"
+                )
+        for field in ("edges", "flip_pairs", "upper_body"):
+            check_range(f"number of {field}", len(getattr(self, field)), 0, MOST_EDGES)
         for name, count in Counter(self.names).items():
             if count > 1:
                 raise InputError(f"names: {name!r} appears {count} times; expected different names")
@@ -64,8 +79,11 @@ class KeypointSchema:
                 f"{self.num_keypoints} keypoints"
             )
         for name, sigma in zip(self.names, self.oks_sigmas, strict=True):
-            if not (math.isfinite(sigma) and sigma > 0):
-                raise InputError(f"oks_sigmas: {sigma} for {name!r}; expected a positive number")
+            if not 0 < sigma <= LARGEST_SIGMA:
+                raise InputError(
+                    f"oks_sigmas: {sigma} for {name!r}; expected a positive number, at most "
+                    f"{LARGEST_SIGMA}"
+                )
 
     def _check_indices(self, field: str, indices: Sequence[int]) -> None:
         for index in indices:
@@ -96,26 +114,6 @@ class KeypointSchema:
             "oks_sigmas": list(self.oks_sigmas),
             "upper_body": list(self.upper_body),
         }
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "KeypointSchema":
-        """The schema that `to_json` wrote.
-
-        Raises:
-            InputError: `content` is not what `to_json` writes.
-        """
-        try:
-            return cls(
-                names=tuple(str(name) for name in content["names"]),
-                edges=tuple((int(a), int(b)) for a, b in content["edges"]),
-                flip_pairs=tuple((int(a), int(b)) for a, b in content["flip_pairs"]),
-                oks_sigmas=tuple(float(sigma) for sigma in content["oks_sigmas"]),
-                upper_body=tuple(int(index) for index in content["upper_body"]),
-            )
-        except InputError:
-            raise
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"keypoint schema: {error!r}; expected what kptkit wrote") from None
 
 
 _OTHER_SIDE = {"left": "right", "right": "left", "l": "r", "r": "l"}
@@ -186,7 +184,7 @@ def parse_flip_pairs(text: str, names: Sequence[str]) -> Pairs:
 def _keypoint_index(text: str, names: Sequence[str]) -> int:
     if text in names:
         return list(names).index(text)
-    if text.isdecimal() and int(text) < len(names):
+    if len(text) < 10 and text.isdecimal() and int(text) < len(names):
         return int(text)
     raise InputError(
         f"flip pairs: {text!r} is not a keypoint; expected one of {', '.join(names)}, "

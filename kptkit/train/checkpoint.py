@@ -1,25 +1,45 @@
 """Checkpoints that survive a kill at any moment: whole folders, published by one rename.
 
 A checkpoint folder `step-00001234` holds `state.npz` (every variable of the model, the optimizer
-and the moving average) and `state.json` (its SHA-256, the step, the history so far). The newest two
-are kept: if the newest is damaged, the run resumes from the one before it.
+and the moving average) and `state.json` (its SHA-256, the step, the history so far; sealed). The
+newest two are kept: if the newest is damaged, the run resumes from the one before it.
 """
 
-import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
 
-from kptkit.errors import InputError
+from kptkit.arrays import read_arrays, save_arrays
+from kptkit.errors import InputError, check_range
 from kptkit.files import publish_folder, sha256
+from kptkit.sealed import convert, read_sealed, sealed_text
 from kptkit.system import remove
-from kptkit.weights.arrays import load_arrays, save_arrays
 
 KEEP = 2
+# Enough for any run, and exact as a float.
+MOST_STEPS = 1 << 53
+
+_NAME = re.compile(r"step-(\d{8,16})")
+
+Progress = TypeVar("Progress")
+
+
+@dataclass(frozen=True)
+class _State:
+    """The content of `state.json`."""
+
+    step: int
+    sha256: str
+    keras: str
+    progress: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        check_range("step", self.step, 0, MOST_STEPS, whole=True)
 
 
 @dataclass(frozen=True)
@@ -51,15 +71,18 @@ class Checkpoints:
                 "keras": keras.__version__,
                 "progress": progress,
             }
-            (unfinished / "state.json").write_text(json.dumps(state), encoding="utf-8")
+            (unfinished / "state.json").write_bytes(sealed_text(state).encode())
         for old in self._folders()[:-KEEP]:
             remove(old)
 
-    def restore(self) -> tuple[int, dict[str, Any], list[str]]:
+    def restore(self, kind: type[Progress]) -> tuple[int, Progress, list[str]]:
         """Fills the variables from the newest sound checkpoint.
 
+        Args:
+            kind: the dataclass of the progress given to `save`; it checks its values.
+
         Returns:
-            The step, the progress given to `save`, and warnings to print; (0, {}, []) without one.
+            The step, the progress, and warnings to print; (0, `kind()`, []) without a checkpoint.
 
         Raises:
             InputError: there are checkpoints, but all of them are damaged.
@@ -69,41 +92,51 @@ class Checkpoints:
         for folder in reversed(folders):
             try:
                 state = _read_state(folder)
-                self._assign(load_arrays(folder / "state.npz"), folder)
-            except (InputError, OSError, ValueError, KeyError) as error:
-                warnings.append(f"{folder}: damaged, trying the one before it ({error})")
+                progress = convert(state.progress, kind, "progress", "it was written otherwise")
+                self._assign(read_arrays(folder / "state.npz"))
+            except (InputError, OSError) as error:
+                reason = error.strerror if isinstance(error, OSError) else error
+                warnings.append(f"{folder}: damaged, trying the one before it ({reason})")
                 continue
-            if state["keras"] != keras.__version__:
+            if state.keras != keras.__version__:
                 warnings.append(
-                    f"{folder}: written by Keras {state['keras']}, this is {keras.__version__}; "
-                    "the numbers may differ in their last digits"
+                    f"{folder}: written by Keras {ascii(state.keras[:20])[1:-1]}, this is "
+                    f"{keras.__version__}; the numbers may differ in their last digits"
                 )
-            return state["step"], state["progress"], warnings
+            return state.step, progress, warnings
         if folders:
             raise InputError(
-                f"{self.folder}: all {len(folders)} checkpoints are damaged; "
+                f"{self.folder}: all {len(folders)} checkpoints are damaged ({warnings[0]}); "
                 "remove the folder to start over"
             )
-        return 0, {}, warnings
+        return 0, kind(), warnings
 
     def _folders(self) -> list[Path]:
-        return sorted(self.folder.glob("step-*"))
+        """The checkpoints by their step, oldest first."""
+        found = {path: _NAME.fullmatch(path.name) for path in self.folder.glob("step-*")}
+        steps = {path: int(name[1]) for path, name in found.items() if name}
+        return sorted(steps, key=lambda path: steps[path])
 
-    def _assign(self, arrays: dict[str, np.ndarray], folder: Path) -> None:
+    def _assign(self, arrays: dict[str, np.ndarray]) -> None:
         if arrays.keys() != self.variables.keys():
             odd = sorted(arrays.keys() ^ self.variables.keys())
-            raise InputError(f"{folder}: {len(odd)} variables do not match, such as {odd[0]}")
+            name = ascii(odd[0][:80])[1:-1]
+            raise InputError(f"state.npz: {len(odd)} variables do not match, such as {name}")
         for name, variable in self.variables.items():
-            if arrays[name].shape != tuple(variable.shape):
-                raise InputError(f"{folder}: {name} has shape {arrays[name].shape}")
+            found, expected = arrays[name], (tuple(variable.shape), np.dtype(variable.dtype))
+            if (found.shape, found.dtype) != expected:
+                raise InputError(f"state.npz: {name} is {found.dtype} of shape {found.shape}")
         for name, variable in self.variables.items():
             variable.assign(arrays[name])
 
 
-def _read_state(folder: Path) -> dict[str, Any]:
-    state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    if state["sha256"] != sha256(folder / "state.npz"):
-        raise InputError("its SHA-256 does not match")
+def _read_state(folder: Path) -> _State:
+    path = folder / "state.json"
+    state = convert(read_sealed(path, "it is not used"), _State, str(path), "it is not used")
+    if folder.name != f"step-{state.step:08d}":
+        raise InputError(f"state.json: step {state.step}; expected that of the folder's name")
+    if state.sha256 != sha256(folder / "state.npz"):
+        raise InputError("the SHA-256 of state.npz does not match")
     return state
 
 

@@ -21,8 +21,8 @@ from kptkit.export.face import export_face
 from kptkit.face.detector import FaceDetector
 from kptkit.images.codec import write_image
 from kptkit.models.sizes import STAGES, Stage
-from kptkit.reading import read_json
 from kptkit.runs import FaceRun, load_run
+from kptkit.sealed import read_sealed, write_sealed
 from kptkit.train.face_stage import StageData, fit_stage
 from kptkit.train.flags import (
     TRAINED_CASCADE,
@@ -175,7 +175,7 @@ def _records(stage: Stage, folder: Path) -> CropRecords:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; mine the crops first: {mining_command(stage)}")
     records = CropRecords(folder)
-    if records.stage != stage:
+    if (records.stage, records.size) != (stage, STAGES[stage].size):
         raise InputError(
             f"{folder}: crops for {records.stage} of {records.size} px, expected those for {stage} "
             f"of {STAGES[stage].size} px"
@@ -240,7 +240,9 @@ def finish(out: Path, judged: FaceLists) -> None:
     """
     weights = out / CASCADE
     done = {"sha256": files.sha256(weights), "judged": [str(path) for path in judged.annotations]}
-    if (out / REPORT).exists() and read_json(out / REPORT) == done:
+    report = out / REPORT
+    advice = "remove it, and the cascade is judged and exported again"
+    if report.exists() and read_sealed(report, advice) == done:
         print(f"{weights.parent}: finished already; another --out starts a new cascade")
         return
     detector = FaceDetector(weights)
@@ -253,7 +255,7 @@ def finish(out: Path, judged: FaceLists) -> None:
         write_image(picture, draw_face_predictions(detector, samples[0]))
         print(f"picture of predictions: {picture}")
     print(f"exported SavedModel: {export_face(weights, weights.with_name('export'))}")
-    files.write_json(out / REPORT, done)
+    write_sealed(report, done)
     print(f"next: kptkit predict --task face PHOTO.jpg --weights {weights}")
 
 

@@ -23,7 +23,8 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from kptkit.errors import InputError
-from kptkit.files import remove_unfinished, write_json, write_text
+from kptkit.files import remove_unfinished, write_text
+from kptkit.sealed import write_sealed
 from kptkit.system import STOP_SIGNALS
 from kptkit.train.checkpoint import Checkpoints, named_variables
 from kptkit.train.step import TrainStep
@@ -60,6 +61,29 @@ class Progress:
     best: float | None = None
     best_metrics: Metrics = field(default_factory=dict)
 
+    def saved(self) -> dict[str, Any]:
+        """The state as JSON types, for `SavedProgress`."""
+        history = [
+            {name: value if math.isfinite(value) else str(value) for name, value in row.items()}
+            for row in self.history
+        ]
+        return vars(self) | {"history": history}
+
+
+@dataclass(frozen=True)
+class SavedProgress:
+    """`Progress` in a checkpoint: JSON has no number for a metric that is not finite."""
+
+    history: list[dict[str, float | Literal["nan", "inf", "-inf"]]] = field(default_factory=list)
+    epoch_losses: list[list[float]] = field(default_factory=list)
+    best: float | None = None
+    best_metrics: Metrics = field(default_factory=dict)
+
+    def progress(self) -> Progress:
+        """The state as it was before it was saved."""
+        history = [{name: float(value) for name, value in row.items()} for row in self.history]
+        return Progress(history, self.epoch_losses, self.best, self.best_metrics)
+
 
 def train(
     step: TrainStep,
@@ -92,10 +116,11 @@ def train(
         | named_variables("optimizer", step.optimizer.variables)
         | named_variables("average", step.averages),
     )
-    done, saved, warnings = checkpoints.restore()
-    progress = Progress(**saved)
+    done, saved, warnings = checkpoints.restore(SavedProgress)
+    progress = saved.progress()
     for warning in warnings:
         print(f"warning: {warning}")
+    _check_place(done, progress, config, checkpoints.folder)
     if len(progress.history) < config.epochs:
         if done:
             print(f"resuming after step {done} of {config.steps_per_epoch * config.epochs}")
@@ -103,6 +128,17 @@ def train(
     with step.averaged():
         save_weights(step.model, folder / "last.npz")
     return progress.best_metrics
+
+
+def _check_place(done: int, progress: Progress, config: LoopConfig, folder: Path) -> None:
+    """Checks that a checkpoint's step, history and losses are of the same place in the run."""
+    of_this_epoch = done - len(progress.history) * config.steps_per_epoch
+    complete = len(progress.history) <= config.epochs
+    if len(progress.epoch_losses) != of_this_epoch or not complete:
+        raise InputError(
+            f"{folder}: step {done} does not fit the epochs of this run; remove the folder to "
+            "start over"
+        )
 
 
 class _Loop:
@@ -249,13 +285,15 @@ class _Loop:
         writer.writerows(rows)
         write_text(self.folder / "history.csv", text.getvalue())
         last = {k: v for k, v in rows[-1].items() if math.isfinite(v)}
-        write_json(self.folder / "metrics.json", {"best": self.progress.best_metrics, "last": last})
+        write_sealed(
+            self.folder / "metrics.json", {"best": self.progress.best_metrics, "last": last}
+        )
         with self.summary.as_default(step=rows[-1]["epoch"]):
             for key, value in rows[-1].items():
                 tf.summary.scalar(key, value)
 
     def _save(self) -> None:
-        self.checkpoints.save(self.done, vars(self.progress))
+        self.checkpoints.save(self.done, self.progress.saved())
         if self.signal:
             tqdm.write(f"stopped after step {self.done}; the same command resumes from there")
             raise SystemExit(128 + self.signal)

@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 
+from kptkit.arrays import save_arrays
 from kptkit.errors import InputError
-from kptkit.weights.arrays import CARD, load_arrays, save_arrays
+from kptkit.weights.arrays import CARD, load_arrays
 
 # The layers whose shapes depend on the number of keypoints.
 HEADS = ("final_layer/", "outs.", "merge_preds.")

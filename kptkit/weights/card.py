@@ -1,14 +1,21 @@
 """The card of published weights: origin, recipe and keypoints, as JSON inside their file."""
 
 import json
-from dataclasses import asdict, dataclass
+import re
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kptkit.errors import InputError
+from kptkit.reading import parse_json
 from kptkit.recipes.pose import PoseRecipe
 from kptkit.runs import PoseRun
+from kptkit.sealed import convert
 from kptkit.skeletons.schema import KeypointSchema
+
+_MOST_LETTERS = 2000
+_ADVICE = "convert the weights again"
+_NETWORK = re.compile(r"[\w.\-]{1,100}")
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,11 @@ class Origin:
     """The score measured by its authors."""
     cite: str = ""
     licence: str = ""
+
+    def __post_init__(self) -> None:
+        for name in asdict(self):
+            if len(getattr(self, name)) > _MOST_LETTERS:
+                raise InputError(f"{name}: more than {_MOST_LETTERS:,} letters")
 
 
 @dataclass(frozen=True)
@@ -50,14 +62,24 @@ class WeightsCard:
         Raises:
             InputError: `text` is not a card; `source` names the file in the message.
         """
-        try:
-            content = json.loads(text)
-            origin = Origin(**{name: str(value) for name, value in content["origin"].items()})
-            run = PoseRun.from_settings(Path(), content) if "recipe" in content else None
-            recipe, schema = (run.recipe, run.schema) if run else (None, None)
-            return cls(str(content["network"]), origin, recipe, schema)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise InputError(
-                f"{source}: its card was not written by kptkit ({error!r}); convert the weights "
-                "again"
-            ) from None
+        card = convert(parse_json(text, place := f"{source}: card"), _Card, place, _ADVICE)
+        return cls(card.network, card.origin, card.recipe, card.schema)
+
+
+@dataclass(frozen=True)
+class _Card:
+    """The content of a card."""
+
+    network: str
+    origin: Origin
+    recipe: PoseRecipe | None = None
+    schema: KeypointSchema | None = None
+    # Those of the run, as a card stores them; weights have no data of their own.
+    data: dict[str, Any] = field(default_factory=dict)
+    code: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not _NETWORK.fullmatch(self.network):
+            raise InputError(f"network: {self.network!r}; expected the name of a network")
+        if (self.recipe is None) != (self.schema is None):
+            raise InputError("recipe: expected a recipe and a schema, or neither")

@@ -128,3 +128,18 @@ def test_sets_of_different_keypoints(folder):
         config(folder, str(folder / "mpii.json"), str(folder / "mpii.json"), format="mpii")
     )
     assert data.schema == MPII_16
+
+
+@pytest.mark.parametrize("val", ["0.1", "lsp.json"])
+def test_a_folder_without_records_is_said_to_be_one(folder, val):
+    with pytest.raises(InputError, match=r"--data.train .*: a folder without records .*annotation"):
+        load_pose_data(config(folder, str(folder), val))
+
+
+def test_unfinished_records_are_said_to_be_unfinished(folder):
+    (folder / "plan.json").touch()
+    lsp(folder)
+    with pytest.raises(InputError, match="the records are not finished"):
+        load_pose_data(config(folder, str(folder), str(folder / "lsp.json")))
+    with pytest.raises(InputError, match="records cannot be split"):
+        load_pose_data(config(folder, str(folder), "0.1"))

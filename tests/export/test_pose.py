@@ -16,10 +16,11 @@ from kptkit.errors import InputError
 from kptkit.export import pose
 from kptkit.export.version_folders import MANIFEST
 from kptkit.export.warmup_requests import WARMUP
-from kptkit.files import sha256, write_json
+from kptkit.files import sha256
 from kptkit.network import build_model
 from kptkit.recipes.pose import RECIPES
 from kptkit.runs import PoseRun
+from kptkit.sealed import write_sealed
 from kptkit.skeletons.known import COCO_17
 from kptkit.weights.assign import save_weights
 
@@ -62,7 +63,7 @@ def run(tmp_path_factory):
     model = build_model(recipe, COCO_17.num_keypoints)
     randomise(model)
     save_weights(model, run.best)
-    write_json(run.folder / "metrics.json", {"best": {"AP": 0.512345}, "last": {"AP": 0.1}})
+    write_sealed(run.folder / "metrics.json", {"best": {"AP": 0.512345}, "last": {"AP": 0.1}})
     return run
 
 

@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from kptkit.weights.arrays import save_arrays
+from kptkit.arrays import save_arrays
 
 
 @pytest.fixture

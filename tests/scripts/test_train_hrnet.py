@@ -145,7 +145,10 @@ def test_a_dry_run_on_other_keypoints_leaves_nothing(workplace, tmp_path, train)
         (["--data.images", "no"], "no/val/000001.jpg: missing, as are all 4 pictures"),
         (["--data.category", "dog"], "--data.category dog: expected one of 'person'"),
         (["--data.flip-pairs", "nose:hat"], "'hat' is not a keypoint"),
-        (["--out", "demo/manifest.json"], "File exists: 'demo/manifest.json'"),
+        (
+            ["--out", "demo/manifest.json"],
+            "demo/manifest.json: cannot be written: a file is where a folder should",
+        ),
         (["--init", "no.npz"], "no.npz: no run folder or weights file"),
     ],
 )
@@ -195,7 +198,7 @@ def test_data_flags_need_training_data(run_script):
         (["--epohcs", "3"], "--epochs"),
         (["--epochs", "many"], "invalid literal for int"),
         (["--variant", "w33"], "'w32'"),
-        (["--batch-size", "0"], "batch_size: 0; expected 1 or more"),
+        (["--batch-size", "0"], "batch_size: 0; expected a whole number from 1"),
         (["--input-size-wh", "60", "64"], "expected multiples of 32"),
         (["--learning-rate", "nan"], "learning_rate: nan"),
         (["--augment.scale", "2"], "scale: 2.0"),

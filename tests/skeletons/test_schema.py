@@ -6,6 +6,7 @@ import json
 import pytest
 
 from kptkit.errors import InputError
+from kptkit.sealed import convert
 from kptkit.skeletons.known import COCO_17
 from kptkit.skeletons.schema import (
     KeypointSchema,
@@ -95,13 +96,31 @@ def test_parts_that_do_not_fit_are_refused(changes, message):
 
 
 def test_json_round_trip():
-    assert KeypointSchema.from_json(json.loads(json.dumps(COCO_17.to_json()))) == COCO_17
+    content = json.loads(json.dumps(COCO_17.to_json()))
+    assert convert(content, KeypointSchema, "a.json", "make it again") == COCO_17
 
 
-@pytest.mark.parametrize("content", [{}, {"names": ["a"]}, FACE.to_json() | {"edges": [[0]]}])
-def test_other_json_is_refused(content):
-    with pytest.raises(InputError):
-        KeypointSchema.from_json(content)
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({}, "object missing required field names"),
+        ({"names": ["a"]}, "object missing required field edges"),
+        (FACE.to_json() | {"edges": [[0]]}, r"edges\[0\]: expected array of length 2, got 1"),
+        (FACE.to_json() | {"names": "abc"}, "names: expected array, got str"),
+        (FACE.to_json() | {"upper_body": [9]}, "upper_body: keypoint 9; expected 0 to 2"),
+        (FACE.to_json() | {"more": 1}, "more: unknown"),
+    ],
+)
+def test_other_json_is_refused(content, message):
+    with pytest.raises(InputError, match=f"^a.json: {message}; make it again$"):
+        convert(content, KeypointSchema, "a.json", "make it again")
+
+
+@pytest.mark.parametrize("count", [0, 1001])
+def test_the_number_of_keypoints_is_bounded(count):
+    names = tuple(map(str, range(count)))
+    with pytest.raises(InputError, match="at least one and at most 1,000"):
+        KeypointSchema(names, (), (), (1.0,) * count)
 
 
 @pytest.mark.parametrize(

@@ -219,10 +219,10 @@ def test_constants_given_for_all_stages_hold_for_each():
         ({"class_ratio": (0, 1, 1, 1)}, r"class_ratio: \(0, 1, 1, 1\)"),
         ({"class_ratio": (3, 1, -1, 1)}, "class_ratio"),
         ({"loss_weights": (1, -1, 1)}, "loss_weights"),
-        ({"hard_share": 0}, "hard_share: 0; expected above 0"),
+        ({"hard_share": 0}, "hard_share: 0; expected a number above 0"),
         ({"l2": -1}, "l2: -1"),
         ({"steps_per_epoch": -1}, "steps_per_epoch: -1"),
-        ({"batch_size": 0}, "batch_size: 0; expected 1 or more"),
+        ({"batch_size": 0}, "batch_size: 0; expected a whole number from 1"),
     ],
 )
 def test_recipes_refuse_what_makes_no_sense(changes, message):

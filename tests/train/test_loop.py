@@ -6,19 +6,26 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from kptkit.arrays import save_arrays
 from kptkit.errors import InputError
+from kptkit.files import sha256
+from kptkit.sealed import convert, sealed_text
 from kptkit.train import loop as train
 from kptkit.train.checkpoint import Checkpoints, named_variables
+from kptkit.train.loop import Progress, SavedProgress
 from kptkit.train.optimizer import Adam
 from kptkit.train.step import TrainStep
 from kptkit.weights.arrays import load_arrays
@@ -201,17 +208,156 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(whole, tmp_pat
     assert losses(tmp_path) == losses(whole[0])
 
 
-def test_damaged_checkpoints_only_are_an_error(tmp_path):
-    variable = keras.Variable([1.0, 2.0])
+@dataclass(frozen=True)
+class Noted:
+    """The state of some loop."""
+
+    a: float = 0.0
+
+
+@pytest.fixture
+def variable():
+    return keras.Variable([1.0, 2.0])
+
+
+@pytest.fixture
+def checkpoints(tmp_path, variable):
+    """Two checkpoints, of steps 3 and 100,000,000; the variable is 3 and 1 afterwards."""
     checkpoints = Checkpoints(tmp_path, named_variables("model", [variable]))
-    assert checkpoints.restore() == (0, {}, [])
+    assert checkpoints.restore(Noted) == (0, Noted(), [])
     checkpoints.save(3, {"a": 0.1})
-    variable.assign([0.0, 0.0])
-    assert checkpoints.restore() == (3, {"a": 0.1}, [])
+    variable.assign([0.0, 5.0])
+    checkpoints.save(100_000_000, {"a": 0.2})
+    variable.assign([3.0, 1.0])
+    return checkpoints
+
+
+def test_the_newest_of_two_checkpoints_is_restored(checkpoints, variable):
+    assert checkpoints.restore(Noted) == (100_000_000, Noted(0.2), [])
+    np.testing.assert_array_equal(variable, [0.0, 5.0])
+
+
+def digit(folder):
+    path = folder / "state.json"
+    path.write_text(path.read_text().replace('"step": 1', '"step": 2'))
+
+
+def key(folder):
+    path = folder / "state.json"
+    path.write_text(path.read_text().replace('"sha256"', '"sha257"'))
+
+
+def resealed(**changes):
+    def change(folder):
+        content = json.loads((folder / "state.json").read_text()) | changes
+        content.pop("seal")
+        (folder / "state.json").write_text(sealed_text(content))
+
+    return change
+
+
+def other_arrays(**arrays):
+    def change(folder):
+        save_arrays(folder / "state.npz", arrays)
+        resealed(sha256=sha256(folder / "state.npz"))(folder)
+
+    return change
+
+
+def instead(name, make):
+    def change(folder):
+        (folder / name).unlink()
+        make(folder / name)
+
+    return change
+
+
+DAMAGES = {
+    "another step": (digit, "state.json: altered"),
+    "another key": (key, "state.json: altered"),
+    "cut": (lambda f: os.truncate(f / "state.json", 50), "state.json: line 1"),
+    "empty": (lambda f: os.truncate(f / "state.json", 0), "state.json: empty"),
+    "not UTF-8": (lambda f: (f / "state.json").write_bytes(b"{\xff}"), "is not UTF-8"),
+    "no seal": (lambda f: (f / "state.json").write_text("{}"), "state.json: no seal"),
+    "a list": (lambda f: (f / "state.json").write_text("[1]"), "state.json: no seal"),
+    "deep": (lambda f: (f / "state.json").write_text("[" * 100_000), "nested too deeply"),
+    "arrays cut": (lambda f: os.truncate(f / "state.npz", 200), "SHA-256 of state.npz"),
+    "arrays missing": (lambda f: (f / "state.npz").unlink(), "No such file"),
+    "a folder": (instead("state.npz", Path.mkdir), "not a regular file"),
+    "a pipe": (instead("state.npz", os.mkfifo), "not a regular file"),
+    "a pipe as state": (instead("state.json", os.mkfifo), "not a regular file"),
+    # Made on purpose: the seal is right.
+    "step of another": (resealed(step=3), "step 3; expected that of the folder"),
+    "step a text": (resealed(step="3"), "step: expected int, got str"),
+    "step negative": (resealed(step=-1), "step: -1; expected a whole number"),
+    "no progress": (resealed(progress=None), "progress: expected object, got null"),
+    "other progress": (resealed(progress={"a": [1]}), "a: expected float, got array"),
+    "more progress": (resealed(progress={"b": 1}), "b: unknown"),
+    "other names": (other_arrays(x=np.zeros(2, np.float32)), "do not match, such as model/0"),
+    "other shape": (other_arrays(**{"model/0": np.zeros(3, np.float32)}), r"of shape \(3,\)"),
+    "other type": (other_arrays(**{"model/0": np.array(["a", "b"])}), "model/0 is <U1"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_to_a_checkpoint_is_said_and_the_one_before_is_used(checkpoints, variable, damage):
+    spoil, message = DAMAGES[damage]
+    newest = checkpoints.folder / "step-100000000"
+    spoil(newest)
+    step, noted, [warning] = checkpoints.restore(Noted)
+    assert (step, noted) == (3, Noted(0.1))
     np.testing.assert_array_equal(variable, [1.0, 2.0])
-    (tmp_path / "step-00000003" / "state.json").write_text("{")
-    with pytest.raises(InputError, match="all 1 checkpoints are damaged"):
-        checkpoints.restore()
+    assert warning.startswith(f"{newest}: damaged, trying the one before it (")
+    assert re.search(message, warning)
+    assert "\n" not in warning
+
+
+def test_every_flipped_bit_of_a_checkpoints_state_is_found(checkpoints):
+    path = checkpoints.folder / "step-100000000" / "state.json"
+    content = path.read_bytes()
+    for place in range(len(content)):
+        for bit in (1, 4, 32):
+            spoilt = bytearray(content)
+            spoilt[place] ^= bit
+            path.write_bytes(spoilt)
+            step, noted, _ = checkpoints.restore(Noted)
+            # A blank between entries that becomes another is the same content.
+            assert step == 3 or (noted == Noted(0.2) and not spoilt[place : place + 1].strip())
+
+
+def test_damaged_checkpoints_only_are_an_error(checkpoints):
+    for path in checkpoints.folder.glob("step-*/state.json"):
+        path.write_text("{")
+    with pytest.raises(InputError, match="all 2 checkpoints are damaged"):
+        checkpoints.restore(Noted)
+
+
+def test_other_names_are_no_checkpoints(checkpoints):
+    for name in ("step-", "step-x", "step-99999999x", "step-000000000000000000000001"):
+        (checkpoints.folder / name).mkdir()
+    assert checkpoints.restore(Noted)[0] == 100_000_000
+
+
+def test_progress_is_saved_exactly_with_what_is_not_finite():
+    rows = [{"a": 0.1, "b": math.inf}, {"a": 1.0, "b": -math.inf, "c": math.nan}]
+    progress = Progress(rows, [[0.1 + 0.2]], 0.3, {"a": 1e-300})
+    content = json.loads(sealed_text(progress.saved()))
+    del content["seal"]
+    found = convert(content, SavedProgress, "x", "y").progress()
+    assert repr(found) == repr(progress)
+
+
+@pytest.mark.parametrize("losses", [0, 2, 9])
+def test_a_checkpoint_of_another_place_in_the_run_is_refused(whole, tmp_path, losses):
+    shutil.copytree(whole[0] / "checkpoints", tmp_path / "checkpoints")
+    for path in (tmp_path / "checkpoints").glob("step-*/state.json"):
+        content = json.loads(path.read_text())
+        del content["seal"]
+        content["progress"]["history"].pop()
+        content["progress"]["epoch_losses"] = [[0.5]] * losses
+        path.write_text(sealed_text(content))
+    with pytest.raises(InputError, match="does not fit the epochs of this run"):
+        run(tmp_path)
 
 
 def test_nan_stops_with_step_and_samples_and_keeps_the_best(tmp_path):

@@ -121,7 +121,7 @@ def test_the_hourglass_recipes():
             {"variant": "hg2", "input_size_wh": (64, 64), "stack_weights": (1.0,)},
             "stack_weights: 1 numbers; expected one for each of the 2 stacks of hg2",
         ),
-        ({"target_sigma": -1.0}, "target_sigma: -1.0; expected 0 or more"),
+        ({"target_sigma": -1.0}, "target_sigma: -1.0; expected a number from 0"),
     ],
 )
 def test_recipes_that_no_network_has(constants, message):

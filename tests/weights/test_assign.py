@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from kptkit import opener
+from kptkit.arrays import save_arrays
 from kptkit.errors import InputError
 from kptkit.weights import assign
-from kptkit.weights.arrays import load_arrays, save_arrays
+from kptkit.weights.arrays import load_arrays
 
 
 def network(keypoints=3, width=4):

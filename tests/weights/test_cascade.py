@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 import kptkit
+from kptkit.arrays import save_arrays
 from kptkit.errors import InputError
 from kptkit.models.mtcnn import mtcnn
 from kptkit.models.sizes import STAGES
 from kptkit.weights import cascade
-from kptkit.weights.arrays import load_arrays, save_arrays
+from kptkit.weights.arrays import load_arrays
 from kptkit.weights.assign import model_arrays
 from kptkit.weights.cascade import load_cascade, load_stages, save_cascade
 from kptkit.weights.known import cached_path

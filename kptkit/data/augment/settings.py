@@ -6,7 +6,7 @@ Imports neither NumPy nor TensorFlow, so that recipes and flags can hold them.
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from kptkit.errors import InputError
+from kptkit.errors import InputError, check_range
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,10 @@ class AugmentConfig:
                 raise InputError(f"augment: {name}: {value}, expected a number from 0 to 1")
         if not 0 <= self.scale < 1:
             raise InputError(f"augment: scale: {self.scale}, expected 0 to below 1")
+        check_range("augment: rotation_degrees", self.rotation_degrees, 0, 180)
+        check_range("augment: shift", self.shift, 0, 1)
+        least = self.half_body_min_visible
+        check_range("augment: half_body_min_visible", least, 0, 1000, whole=True)
 
 
 HRNET_COCO = AugmentConfig()

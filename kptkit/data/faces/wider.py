@@ -113,7 +113,7 @@ def _read_count(lines: list[Line], place: int, path: str | os.PathLike) -> int:
     if place == len(lines):
         raise InputError(f"{path}: line {number}: the list ends here; {expected}")
     number, text = lines[place]
-    if not (text.isascii() and text.isdigit()):
+    if not (len(text) < 10 and text.isascii() and text.isdigit()):
         raise InputError(f"{path}: line {number}: {reprlib.repr(text)}; {expected}")
     return int(text)
 

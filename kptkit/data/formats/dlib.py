@@ -29,6 +29,7 @@ from kptkit.data.formats.build_document import (
     build_annotation_file,
     landmark_box,
 )
+from kptkit.data.formats.faults import is_size
 from kptkit.data.formats.text_lists import as_numbers
 from kptkit.errors import InputError
 from kptkit.reading import read_content
@@ -107,7 +108,7 @@ class _Reader:
         width, height = attributes.get("width"), attributes.get("height")
         if width is not None and height is not None:
             sizes = as_numbers(f"{width} {height}")
-            if sizes is None or len(sizes) != 2 or not all(s >= 1 and s % 1 == 0 for s in sizes):
+            if sizes is None or len(sizes) != 2 or not is_size(sizes):
                 found = f"width {width!r} and height {height!r}"
                 self._error("image", f"{found}; expected the picture's size in pixels")
             else:
@@ -115,7 +116,7 @@ class _Reader:
 
     def _part(self, attributes: Mapping[str, str], keypoints: np.ndarray) -> None:
         name = attributes.get("name", "")
-        if not (name.isascii() and name.isdecimal() and int(name) < _POINTS):
+        if not (len(name) < 5 and name.isascii() and name.isdecimal() and int(name) < _POINTS):
             self._error("part", f"name {name[:20]!r}; expected 00 to {_POINTS - 1}")
             return
         point = as_numbers(f"{attributes.get('x', '')} {attributes.get('y', '')}")

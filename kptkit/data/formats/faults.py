@@ -4,7 +4,7 @@ Each check yields the faults it finds and changes nothing, so all faults of a fi
 """
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeGuard
@@ -13,7 +13,7 @@ from kptkit.reading import shown
 
 # No picture is larger; within these limits float32 and int32 stay finite.
 LARGEST_COORDINATE = 1e6
-_LARGEST_SIDE = 1_000_000
+LARGEST_SIDE = 1_000_000
 _LARGEST_ID = 2**63 - 1
 
 # If a larger share of the boxes makes sense only as corners, the file's boxes are corners.
@@ -57,6 +57,11 @@ def is_numbers(value: Any, count: int) -> TypeGuard[list[float]]:
     )
 
 
+def is_size(numbers: Iterable[float]) -> bool:
+    """Whether all numbers can be the width or height of a picture in pixels."""
+    return all(1 <= number <= LARGEST_SIDE and number % 1 == 0 for number in numbers)
+
+
 def image_faults(index: int, image: Any, known: Mapping[int, Any]) -> Iterator[Fault]:
     """The faults of ``images[index]``; `known` maps the ids of earlier images to these images."""
     where = f"images[{index}]"
@@ -72,7 +77,7 @@ def image_faults(index: int, image: Any, known: Mapping[int, Any]) -> Iterator[F
         yield Fault("error", f"{where}.id {label}", f"{names} have the same id; expected one each")
     for side in ("width", "height"):
         value = image.get(side)
-        if not (type(value) is int and 1 <= value <= _LARGEST_SIDE):
+        if not (type(value) is int and 1 <= value <= LARGEST_SIDE):
             expected = "expected the picture's size in pixels"
             yield Fault("error", f"{where}.{side} {label}", f"{shown(image, side)}; {expected}")
     if not is_file_name(image.get("file_name")):

@@ -35,6 +35,8 @@ from kptkit.data.formats.build_document import (
     PictureFolder,
     build_annotation_file,
 )
+from kptkit.data.formats.faults import is_size
+from kptkit.data.formats.mat_array import LARGEST_NUMBER, Struct
 from kptkit.data.formats.mat_file import read_structs
 from kptkit.errors import InputError
 from kptkit.reading import read_json, shown
@@ -121,14 +123,26 @@ def _mat_examples(findings: Findings) -> Iterator[tuple[str, _Example]]:
                 coords=example.numbers("coords"),
                 torsobox=example.numbers("torsobox"),
                 imgdims=example.numbers("imgdims"),
-                istrain=bool(example.number("istrain")),
-                istest=bool(example.number("istest")),
+                istrain=_flag(example, "istrain"),
+                istest=_flag(example, "istest"),
                 filepath=example.text("filepath"),
             )
             yield example.where, fields
         except InputError as error:
             where, _, what = str(error).partition(": ")
             findings.error(where, what)
+
+
+def _flag(example: Struct, name: str) -> bool:
+    """A field that is 0 or 1.
+
+    Raises:
+        InputError: it is anything else.
+    """
+    number = example.number(name)
+    if number not in (0, 1):
+        raise InputError(f"{example.where}.{name}: {number:g}; expected 0 or 1")
+    return bool(number)
 
 
 def _json_examples(findings: Findings) -> Iterator[tuple[str, _Example]]:
@@ -162,9 +176,10 @@ def _json_examples(findings: Findings) -> Iterator[tuple[str, _Example]]:
 def _array(value: Any) -> np.ndarray:
     """Nested lists of numbers and nulls as float64; an empty array if they are anything else."""
     try:
-        return np.array(value, np.float64)
-    except (TypeError, ValueError):
+        found = np.array(value, np.float64)
+    except (TypeError, ValueError, OverflowError):
         return np.zeros(0)
+    return np.zeros(0) if (np.abs(found) > LARGEST_NUMBER).any() else found
 
 
 def _entry(where: str, example: _Example, observer: bool) -> Entry:
@@ -178,7 +193,7 @@ def _entry(where: str, example: _Example, observer: bool) -> Entry:
         raise InputError(f"coords: {shape} numbers; expected 2 x {_ALL_PLACES}")
     if example.torsobox.size != 4 or not np.isfinite(example.torsobox).all():
         raise InputError("torsobox: expected four numbers, x1 y1 x2 y2")
-    if example.imgdims.size < 2 or not (example.imgdims.flat[:2] >= 1).all():
+    if example.imgdims.size < 2 or not is_size(example.imgdims.flat[:2]):
         raise InputError("imgdims: expected the picture's height and width in pixels")
     points = example.coords[:, PLACES].T - 1
     labelled = np.isfinite(points).all(axis=1)

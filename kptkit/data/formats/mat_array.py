@@ -26,6 +26,11 @@ _KINDS = {_CELL: "a cell", _STRUCT: "a struct", _CHAR: "a text", _SPARSE: "a spa
 _KINDS |= dict.fromkeys(_NUMBERS, "numbers")
 _COMPLEX = 0x0800
 
+# Coordinates, sizes and flags are far smaller, and arithmetic with these does not overflow.
+LARGEST_NUMBER = 1e15
+# The joints of LSP extended are 420,000 numbers.
+MOST_NUMBERS = 1 << 24
+
 
 class Broken(Exception):
     """The bytes contradict themselves."""
@@ -58,10 +63,10 @@ class Array:
     stop: int
 
     def numbers(self, count: int | None = None) -> np.ndarray:
-        """The real numbers of the array as float64, in MATLAB's shape.
+        """The real numbers of the array as float64, in MATLAB's shape; NaN is one of them.
 
         Raises:
-            InputError: it contains anything else, or not `count` numbers.
+            InputError: it contains anything else, infinite or vast numbers, or not `count` numbers.
         """
         wanted = "numbers" if count is None else f"{count} number" + "s" * (count > 1)
         flags, shape, _, position = self._header
@@ -73,7 +78,15 @@ class Array:
             values = self._values(position)
             if len(values) != math.prod(shape):
                 raise Broken
-            return values.astype(np.float64).reshape(shape, order="F")
+            if len(values) > MOST_NUMBERS:
+                raise InputError(f"{self.where}: more than {MOST_NUMBERS:,} numbers; refused")
+            found = values.astype(np.float64).reshape(shape, order="F")
+        beyond = np.abs(found) > LARGEST_NUMBER  # infinity is, NaN is not
+        if beyond.any():
+            raise InputError(
+                f"{self.where}: {found[beyond][0]:g}; expected numbers up to {LARGEST_NUMBER:g}"
+            )
+        return found
 
     def text(self) -> str:
         """The text of the array.

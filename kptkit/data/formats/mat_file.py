@@ -18,6 +18,8 @@ from kptkit.reading import read_content
 
 # MPII's annotations, the largest public ones, decompress to less than a third of this.
 _MAX_DECOMPRESSED_BYTES = 1 << 30
+# And to 25 times their size; a file of zeros, to 1,000 times its size.
+_MAX_RATIO, _ALWAYS_ALLOWED_BYTES = 100, 1 << 26
 # Enough of a variable to contain its name, which has at most 63 letters.
 _PEEK_BYTES = 512
 
@@ -103,9 +105,11 @@ def _variables(content: bytes, order: str, wanted: str) -> Iterator[Array]:
 
 def _decompress(packed: bytes) -> bytes:
     decompressor = zlib.decompressobj()
-    content = decompressor.decompress(packed, _MAX_DECOMPRESSED_BYTES + 1)
-    if len(content) > _MAX_DECOMPRESSED_BYTES:
-        raise InputError(f"decompresses to more than {_MAX_DECOMPRESSED_BYTES:,} bytes; refused")
+    allowed = max(_MAX_RATIO * len(packed), _ALWAYS_ALLOWED_BYTES)
+    allowed = min(allowed, _MAX_DECOMPRESSED_BYTES)
+    content = decompressor.decompress(packed, allowed + 1)
+    if len(content) > allowed:
+        raise InputError(f"decompresses to more than {allowed:,} bytes; refused")
     if not decompressor.eof:
         raise Broken
     return content

@@ -21,12 +21,12 @@ from tqdm import tqdm
 from kptkit import files
 from kptkit.data.mining.crops import IDS_PER_IMAGE, CropKind, Crops, FacePart, ImageCrops
 from kptkit.data.mining.workers import work_on
-from kptkit.data.records.crops import FORMAT, VERSION
-from kptkit.data.records.folder import file_entry, fill_folder
+from kptkit.data.records.crops import FORMAT, VERSION, Counts, CropManifest, CropShard
+from kptkit.data.records.folder import file_entry, fill_folder, reason_of, regular_size
 from kptkit.data.skipped import SkippedPictures
 from kptkit.errors import InputError
 from kptkit.images.codec import printable
-from kptkit.reading import read_json
+from kptkit.sealed import convert, read_sealed, write_sealed
 
 
 def write_crops(
@@ -60,9 +60,9 @@ def write_crops(
     fill = partial(_fill, folder, plan["size"], parts, make_part, workers)
     plan = {"format": FORMAT, "version": VERSION, "parts": len(parts)} | plan
     try:
-        return fill_folder(folder, plan, fill, interim=_made_name("*"))
+        return fill_folder(folder, plan, fill, CropManifest, interim=_made_name("*"))
     except tf.errors.OpError as error:
-        raise InputError(f"{folder}: cannot be written: {error.message}") from None
+        raise InputError(f"{folder}: cannot be written: {reason_of(error)}") from None
 
 
 def _made_name(number: str) -> str:
@@ -99,6 +99,24 @@ class _Account:
         self.counts.update(counts)
         self.notes.update(notes)
         self.skipped.update(skipped)
+
+
+REMOVE = "remove it, and its crops are made again"
+
+
+@dataclass(frozen=True)
+class _MadeAccount:
+    counts: Counts
+    notes: dict[str, int]
+    skipped: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Made:
+    """The content of a ``made-*.json``."""
+
+    shards: list[CropShard]
+    account: _MadeAccount
 
 
 class _Progress:
@@ -161,7 +179,7 @@ def _fill(
                 place = f"{number:05d}-of-{len(parts):05d}"
                 paths = {kind: folder / f"{kind}-{place}.tfrecord" for kind in layouts}
                 made[number] = _write_part(paths, layouts, images, progress)
-                files.write_json(made_paths[number], made[number])
+                write_sealed(made_paths[number], made[number])
         account = progress.account
     return {
         "counts": {kind: account.counts[kind] for kind in layouts},
@@ -182,10 +200,10 @@ def _read_made(path: Path) -> dict[str, Any] | None:
     """
     if not path.exists():
         return None
-    part = read_json(path)
+    part = read_sealed(path, REMOVE)
+    convert(part, _Made, str(path), REMOVE)
     for shard in part["shards"]:
-        shard_path = path.with_name(shard["file"])
-        if not (shard_path.exists() and shard_path.stat().st_size == shard["bytes"]):
+        if regular_size(path.with_name(shard["file"])) != shard["bytes"]:
             return None
     return part
 

@@ -14,23 +14,103 @@ without an index or a shuffle buffer.
 """
 
 import os
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import tensorflow as tf
 
 from kptkit.data.mining.crops import CropKind
 from kptkit.data.records.folder import (
-    MAKE_AGAIN,
     RECORD_HEAD,
     RECORD_TAIL,
+    FileEntry,
+    Manifest,
     check_files,
     read_manifest,
 )
-from kptkit.errors import InputError
+from kptkit.errors import InputError, check_range
 
 FORMAT = "kptkit crop records"
 VERSION = 1
+MOST_PARTS = 1000
+# The largest crops, in pixels a side; O-Net's have 48.
+MOST_PIXELS = 1024
+
+Counts = dict[Literal["positive", "negative", "part", "landmark"], int]
+
+
+@dataclass(frozen=True)
+class CropShard(FileEntry):
+    """What the manifest says about a shard of crops."""
+
+    kind: Literal["positive", "negative", "part", "landmark"]
+    records: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.file.startswith(f"{self.kind}-"):
+            raise InputError(f"kind: {self.kind} of {self.file}")
+        check_range("records", self.records, 0, self.bytes, whole=True)
+        if (self.records == 0) != (self.bytes == 0) or self.bytes % max(1, self.records):
+            raise InputError(
+                f"records: {self.records} in the {self.bytes} bytes of {self.file}; expected "
+                "records of one length"
+            )
+
+
+@dataclass(frozen=True)
+class CropPlan:
+    """What crops were made from, and how."""
+
+    format: Literal["kptkit crop records"]
+    version: Literal[1]
+    parts: int
+    stage: Literal["pnet", "rnet", "onet"]
+    seed: int
+    size: int
+    mining: dict[str, Any]
+    made_from: list[Any]
+    cascade: dict[str, Any] | None = None
+    detector_sha256: str | None = None
+    pictures: int | None = None
+
+    def __post_init__(self) -> None:
+        check_range("parts", self.parts, 1, MOST_PARTS, whole=True)
+        check_range("size", self.size, 1, MOST_PIXELS, whole=True)
+
+
+@dataclass(frozen=True)
+class CropManifest(Manifest):
+    """The content of `manifest.json`."""
+
+    FORMAT: ClassVar[str] = FORMAT
+    VERSION: ClassVar[int] = VERSION
+
+    plan: CropPlan
+    counts: Counts
+    notes: dict[str, int]
+    skipped: dict[str, str]
+    shards: list[CropShard]
+
+    def __post_init__(self) -> None:
+        kinds, parts = [kind.label for kind in CropKind], range(self.plan.parts)
+        names = [f"{k}-{n:05d}-of-{len(parts):05d}.tfrecord" for n in parts for k in kinds]
+        if [shard.file for shard in self.shards] != names:
+            raise InputError(f"shards: expected one of each kind for each of {len(parts)} parts")
+        pixels = 3 * self.plan.size**2
+        found: Counter[str] = Counter()
+        for shard in self.shards:
+            found[shard.kind] += shard.records
+            if shard.records and not pixels < shard.bytes // shard.records <= pixels + 1000:
+                raise InputError(
+                    f"shards: {shard.bytes // shard.records} bytes a record in "
+                    f"{shard.file}; expected crops of {self.plan.size} pixels a side"
+                )
+        if {kind: found[kind] for kind in self.counts} != self.counts or len(self.counts) != 4:
+            raise InputError("counts: not those of the shards")
 
 
 class CropRecords:
@@ -50,7 +130,7 @@ class CropRecords:
 
     def __init__(self, folder: str | os.PathLike):
         self.folder = Path(folder)
-        self.manifest = read_manifest(self.folder, FORMAT, VERSION)
+        self.manifest = read_manifest(self.folder, CropManifest)
         check_files(self.folder, self.manifest, verify=True)
         self.stage: str = self.manifest["plan"]["stage"]
         self.size: int = self.manifest["plan"]["size"]
@@ -64,11 +144,6 @@ class CropRecords:
         shards: list[np.ndarray] = []
         for entry in self.manifest["shards"]:
             if entry["kind"] == kind.label and entry["records"]:
-                if entry["bytes"] % entry["records"]:
-                    raise InputError(
-                        f"{self.folder / entry['file']}: {entry['bytes']} bytes for "
-                        f"{entry['records']} records; expected records of one length; {MAKE_AGAIN}"
-                    )
                 shape = entry["records"], entry["bytes"] // entry["records"]
                 shards.append(np.memmap(self.folder / entry["file"], np.uint8, "r", shape=shape))
         return shards

@@ -17,21 +17,100 @@ the same order as from pictures. Every read is checked against a CRC-32.
 import os
 import weakref
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from kptkit import images
-from kptkit.data.records.folder import MAKE_AGAIN, check_files, read_manifest
+from kptkit.data.augment.settings import HRNET_COCO, AugmentConfig
+from kptkit.data.records.folder import (
+    MAKE_AGAIN,
+    FileEntry,
+    Manifest,
+    check_files,
+    read_manifest,
+)
+from kptkit.data.records.pose_index import MOST_PIXELS, read_index
 from kptkit.data.records.sources import PixelBox
-from kptkit.errors import InputError
-from kptkit.samples import KeypointSamples
+from kptkit.errors import InputError, check_range
+from kptkit.samples import KeypointSamples, Orientation
+from kptkit.sealed import convert
 from kptkit.skeletons.schema import KeypointSchema
 from kptkit.system import open_to_read, read_at
 
 FORMAT = "kptkit pose records"
 VERSION = 1
 INDEX = "index.npz"
+MOST_PERSONS = 1 << 31
+
+
+@dataclass(frozen=True)
+class CutConfig:
+    """How persons are cut out of their pictures."""
+
+    size_wh: tuple[int, int] = (192, 256)
+    """Width and height of the crops used in training; only their ratio matters."""
+    augment: AugmentConfig = HRNET_COCO
+    """The strongest augmentation that the records must support."""
+    jpeg_quality: int = 95
+    shard_size: int = 512
+    """Persons per shard."""
+
+    def __post_init__(self) -> None:
+        for side in self.size_wh:
+            check_range("size_wh", side, 1, MOST_PIXELS, whole=True)
+        check_range("jpeg_quality", self.jpeg_quality, 1, 100, whole=True)
+        check_range("shard_size", self.shard_size, 1, 1_000_000, whole=True)
+
+
+@dataclass(frozen=True)
+class PoseShard(FileEntry):
+    """What the manifest says about a shard of persons."""
+
+    persons: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("persons", self.persons, 1, MOST_PERSONS, whole=True)
+
+
+@dataclass(frozen=True)
+class PosePlan:
+    """What records were made from, and how."""
+
+    format: Literal["kptkit pose records"]
+    version: Literal[1]
+    made_from: dict[str, str]
+    orientation: Orientation
+    cut: CutConfig
+
+
+@dataclass(frozen=True)
+class PoseManifest(Manifest):
+    """The content of `manifest.json`."""
+
+    FORMAT: ClassVar[str] = FORMAT
+    VERSION: ClassVar[int] = VERSION
+
+    plan: PosePlan
+    schema: KeypointSchema
+    persons: int
+    images: int
+    skipped: dict[str, str]
+    index: FileEntry
+    shards: list[PoseShard]
+
+    def __post_init__(self) -> None:
+        check_range("persons", self.persons, 1, MOST_PERSONS, whole=True)
+        check_range("images", self.images, 1, MOST_PERSONS, whole=True)
+        count = len(self.shards)
+        names = [f"pose-{n:05d}-of-{count:05d}.tfrecord" for n in range(count)]
+        if [shard.file for shard in self.shards] != names or self.index.file != INDEX:
+            raise InputError(f"shards: expected pose-00000-of-{count:05d}.tfrecord and so on")
+        if sum(shard.persons for shard in self.shards) != self.persons:
+            raise InputError("persons: not those of the shards")
 
 
 class RecordSource:
@@ -48,16 +127,23 @@ class RecordSource:
 
     def __init__(self, folder: str | os.PathLike, verify: bool = False):
         self.folder = Path(folder)
-        self.manifest = read_manifest(self.folder, FORMAT, VERSION)
+        self.manifest = read_manifest(self.folder, PoseManifest)
         check_files(self.folder, self.manifest, verify)
-        with np.load(self.folder / INDEX, allow_pickle=False) as index:
-            arrays = {name: index[name] for name in index.files}
+        schema = convert(self.manifest["schema"], KeypointSchema, str(self.folder), MAKE_AGAIN)
+        arrays = read_index(self.folder / INDEX, self.manifest, MAKE_AGAIN)
+        fields: dict[str, Any] = {name: arrays.pop(name) for name in SAMPLE_ARRAYS}
         self.samples = KeypointSamples(
-            schema=KeypointSchema.from_json(self.manifest["schema"]),
+            schema=schema,
             image_paths=unpack_paths(arrays.pop("image_paths")),
             orientation=self.manifest["plan"]["orientation"],
-            **{name: arrays.pop(name) for name in SAMPLE_ARRAYS},
+            **fields,
         )
+        without = self.samples.image_index[arrays["jpeg_bytes"] == 0].tolist()
+        skipped = {self.samples.image_paths[place] for place in without}
+        if not skipped <= self.manifest["skipped"].keys():
+            raise InputError(
+                f"{self.folder / INDEX}: jpeg_bytes: a picture is missing; {MAKE_AGAIN}"
+            )
         self._places = arrays
         self._paths = [self.folder / shard["file"] for shard in self.manifest["shards"]]
         self._handles = [open_to_read(path) for path in self._paths]
@@ -81,6 +167,11 @@ class RecordSource:
                 "the flags of this run"
             )
         window = images.decode_image(jpeg)
+        if window.shape[:2] != (w_bottom - w_top, w_right - w_left):
+            raise InputError(
+                f"{self.folder}: the picture of sample {self.samples.sample_ids[index]} is not the "
+                f"part that the index tells; {MAKE_AGAIN}"
+            )
         return window[top - w_top : bottom - w_top, left - w_left : right - w_left]
 
     def _read_jpeg(self, index: int) -> bytes:

@@ -10,7 +10,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -22,10 +22,24 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from kptkit import files, images
+from kptkit.arrays import save_arrays
 from kptkit.data.augment.pose import reachable_boxes
-from kptkit.data.augment.settings import HRNET_COCO, AugmentConfig
-from kptkit.data.records.folder import RECORD_HEAD, RECORD_TAIL, file_entry, fill_folder
-from kptkit.data.records.pose import FORMAT, INDEX, SAMPLE_ARRAYS, VERSION, pack_paths
+from kptkit.data.records.folder import (
+    RECORD_HEAD,
+    RECORD_TAIL,
+    file_entry,
+    fill_folder,
+    reason_of,
+)
+from kptkit.data.records.pose import (
+    FORMAT,
+    INDEX,
+    SAMPLE_ARRAYS,
+    VERSION,
+    CutConfig,
+    PoseManifest,
+    pack_paths,
+)
 from kptkit.data.records.sources import read_picture
 from kptkit.data.skipped import SkippedPictures
 from kptkit.errors import InputError
@@ -34,19 +48,6 @@ from kptkit.samples import KeypointSamples
 # JPEG with 4:2:0 subsampling codes tiles of 16 x 16 pixels. Coding a window again loses less if it
 # starts on a tile of the original picture.
 TILE = 16
-
-
-@dataclass(frozen=True)
-class CutConfig:
-    """How persons are cut out of their pictures."""
-
-    size_wh: tuple[int, int] = (192, 256)
-    """Width and height of the crops used in training; only their ratio matters."""
-    augment: AugmentConfig = HRNET_COCO
-    """The strongest augmentation that the records must support."""
-    jpeg_quality: int = 95
-    shard_size: int = 512
-    """Persons per shard."""
 
 
 class Row(NamedTuple):
@@ -92,7 +93,7 @@ def write_records(
         "cut": asdict(cut),
     }
     fill = partial(_fill, samples, folder, cut, images_folder, workers)
-    return fill_folder(folder, plan, fill)
+    return fill_folder(folder, plan, fill, PoseManifest)
 
 
 def _fill(
@@ -211,7 +212,7 @@ def write_shard(
                 example = _example(samples, index, windows_xyxy[index], jpeg, reason)
                 writer.write(example.SerializeToString(deterministic=True))
     except tf.errors.OpError as error:
-        raise InputError(f"{path}: cannot be written: {error.message}") from None
+        raise InputError(f"{path}: cannot be written: {reason_of(error)}") from None
 
 
 def encode_window(image_rgb: np.ndarray, quality: int) -> bytes:
@@ -301,15 +302,14 @@ def _write_index(
 
     shard = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
     record = np.concatenate([np.arange(len(part), dtype=np.int32) for part in parts])
-    with files.publish_file(path) as unfinished, open(unfinished, "wb") as file:
-        np.savez(
-            file,
-            image_paths=pack_paths(samples.image_paths),
-            **{name: getattr(samples, name) for name in SAMPLE_ARRAYS},
-            shard=by_person(shard),
-            record=by_person(record),
-            jpeg_offset=by_person(np.array([row.jpeg_offset for row in written], np.int64)),
-            jpeg_bytes=by_person(np.array([row.jpeg_bytes for row in written], np.int64)),
-            jpeg_crc32=by_person(np.array([row.jpeg_crc32 for row in written], np.uint32)),
-            window_xyxy=by_person(np.array([row.window_xyxy for row in written], np.int64)),
-        )
+    arrays = {"image_paths": pack_paths(samples.image_paths)}
+    arrays |= {name: getattr(samples, name) for name in SAMPLE_ARRAYS}
+    places = {
+        "shard": shard,
+        "record": record,
+        "jpeg_offset": np.array([row.jpeg_offset for row in written], np.int64),
+        "jpeg_bytes": np.array([row.jpeg_bytes for row in written], np.int64),
+        "jpeg_crc32": np.array([row.jpeg_crc32 for row in written], np.uint32),
+        "window_xyxy": np.array([row.window_xyxy for row in written], np.int64),
+    }
+    save_arrays(path, arrays | {name: by_person(column) for name, column in places.items()})

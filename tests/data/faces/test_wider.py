@@ -78,6 +78,8 @@ def test_boxes_without_area_are_left_out(tmp_path):
         ("a.jpg\n2\n1 2 3 4\n", "line 3: the list ends after 1 of 2 faces of a.jpg"),
         ("a.jpg\n-1\n", "line 2: '-1'; expected the number of faces of a.jpg"),
         ("a.jpg\none\n1 2 3 4\n", "line 2: 'one'"),
+        (f"a.jpg\n{'9' * 5000}\n1 2 3 4\n", "line 2: '999.*expected the number of faces"),
+        (f"a.jpg\n{'9' * 9}\n1 2 3 4\n", "line 3: the list ends after 1 of 999999999 faces"),
         ("a.jpg\n²\n1 2 3 4\n", "line 2: '²'"),
         ("a.jpg\n1\n1 2 3\n", "line 3: '1 2 3'; expected left, top, width and height"),
         ("a.jpg\n1\n1 2 3 nan\n", "line 3: '1 2 3 nan'"),

@@ -132,6 +132,37 @@ def test_faults_name_the_person(folder, kind, changes, message):
         load_annotations(path, "flic", folder)
 
 
+# float32, int32 and the arithmetic between them hold none of these.
+ODD = (-1.0, 0.5, 1e7, 4.5e15, 2.0**63, 1e300, float("inf"), float("-inf"), float("nan"), 10**400)
+
+
+@pytest.mark.parametrize("value", ODD)
+@pytest.mark.parametrize("kind", ["mat", "json"])
+@pytest.mark.parametrize("name", ["imgdims", "torsobox", "coords", "istrain"])
+def test_no_number_of_a_field_is_more_than_one_line(folder, kind, name, value):
+    """Whatever the number: the person is used, or refused in one line."""
+    if kind == "mat" and value == 10**400:
+        return  # MATLAB has no such numbers
+    fields = {"imgdims": [value, 720, 3], "torsobox": [value, 1, 2, 3], "istrain": value}
+    fields["coords"] = [[value] * 29] * 2
+    if kind == "mat":
+        path = write(folder, kind, example(), example(**{name: fields[name]}))
+    else:
+        path = write(folder, kind, example(), example(**{name: "HERE"}))
+        text = json.dumps(fields[name]).replace("Infinity", "1e999").replace("NaN", "null")
+        path.write_text(path.read_text().replace('"HERE"', text))
+    try:
+        file = load_annotations(path, "flic", folder)
+    except InputError as error:
+        assert str(error).startswith(f"{path}: ")  # noqa: PT017
+        assert name in ("imgdims", "istrain") or value != value or abs(value) > 1e6
+        return
+    assert name not in ("imgdims", "istrain")
+    samples = keypoint_samples(file, folder)
+    assert np.isfinite(samples.boxes_xyxy).all()
+    assert np.isfinite(samples.keypoints).all()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -54,7 +54,7 @@ def test_no_file(path):
         np.arange(24.0).reshape(2, 3, 4) / 7,
         np.arange(6, dtype=np.uint8).reshape(2, 3),
         np.array([[-3, 40000]], np.int32),
-        np.array([[0.1, np.nan, np.inf]], np.float32),
+        np.array([[0.1, np.nan, 1e15]], np.float32),
         np.array([[True, False]]),
         np.array([[2**40]], np.int64),
     ],
@@ -87,6 +87,26 @@ def test_a_small_file_that_decompresses_to_a_large_one_is_refused(path, monkeypa
     # Variables that are not requested are not decompressed.
     monkeypatch.setattr(mat_file, "_MAX_DECOMPRESSED_BYTES", 900_000)
     assert read_numbers(path, "a", "numbers").size == 100_000
+
+
+def test_what_decompresses_to_a_thousand_times_its_size_is_refused(path):
+    path.write_bytes(mat_bytes(a=np.zeros(80 << 20, np.uint8)))
+    assert path.stat().st_size < 100_000
+    with pytest.raises(InputError, match=r"x.mat: decompresses to more than 67,108,864 bytes"):
+        read_mat(path, "a", "numbers")
+
+
+def test_more_numbers_than_any_list_has_are_refused(path):
+    path.write_bytes(mat_bytes(False, a=np.zeros((1 << 24) + 1, np.uint8)))
+    with pytest.raises(InputError, match=r"x.mat: a: more than 16,777,216 numbers"):
+        read_numbers(path, "a", "numbers")
+
+
+@pytest.mark.parametrize("value", [1.1e15, -1e300, 2.0**63, np.inf, -np.inf])
+def test_vast_numbers_are_refused(path, value):
+    path.write_bytes(mat_bytes(a=np.array([[1, np.nan], [value, 1e15]])))
+    with pytest.raises(InputError, match=r"x.mat: a: .*; expected numbers up to 1e\+15"):
+        read_numbers(path, "a", "numbers")
 
 
 def test_false_sizes_take_no_memory(path):

@@ -130,7 +130,7 @@ PLACE = r"RELEASE\.annolist\(2\)\.annorect"
         ({"objpos": 3}, rf"{PLACE}\.objpos: numbers; expected a struct"),
         ({"objpos": struct_array({"x": 1})}, rf"{PLACE}\.objpos\.y: missing or empty; expected"),
         ({"x2": np.zeros((0, 0))}, rf"{PLACE}\.x2: missing or empty; expected a number"),
-        ({"x2": np.inf}, rf"{PLACE}: reference length inf"),
+        ({"x2": np.inf}, rf"{PLACE}\.x2: inf; expected numbers up to"),
         ({"annopoints": points((16, 1, 2))}, rf"{PLACE}\.annopoints\.point\.id: 16; expected 0 to"),
         ({"annopoints": points((0.5, 1, 2))}, r"point\.id: 0\.5; expected 0 to 15"),
         ({"annopoints": points((0, 1))}, r"point\.y: missing or empty; expected a number"),

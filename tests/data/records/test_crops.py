@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.sealed_files import put, reseal
 from support.worker_tasks import die
 
 from kptkit import files
@@ -17,6 +18,7 @@ from kptkit.data.mining.settings import LandmarkConfig, PnetMiningConfig, Window
 from kptkit.data.records.crop_writer import summary, write_crops
 from kptkit.data.records.crops import CropRecords, parse_crops
 from kptkit.errors import InputError
+from kptkit.sealed import sealed_text, write_sealed
 
 CONFIG = PnetMiningConfig(
     windows=WindowCounts(5, 3, 2, 2), landmarks=LandmarkConfig(landmarks_per_face=3)
@@ -149,8 +151,9 @@ def test_a_part_whose_shard_was_removed_is_made_again(shared_faces, folder, tmp_
     manifest = json.loads((folder / "manifest.json").read_text())
     for number in range(3):
         shards = manifest["shards"][4 * number : 4 * number + 4]
-        notes = {"shards": shards, "account": {"counts": {}, "notes": {}, "skipped": {}}}
-        files.write_json(tmp_path / "again" / f"made-{number:05d}.json", notes)
+        counts = {shard["kind"]: shard["records"] for shard in shards}
+        notes = {"shards": shards, "account": {"counts": counts, "notes": {}, "skipped": {}}}
+        write_sealed(tmp_path / "again" / f"made-{number:05d}.json", notes)
     (tmp_path / "again/manifest.json").unlink()
     (tmp_path / "again/part-00001-of-00003.tfrecord").unlink()
     write(shared_faces, tmp_path / "again")
@@ -217,7 +220,7 @@ def test_a_full_disk_leaves_nothing_half_written(shared_faces, mined, tmp_path, 
 
     with monkeypatch.context() as patch:
         patch.setattr(files, "sync", fail_at_the_third)
-        with pytest.raises(InputError, match="again: No space left on device"):
+        with pytest.raises(InputError, match="the disk is full; make room"):
             write(shared_faces, tmp_path / "again")
     names = {path.name for path in (tmp_path / "again").iterdir()}
     assert "manifest.json" not in names
@@ -281,16 +284,58 @@ def test_foreign_shards_and_manifests_are_refused(folder):
     with pytest.raises(InputError, match=r"of-00009.*: not in manifest"):
         CropRecords(folder)
     (folder / "part-00001-of-00009.tfrecord").unlink()
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["shards"][2]["records"] += 1
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(InputError, match="expected records of one length"):
-        CropRecords(folder)
-    (folder / "manifest.json").write_text('{"plan": {"format": "kptkit pose records"}}')
+    (folder / "manifest.json").write_text(sealed_text({"plan": {"format": "kptkit pose records"}}))
     with pytest.raises(InputError, match="not the manifest of 'kptkit crop records'"):
         CropRecords(folder)
     with pytest.raises(InputError, match="not finished"):
         CropRecords(folder / "nowhere")
+
+
+# Made on purpose, with a right seal.
+MANIFESTS = [
+    ("counts", ..., "object missing required field counts"),
+    ("counts.part", 1, "counts: not those of the shards"),
+    ("counts.evil", 1, "counts: .*evil|invalid value 'evil'"),
+    ("plan.stage", "lnet", "plan.stage: invalid value 'lnet'"),
+    ("plan.size", 10**9, "plan.size: 1000000000"),
+    ("plan.size", 24, "bytes a record in .*; expected crops of 24 pixels"),
+    ("plan.parts", 2, "shards: expected one of each kind for each of 2 parts"),
+    ("plan.parts", 10**9, "plan.parts: 1000000000"),
+    ("plan.evil", 1, "plan.evil: unknown"),
+    ("shards.2.records", 0, "records: 0 in the"),
+    ("shards.2.records", 1, "bytes a record"),
+    ("shards.2.records", -1, "records: -1; expected a whole number"),
+    ("shards.2.kind", "positive", "kind: positive of part-"),
+    ("shards.2.file", "../part-00000-of-00003.tfrecord", "file: '../part-00000-of-00003.tfrec"),
+    ("shards", {}, "shards: expected array, got object"),
+    ("notes", {"a": 0.5}, "notes.*: expected int, got float"),
+]
+
+
+@pytest.mark.parametrize(("place", "value", "message"), MANIFESTS)
+def test_a_manifest_made_on_purpose_is_one_line(folder, place, value, message):
+    reseal(folder / "manifest.json", put(place, value))
+    with pytest.raises(InputError, match=f"manifest.json: .*({message})") as refused:
+        CropRecords(folder)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_changed_plan_or_note_of_a_part_is_one_line(shared_faces, folder):
+    (folder / "manifest.json").unlink()
+    plan = (folder / "plan.json").read_text()
+    (folder / "plan.json").write_text(plan.replace('"seed": 3', '"seed": 4'))
+    with pytest.raises(InputError, match=r"plan.json: altered since it was written"):
+        write(shared_faces, folder)
+    (folder / "plan.json").write_text(plan)
+    notes = {"shards": [], "account": {"counts": {}, "notes": {}, "skipped": {}}}
+    for name, content, message in (
+        ("made-00001.json", '{"shards": []}', "no seal"),
+        ("made-00001.json", sealed_text({"shards": []}), "missing required field account"),
+        ("made-00001.json", sealed_text(notes | {"shards": [{}]}), "missing required field file"),
+    ):
+        (folder / name).write_text(content)
+        with pytest.raises(InputError, match=f"{name}: .*{message}.*; remove it, and its crops"):
+            write(shared_faces, folder)
 
 
 def test_a_kind_without_crops(faces, tmp_path):

@@ -9,21 +9,26 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.sealed_files import put, reseal
 
 from kptkit import files, images
+from kptkit.arrays import read_arrays, save_arrays
 from kptkit.data.augment.settings import AugmentConfig
 from kptkit.data.batches.pose import clear_errors, pose_evaluation_batches, pose_training_batches
-from kptkit.data.records.pose import RecordSource
-from kptkit.data.records.pose_writer import CutConfig, windows_to_keep, write_records
+from kptkit.data.records.folder import file_entry
+from kptkit.data.records.pose import CutConfig, RecordSource
+from kptkit.data.records.pose_writer import windows_to_keep, write_records
 from kptkit.data.records.sources import ImageSource
 from kptkit.data.skipped import SkippedPictures
 from kptkit.errors import InputError
+from kptkit.sealed import sealed_text
 
 SIZE_WH = (48, 64)
 CUT = CutConfig(size_wh=SIZE_WH, shard_size=4)
@@ -216,6 +221,20 @@ def flip_bit(path, position):
     path.write_bytes(data)
 
 
+def change_text(path, old, new):
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+
+
+def in_place(make):
+    def spoil(path):
+        path.unlink()
+        make(path)
+
+    return spoil
+
+
 SHARD = "pose-00001-of-00003.tfrecord"
 DAMAGES = {
     "D01 cut mid-record": (lambda p: cut_off(p, p.stat().st_size - 100), "bytes, expected"),
@@ -231,13 +250,23 @@ DAMAGES = {
     "index altered": (lambda p: flip_bit(p.with_name("index.npz"), 300), "index.npz: altered"),
     "index missing": (lambda p: p.with_name("index.npz").unlink(), "index.npz: missing"),
     "D09 manifest of another kind": (
-        lambda p: p.with_name("manifest.json").write_text('{"plan": {"format": "faces"}}'),
+        lambda p: p.with_name("manifest.json").write_text(sealed_text({"plan": {"format": "x"}})),
         "manifest.json: not the manifest",
     ),
     "manifest cut": (lambda p: cut_off(p.with_name("manifest.json"), 99), "manifest.json: line"),
     "manifest a list": (
         lambda p: p.with_name("manifest.json").write_text("[]"),
-        "manifest.json: not the manifest",
+        "manifest.json: no seal",
+    ),
+    "a digit of the manifest": (
+        lambda p: change_text(p.with_name("manifest.json"), '"persons": 11', '"persons": 10'),
+        "manifest.json: altered since it was written; make the records again",
+    ),
+    "a folder in place of a shard": (in_place(Path.mkdir), f"{SHARD}: missing, or not a regular"),
+    "a pipe in place of a shard": (in_place(os.mkfifo), f"{SHARD}: missing, or not a regular"),
+    "a link in place of a shard": (
+        in_place(lambda p: p.symlink_to("pose-00000-of-00003.tfrecord")),
+        f"{SHARD}: missing, or not a regular",
     ),
 }
 
@@ -249,6 +278,112 @@ def test_damage_is_found_on_opening(records, damage):
     with pytest.raises(InputError, match=message) as error:
         RecordSource(records)
     assert str(records) in str(error.value)
+
+
+# Made on purpose, with a right seal.
+MANIFESTS = [
+    ("persons", ..., "object missing required field persons"),
+    ("persons", 12, "persons: not those of the shards"),
+    ("persons", 10**12, "persons: 1000000000000; expected a whole number"),
+    ("persons", True, "persons: expected int, got bool"),
+    ("plan.version", 2, "not the manifest of 'kptkit pose records', version 1"),
+    ("plan", [], "not the manifest"),
+    ("plan.orientation", "evil", "plan.orientation: invalid value 'evil'"),
+    ("plan.cut.size_wh", [1, 10**9], "plan.cut.size_wh: 1000000000"),
+    ("plan.cut.jpeg_quality", 101, "plan.cut.jpeg_quality: 101"),
+    ("schema.names", ["a"], "schema"),
+    ("skipped", {"a": 1}, "skipped.*: expected str, got int"),
+    ("index.file", "../index.npz", "index.file: '../index.npz'; expected the name of a shard"),
+    ("index.file", "pose-00000-of-00003.tfrecord", "shards: expected"),
+    ("shards.0.file", "/etc/passwd", "shards.0.*file: '/etc/passwd'; expected the name"),
+    ("shards.1.file", "pose-00000-of-00003.tfrecord", "shards: expected pose-00000-of-00003"),
+    ("shards.0.bytes", -1, "bytes: -1; expected a whole number"),
+    ("shards.0.sha256", "0" * 63, "sha256: '0+'; expected 64 hexadecimal digits"),
+    ("shards.0.evil", 1, r"shards\[0\].evil: unknown"),
+    ("shards", [], "shards|persons"),
+]
+
+
+@pytest.mark.parametrize(("place", "value", "message"), MANIFESTS)
+def test_a_manifest_made_on_purpose_is_one_line(records, place, value, message):
+    reseal(records / "manifest.json", put(place, value))
+    with pytest.raises(InputError, match=f"manifest.json: .*({message})") as refused:
+        RecordSource(records)
+    assert "\n" not in str(refused.value)
+
+
+def first(value):
+    """A change of an array: its first number."""
+
+    def change(array):
+        array = array.copy()
+        array.flat[0] = value
+        return array
+
+    return change
+
+
+ARRAYS = {
+    "image_paths": [(first(0), "values"), (lambda a: a.astype("f4"), "float32")],
+    "image_ids": [(lambda a: a[:-1], r"\(3,\); expected int64 \(4,\)")],
+    "image_wh": [(first(0), "values"), (first(2**31 - 1), "values"), (np.ravel, r"\(8,\)")],
+    "image_index": [(first(4), "values"), (first(-1), "values"), (first(2**62), "values")],
+    "sample_ids": [(first(-1), "values"), (lambda a: a * 0, "values")],
+    "boxes_xyxy": [(first(np.nan), "values"), (first(np.inf), "values"), (first(1e30), "values")],
+    "keypoints": [(first(np.nan), "values"), (first(1e30), "values"), (lambda a: a + 3, "values")],
+    "box_scores": [(first(np.inf), "values"), (lambda a: a.astype(str), "expected float32")],
+    "shard": [(first(3), "values"), (first(-1), "values"), (first(2), "values")],
+    "record": [(first(4), "values"), (first(-1), "values")],
+    "jpeg_offset": [
+        (first(-1), "values"),
+        (first(2**62), "values"),
+        (lambda a: a + 9999, "values"),
+    ],
+    "jpeg_bytes": [
+        (first(-1), "values"),
+        (first(2**62), "values"),
+        (first(0), "a picture is miss"),
+    ],
+    "jpeg_crc32": [(lambda a: a.astype("i8"), "int64")],
+    "window_xyxy": [(first(-1), "values"), (first(10**6), "values"), (lambda a: a + 99, "values")],
+}
+INDICES = [(name, *case) for name, cases in ARRAYS.items() for case in cases]
+INDICES += [("image_ids", lambda _: None, "missing or unknown")]
+
+
+def replace_index(records, arrays):
+    """Writes an index and enters its checksum and size in the manifest."""
+    save_arrays(records / "index.npz", arrays)
+    entry = file_entry(records / "index.npz")
+    reseal(records / "manifest.json", put("index", entry))
+
+
+@pytest.mark.parametrize(("name", "change", "message"), INDICES)
+def test_an_index_made_on_purpose_is_one_line(records, name, change, message):
+    arrays = read_arrays(records / "index.npz")
+    arrays[name] = change(arrays[name])
+    replace_index(records, {key: array for key, array in arrays.items() if array is not None})
+    with pytest.raises(InputError, match=f"index.npz: .*{name}.*{message}") as refused:
+        RecordSource(records)
+    assert "\n" not in str(refused.value)
+
+
+def test_an_index_that_unfolds_is_refused(records):
+    path = records / "index.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.npy", bytes(1 << 26))
+    reseal(records / "manifest.json", put("index", file_entry(path)))
+    with pytest.raises(InputError, match=r"index.npz: damaged, .*compressed"):
+        RecordSource(records)
+
+
+def test_a_window_of_another_size_than_its_picture_is_refused(records):
+    arrays = read_arrays(records / "index.npz")
+    arrays["window_xyxy"][3, 2] -= 1
+    replace_index(records, arrays)
+    left, top, *_ = arrays["window_xyxy"][3].tolist()
+    with pytest.raises(InputError, match="is not the part that the index tells"):
+        RecordSource(records).read(3, (left, top, left + 1, top + 1))
 
 
 def test_a_flipped_bit_is_found_by_its_reader_and_by_verify(records):
@@ -318,7 +453,7 @@ def test_a_full_disk_leaves_nothing_half_written(persons, tmp_path, monkeypatch)
 
     with monkeypatch.context() as patch:
         patch.setattr(files, "sync", fail_at_the_third)
-        with pytest.raises(InputError, match="records: No space left on device"):
+        with pytest.raises(InputError, match="the disk is full; make room"):
             write(persons, tmp_path / "records")
     names = {path.name for path in (tmp_path / "records").iterdir()}
     assert "manifest.json" not in names
