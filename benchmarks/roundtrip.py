@@ -40,7 +40,7 @@ from kptkit.skeletons.schema import KeypointSchema
 
 SPLITS = ("val", "train")
 SIZES_WH = ((192, 256), (288, 384))
-CONVENTIONS: tuple[Convention, ...] = ("official", "udp")
+CONVENTIONS: tuple[Convention, ...] = ("official", "udp", "darkpose")
 # The first one is used for the list of persons.
 CODECS = (("unbiased", "dark"), ("msra", "quarter"))
 COLUMNS = ("AP", "AP50", "AP75", "APM", "APL", "AR")
@@ -70,10 +70,11 @@ class Oracle(PoseEstimator):
         """As `PoseEstimator.predict_batches`, from the keypoints instead of the pixels."""
         recipe, ids, keypoints = self.recipe, [], []
         sizes = recipe.input_size_wh, recipe.heatmap_wh
-        scale = affine.crop_to_heatmap_scale(*sizes, recipe.convention)
+        factor, shift = affine.crop_to_heatmap(*sizes, recipe.convention)
         for batch in batches:
             real = batch["sample_id"].numpy() >= 0
-            in_heatmap = batch["keypoints"] * tf.constant([*scale, 1.0])
+            in_heatmap = batch["keypoints"] * tf.constant([*factor, 1.0])
+            in_heatmap += tf.constant([*shift, 0.0])
             heatmaps, _ = encode(in_heatmap, recipe.heatmap_wh, recipe.heatmap_sigma, recipe.target)
             in_crop = ops.convert_to_numpy(heatmaps_to_crop(heatmaps, recipe))
             ids.append(batch["sample_id"].numpy()[real])

@@ -6,8 +6,9 @@ Recipes and flags name them without importing Keras. The code is in `kptkit.geom
 
 from typing import Literal
 
-# How a window becomes a crop, and a crop a heatmap: see `kptkit.geometry.affine`.
-Convention = Literal["official", "udp"]
+# Whose code says how a window becomes a crop, and a crop a heatmap: see `kptkit.geometry.affine`.
+# HRNet's authors (mmpose follows them, with DARK too); UDP's; DARK's authors; the hourglass's.
+Convention = Literal["official", "udp", "darkpose", "princeton"]
 
 # Gaussians around rounded centres (HRNet), or around exact ones (DARK): see `kptkit.encode`.
 Target = Literal["msra", "unbiased"]

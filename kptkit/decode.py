@@ -12,8 +12,9 @@ from typing import Any, get_args
 import numpy as np
 from keras import ops
 
-from kptkit.conventions import Alignment, Method
+from kptkit.conventions import Alignment, Convention, Method
 from kptkit.errors import InputError, check_choice, check_number, check_shapes
+from kptkit.geometry.affine import flip_displacement
 
 __all__ = ["blur_radius", "decode", "flip_back", "heatmaps_from_logits"]
 
@@ -29,9 +30,16 @@ def decode(heatmaps: Tensor, method: Method = "dark", heatmap_sigma: float = 2.0
 
     ``argmax`` takes the highest pixel; of equal pixels, the first in reading order. ``quarter``
     moves from there a quarter of a pixel towards the higher neighbour on each axis (Newell et al.
-    2016), only where 1 < x < W - 1 and 1 < y < H - 1, as in the official code. ``dark`` moves to
-    the top of a Gaussian around the highest pixel (DARK, Zhang et al. 2020). It helps only with the
-    ``unbiased`` target, since an ``msra`` target does not encode the fraction of a pixel.
+    2016), only where 1 < x < W - 1 and 1 < y < H - 1, as lib/core/inference.py of HRNet's authors
+    (leoxiaobin/deep-high-resolution-net.pytorch). ``dark`` moves to the top of a Gaussian around
+    the highest pixel (DARK, Zhang et al. 2020), away from the border as lib/core/inference.py of
+    its authors (ilovepose/DarkPose); theirs takes no step within 2 px of the border and any step
+    elsewhere. It helps only with the ``unbiased`` target, since an ``msra`` target does not encode
+    the fraction of a pixel.
+
+    Points are in heatmap px; `kptkit.network.heatmaps_to_crop` maps them to crop px by the recipe's
+    convention, by default that of HRNet's authors. It is not part of the decoder: weights from
+    DARK's or the hourglass's own code need theirs (see `kptkit.geometry.affine`).
 
     Args:
         heatmaps: (B, H, W, K), any float type.
@@ -198,19 +206,22 @@ def flip_back(
     flip_permutation: Sequence[int],
     alignment: Alignment = "fractional",
     stride: int = 4,
+    convention: Convention = "official",
 ) -> Tensor:
     """Mirrors the heatmaps of a mirrored crop back, to be averaged with those of the crop.
 
-    Crop px are stride times heatmap px, so after mirroring back the map lies (stride - 1) / stride
-    heatmap px too far left. ``fractional`` moves it right by that amount, ``whole_pixel`` by 1 as
-    the official code does, and ``none`` does not move it, which is right for the UDP convention.
-    A fractional move interpolates cubically between four pixels; linear interpolation would leave
-    an error of 0.01 px at sigma 1. Columns left of the map repeat its first column.
+    In the official convention crop px are stride times heatmap px, so after mirroring back the map
+    lies (stride - 1) / stride heatmap px too far left. ``fractional``, the default and ours, moves
+    it to where it belongs in its convention, ``whole_pixel`` 1 right as the code of HRNet's authors
+    does, and ``none`` does not move it, as the code of UDP, DARK and the hourglass. A fractional
+    move interpolates cubically between four pixels; linear interpolation would leave an error of
+    0.01 px at sigma 1. Columns beyond the map repeat its border.
 
     Args:
         heatmaps: (B, H, W, K) of the mirrored crop.
         flip_permutation: K indices; entry k is the keypoint that k becomes in a mirrored picture.
         stride: crop px per heatmap px.
+        convention: how crop px become heatmap px, see `kptkit.geometry.affine`.
 
     Returns:
         (B, H, W, K), of the same dtype.
@@ -228,8 +239,9 @@ def flip_back(
     check_number("flip_back: stride", stride, "a whole number of at least 1", low=1, whole=True)
     check_shapes("flip_back", heatmaps=(heatmaps, ("B", "H", "W", len(permutation))))
     heatmaps = ops.take(heatmaps, permutation, axis=-1)
-    shift = {"fractional": (stride - 1) / stride, "whole_pixel": 1.0, "none": 0.0}[alignment]
-    width, offsets, moved = heatmaps.shape[2], np.arange(-2, 2), 0.0
+    exact = flip_displacement(stride, convention)
+    shift = {"fractional": exact, "whole_pixel": 1.0, "none": 0.0}[alignment]
+    width, offsets, moved = heatmaps.shape[2], np.arange(-1, 3) + math.floor(-shift), 0.0
     for offset in offsets:
         others = offsets[offsets != offset]
         weight = np.prod((-shift - others) / (offset - others))

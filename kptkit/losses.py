@@ -225,8 +225,9 @@ class HeatmapLoss(keras.losses.Loss):
     def _encoded(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The arguments of a loss function: target heatmaps, predicted heatmaps, weights."""
         heatmap_wh = (y_pred.shape[2], y_pred.shape[1])
-        scale = affine.crop_to_heatmap_scale(self.size_wh, heatmap_wh, self.convention)
-        keypoints = ops.cast(y_true, "float32") * ops.convert_to_tensor([*scale, 1.0], "float32")
+        factor, shift = affine.crop_to_heatmap(self.size_wh, heatmap_wh, self.convention)
+        keypoints = ops.cast(y_true, "float32") * ops.convert_to_tensor([*factor, 1.0], "float32")
+        keypoints = keypoints + ops.convert_to_tensor([*shift, 0.0], "float32")
         sigma = self.sigma or heatmap_sigma(heatmap_wh)
         true, weights = encode(keypoints, heatmap_wh, sigma, self.target)
         return true, y_pred, weights

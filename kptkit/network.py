@@ -165,7 +165,9 @@ def crops_to_heatmaps(network: PoseNetwork, crops: Any) -> Any:
     heatmaps = maps(crops)
     if recipe.flip_test and schema.flip_pairs:
         mirrored = maps(ops.flip(crops, axis=2))
-        back = flip_back(mirrored, schema.flip_permutation, recipe.flip_alignment, STRIDE)
+        back = flip_back(
+            mirrored, schema.flip_permutation, recipe.flip_alignment, STRIDE, recipe.convention
+        )
         heatmaps = (heatmaps + back) / 2
     return heatmaps
 
@@ -173,8 +175,11 @@ def crops_to_heatmaps(network: PoseNetwork, crops: Any) -> Any:
 def heatmaps_to_crop(heatmaps: Any, recipe: PoseRecipe) -> Any:
     """Keypoints (B, K, 3) float32 of heatmaps (B, h, w, K): x and y in crop pixels, and score."""
     keypoints = decode(heatmaps, recipe.decoder, recipe.heatmap_sigma)
-    scale = affine.crop_to_heatmap_scale(recipe.input_size_wh, recipe.heatmap_wh, recipe.convention)
-    return keypoints / ops.convert_to_tensor([*scale, 1.0], "float32")
+    factor, shift = affine.crop_to_heatmap(
+        recipe.input_size_wh, recipe.heatmap_wh, recipe.convention
+    )
+    keypoints = keypoints - ops.convert_to_tensor([*shift, 0.0], "float32")
+    return keypoints / ops.convert_to_tensor([*factor, 1.0], "float32")
 
 
 def stacks_to_crop(network: PoseNetwork, crops: Any) -> Any:

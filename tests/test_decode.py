@@ -261,6 +261,18 @@ def test_error_of_flip_averaging(heatmap_wh, alignment, low, high):
     assert low <= error <= high
 
 
+@pytest.mark.parametrize(
+    ("convention", "shift"), [("udp", 0), ("darkpose", 0), ("princeton", -0.25)]
+)
+def test_fractional_is_exact_in_other_conventions_too(convention, shift):
+    """What `--convention udp` got before: 0.75 px, as in the official convention."""
+    mirrored = np.zeros((1, 5, 9, 17), np.float32)
+    mirrored[..., :] = np.arange(9, dtype=np.float32)[:, None]  # a ramp: cubic is exact
+    back = np.asarray(flip_back(mirrored, PERMUTATION, "fractional", 4, convention))
+    expected = 8 - (np.arange(9) - shift)
+    np.testing.assert_allclose(back[0, 0, 2:-2, 0], expected[2:-2], atol=1e-5)
+
+
 @pytest.mark.parametrize("heatmap_wh", SIZES)
 def test_logits_of_a_perfect_network_give_its_targets(compiled, heatmap_wh):
     sigma = heatmap_sigma(heatmap_wh)

@@ -149,6 +149,15 @@ def test_any_mask_gives_finite_losses_and_gradients(weights, seed):
         np.testing.assert_array_equal(value == 0, weights.sum(axis=1) == 0)
 
 
+# Crops of 48x64 and heatmaps of 12x16: heatmap = crop * factor + shift.
+HEATMAP_OF_48X64 = [
+    ("official", (1 / 4, 1 / 4), (0, 0)),
+    ("udp", (11 / 47, 15 / 63), (0, 0)),
+    ("darkpose", (11 / 47, 11 / 47), (0, 15 / 2 - 63 / 2 * 11 / 47)),
+    ("princeton", (1 / 4, 1 / 4), (-1 / 2, -1 / 2)),
+]
+
+
 def crop_keypoints(samples=2, num_keypoints=5):
     rng = np.random.default_rng(0)
     keypoints = np.ones((samples, num_keypoints, 3), np.float32)
@@ -158,15 +167,15 @@ def crop_keypoints(samples=2, num_keypoints=5):
     return keypoints
 
 
-@pytest.mark.parametrize("convention", ["official", "udp"])
+@pytest.mark.parametrize(("convention", "factor", "shift"), HEATMAP_OF_48X64)
 @pytest.mark.parametrize("target", ["msra", "unbiased"])
 @pytest.mark.parametrize(("name", "loss"), list(zip(NAMES, LOSSES, strict=True)))
-def test_heatmap_loss_encodes_crop_pixels(name, loss, target, convention):
+def test_heatmap_loss_encodes_crop_pixels(name, loss, target, convention, factor, shift):
     keypoints = crop_keypoints()
     predicted = np.random.default_rng(1).normal(0, 1, (2, 16, 12, 5)).astype(np.float32)
-    factor = [11 / 47, 15 / 63, 1] if convention == "udp" else [1 / 4, 1 / 4, 1]
     sigma = heatmap_sigma((12, 16))
-    true, weights = encode(keypoints * np.float32(factor), (12, 16), sigma, target)
+    in_heatmap = keypoints * np.float32([*factor, 1]) + np.float32([*shift, 0])
+    true, weights = encode(in_heatmap, (12, 16), sigma, target)
     heatmap_loss = HeatmapLoss((48, 64), name, target, convention)
     losses = heatmap_loss.call(keypoints, predicted)
     np.testing.assert_allclose(losses, loss(true, predicted, weights), rtol=1e-6)

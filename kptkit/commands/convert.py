@@ -10,8 +10,9 @@ address are given as a file: --from coco-w32-256x192-official pose_hrnet_w32_256
 
 reads a checkpoint that you trained with the authors' HRNet code or mmpose (0.x and 1.x; MSRA, DARK
 and UDP); --from hourglass reads one of princeton-vl/pytorch_stacked_hourglass. --recipe is a recipe
-of kptkit train hrnet or a known name, whose keypoints, decoder and flip test are then used;
---keypoints gives a COCO file with other keypoints.
+of kptkit train hrnet or a known name, whose keypoints, convention, decoder and flip test are then
+used; --keypoints gives a COCO file with other keypoints. A checkpoint of ilovepose/DarkPose looks
+like one of HRNet's authors, but maps crops otherwise: --recipe coco-w32-256x192-darkpose.
 
     kptkit convert --from facenet-pytorch DIR
 

@@ -20,8 +20,8 @@ class ConvertConfig:
     """A known name (list prints them), or the project that published the sources: facenet-pytorch,
     aittsmd, hrnet (mmpose's too), hourglass."""
     recipe: str | None = None
-    """With hrnet and hourglass: the recipe or known name with the input size, decoder and flip test
-    of the weights."""
+    """With hrnet and hourglass: the recipe or known name with the input size, convention, decoder
+    and flip test of the weights."""
     keypoints: Path | None = None
     """With hrnet and hourglass: a COCO file that names the keypoints; default: those of the known
     name, or COCO's 17."""

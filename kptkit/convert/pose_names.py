@@ -101,9 +101,12 @@ def check_configuration(config: str, recipe: PoseRecipe, source: str) -> None:
     if re.search(r"['\"]combined['\"]|CombinedTarget", config):
         raise InputError(f"{source}: its maps hold offsets (UDP combined); expected heatmaps")
     is_udp = "UDPHeatmap" in config or re.search(r"use_udp['\"]?\s*[=:]\s*True", config) is not None
-    if config and is_udp != (recipe.convention == "udp"):
-        found = "by UDP's convention" if is_udp else "by the official convention, not UDP's"
-        raise InputError(f"{source}: trained {found}; expected that of the recipe it is given")
+    found = "udp" if is_udp else "official"
+    if config and found != recipe.convention:
+        raise InputError(
+            f"{source}: mmpose trained it by the convention {found}; the recipe has "
+            f"{recipe.convention}, expected a recipe of the same"
+        )
 
 
 def _is_unused_shortcut(name: str, state: Arrays) -> bool:

@@ -3,6 +3,7 @@
 All return lines to print and the file that was written.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from kptkit.convert.cascade import sources_of, write_cascade
@@ -44,8 +45,18 @@ def own_pose(config: ConvertConfig) -> tuple[list[str], Path]:
         raise InputError(
             f"--recipe {config.recipe}: {recipe.variant} is not a variant of {config.project}"
         )
+    if config.project == "hourglass":
+        recipe = replace(recipe, convention="princeton")  # the project whose files it reads
     lines = convert_pose(source, config.out, recipe, schema, origin_of(None, source))
-    return lines, config.out
+    return [*lines, _convention_line(recipe)], config.out
+
+
+def _convention_line(recipe: PoseRecipe) -> str:
+    """Whose convention the weights will answer in; their arrays do not say."""
+    line = f"convention: {recipe.convention}"
+    if (recipe.convention, recipe.decoder) == ("official", "dark"):
+        line += ", as mmpose's DARK; ilovepose/DarkPose's has another: --recipe NAME-darkpose"
+    return line
 
 
 def recipe_of(name: str, schema: KeypointSchema | None) -> tuple[PoseRecipe, KeypointSchema]:

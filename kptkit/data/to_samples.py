@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from kptkit.data.formats.box_faults import detected_box_faults
 from kptkit.data.formats.document import (
     AnnotationFile,
     fault_notices,
@@ -45,20 +46,10 @@ def keypoint_samples(
             those that the file states.
     """
     annotations = file.annotations["annotations"]
-    persons = [a for a in annotations if is_labelled(a) and a["area"] > 0]
-    boxes_xywh = np.array([a["bbox"] for a in persons], np.float64).reshape(-1, 4)
-    person_wh = image_wh_of(file, persons)
-    if file.boxes_may_leave:
-        boxes_xyxy = boxes.from_xywh(boxes_xywh)
-    else:
-        boxes_xyxy = clean_boxes(boxes_xywh, person_wh)
-    usable = _has_usable_box(boxes_xywh, boxes_xyxy, person_wh)
-    if not usable.any():
-        raise InputError(f"{file.path}: annotations: no usable person with labelled keypoints")
-    persons = list(compress(persons, usable))
+    persons, boxes_xyxy = usable_persons(file)
     keypoints = np.array([a["keypoints"] for a in persons], np.float32)
     keypoints = keypoints.reshape(-1, file.schema.num_keypoints, 3)
-    outside = (keypoints[..., 2] > 0) & ~keypoints_inside(keypoints, person_wh[usable])
+    outside = (keypoints[..., 2] > 0) & ~keypoints_inside(keypoints, image_wh_of(file, persons))
     keypoints[outside, 2] = 0
     report(
         f"{file.path}: {len(persons)} persons of {len(annotations)} annotations; the others are "
@@ -69,13 +60,38 @@ def keypoint_samples(
         schema=file.schema,
         **_image_columns(file, images_folder, [a["image_id"] for a in persons]),
         sample_ids=np.array([a["id"] for a in persons], np.int64),
-        boxes_xyxy=boxes_xyxy[usable].astype(np.float32),
+        boxes_xyxy=boxes_xyxy.astype(np.float32),
         keypoints=keypoints,
         box_scores=np.ones(len(persons), np.float32),
         protocol=file.protocol,
         reference_lengths=_reference_lengths(persons),
     )
     return with_readable_images(samples, orientation, file.path, report)
+
+
+def usable_persons(file: AnnotationFile) -> tuple[list[dict[str, Any]], np.ndarray]:
+    """The annotations of N persons that can be trained on, and their boxes (N, 4) x1 y1 x2 y2.
+
+    Raises:
+        InputError: there is none; the message says why.
+    """
+    annotations = file.annotations["annotations"]
+    labelled = [a for a in annotations if is_labelled(a)]
+    persons = [a for a in labelled if a["area"] > 0]
+    boxes_xywh = np.array([a["bbox"] for a in persons], np.float64).reshape(-1, 4)
+    person_wh = image_wh_of(file, persons)
+    if file.boxes_may_leave:
+        boxes_xyxy = boxes.from_xywh(boxes_xywh)
+    else:
+        boxes_xyxy = clean_boxes(boxes_xywh, person_wh)
+    usable = _has_usable_box(boxes_xywh, boxes_xyxy, person_wh)
+    if not usable.any():
+        raise InputError(
+            f"{file.path}: annotations: no usable person with labelled keypoints: of "
+            f"{len(annotations)}, {len(labelled)} are single and labelled, {len(persons)} of these "
+            "have an area, and none a box of more than a pixel in its picture"
+        )
+    return list(compress(persons, usable)), boxes_xyxy[usable]
 
 
 def detection_samples(
@@ -101,21 +117,24 @@ def detection_samples(
     detections = read_json(detections_json, without=("segmentation",))
     if not isinstance(detections, list):
         raise InputError(f"{detections_json}: {type(detections).__name__}; expected a list")
-    image_ids = {image["id"] for image in file.annotations["images"]}
-    category_id = file.annotations["categories"][0]["id"]
+    images = {image["id"]: image for image in file.annotations["images"]}
+    category = file.annotations["categories"][0]
+    category_ids = (category["id"], *category.get("merged_ids", ()))
     faults: Counter[Fault] = Counter()
     kept = []
     for index, detection in enumerate(detections):
-        found = list(detection_faults(index, detection, image_ids, category_id))
+        found = list(detection_faults(index, detection, images, category_ids))
         faults.update(found)
         if not found:
             kept.append(index)
+    faults.update(detected_box_faults([detections[index] for index in kept], images))
     refuse_faults(faults, len(kept), detections_json)
     for line in fault_notices(faults, detections_json):
         report(line)
     if not kept:
         raise InputError(
-            f"{detections_json}: no detection of category {category_id} on an image of {file.path}"
+            f"{detections_json}: no detection of category {category_ids[0]} on an image of "
+            f"{file.path}"
         )
     boxes_xyxy = boxes.from_xywh(np.array([detections[i]["bbox"] for i in kept]))
     samples = KeypointSamples(

@@ -28,8 +28,9 @@ class PoseEvaluationConfig:
     """Held-out data; default: those of the run."""
     detections: Path | None = None
     """COCO detection results, whose boxes replace the ground truth's."""
-    oks_nms: float = 0.9
-    """With --detections: the OKS above which the lower-scored of two persons is removed."""
+    oks_nms: float | None = None
+    """The OKS above which the lower-scored of two persons is removed; default: 0.9 with
+    --detections, else none is. (The tables of HRNet's authors: 0.9 in ground-truth boxes too.)"""
     flip_test: bool | None = None
     """Whether mirrored crops are evaluated too; default: as in the recipe, like the next two."""
     flip_alignment: Alignment | None = None

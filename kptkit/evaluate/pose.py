@@ -8,10 +8,14 @@ import numpy as np
 from kptkit.data.batches.pose import clear_errors, pose_evaluation_batches
 from kptkit.data.records.sources import SampleSource
 from kptkit.data.skipped import SkippedPictures
-from kptkit.geometry import affine, boxes
+from kptkit.errors import InputError
+from kptkit.geometry import affine
 from kptkit.metrics import oks, protocols
 from kptkit.pose.estimator import PoseEstimator
 from kptkit.samples import KeypointSamples
+
+# The papers' limit of similarity, in OKS-NMS.
+OKS_NMS_THRESHOLD = 0.9
 
 
 @dataclass(frozen=True)
@@ -41,13 +45,15 @@ def evaluate_pose(
     Args:
         truth: a COCO dictionary of all images of `source`; of other protocols than `oks` only the
             category is used, if there is one.
-        oks_nms_threshold: for detected boxes, the similarity above which the lower-scored of two
-            persons is removed (the papers' 0.9); None keeps all, as usual for ground-truth boxes.
+        oks_nms_threshold: the similarity above which the lower-scored of two persons of a picture
+            is removed (the papers' 0.9); None keeps all.
 
     Raises:
         InputError: too many images cannot be read, a prediction is not finite, or the samples lack
             the reference lengths of their protocol.
     """
+    if oks_nms_threshold is not None and not 0 < oks_nms_threshold <= 1:
+        raise InputError(f"OKS-NMS: {oks_nms_threshold}; expected a similarity above 0, at most 1")
     recipe = estimator.recipe
     skipped = SkippedPictures(len(source.samples))
     batches = pose_evaluation_batches(
@@ -65,7 +71,8 @@ def evaluate_pose(
     scores = oks.rescore(keypoints, samples.box_scores)
     kept = np.arange(len(samples))
     if oks_nms_threshold is not None:
-        kept = _without_copies(samples, keypoints, scores, oks_nms_threshold)
+        areas = person_areas(samples.boxes_xyxy, recipe.input_size_wh)
+        kept = _without_copies(samples, keypoints, scores, areas, oks_nms_threshold)
     category = truth["categories"][0]["id"] if truth else 1
     results = oks.coco_results(image_ids[kept], category, keypoints[kept], scores[kept])
     metrics = protocols.judge(samples, keypoints)
@@ -74,14 +81,27 @@ def evaluate_pose(
     return PoseEvaluation(metrics, samples, keypoints, results)
 
 
-def _without_copies(
-    samples: KeypointSamples, keypoints: np.ndarray, scores: np.ndarray, threshold: float
-) -> np.ndarray:
-    """Indices of the predictions that OKS-NMS keeps, per image, in their order.
+def person_areas(boxes_xyxy: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+    """The areas (N,) in square pixels by which OKS-NMS compares persons in boxes (N, 4).
 
-    As in the official code, a person's area is that of the padded crop, not of the box.
+    As in the code of HRNet's authors (lib/core/function.py), they are those of the windows that are
+    cropped: the boxes, brought to the crop's aspect ratio and padded.
+
+    Args:
+        size_wh: width and height of the crops in pixels.
     """
-    areas = affine.PADDING**2 * boxes.area(samples.boxes_xyxy)
+    _, window_wh = affine.crop_window(np.asarray(boxes_xyxy, np.float64), size_wh)
+    return window_wh.prod(axis=-1)
+
+
+def _without_copies(
+    samples: KeypointSamples,
+    keypoints: np.ndarray,
+    scores: np.ndarray,
+    areas: np.ndarray,
+    threshold: float,
+) -> np.ndarray:
+    """Indices of the predictions that OKS-NMS keeps, per image, in their order."""
     kept = [np.zeros(0, np.int64)]
     for image in np.unique(samples.image_index):
         own = np.flatnonzero(samples.image_index == image)

@@ -12,7 +12,7 @@ from kptkit.data.records.sources import ImageSource
 from kptkit.data.to_samples import detection_samples
 from kptkit.errors import InputError
 from kptkit.evaluate.flags import PoseEvaluationConfig
-from kptkit.evaluate.pose import PoseEvaluation, evaluate_pose
+from kptkit.evaluate.pose import OKS_NMS_THRESHOLD, PoseEvaluation, evaluate_pose
 from kptkit.metrics import oks, protocols
 from kptkit.opener import PoseSource
 from kptkit.pose.estimator import PoseEstimator
@@ -32,7 +32,9 @@ def report_pose(config: PoseEvaluationConfig) -> None:
         if (value := getattr(config, name)) is not None
     }
     estimator = PoseEstimator(opener.build(source, replace(source.recipe, **chosen)))
-    threshold = config.oks_nms if config.detections else None
+    threshold = config.oks_nms
+    if threshold is None and config.detections:
+        threshold = OKS_NMS_THRESHOLD
     evaluation = evaluate_pose(
         estimator, held_out.source, held_out.truth, oks_nms_threshold=threshold
     )

@@ -4,13 +4,24 @@ In each of the three frames, the centre of the top-left pixel is (0, 0), x point
 A crop shows a window of the image, which is given by its centre and size in image pixels and its
 rotation.
 
-Two published conventions relate a window of width w to a crop of width W:
+Four published conventions relate a window of width w to a crop of width W and a heatmap of width
+V, each named after the code that weights were trained with. Weights answer exactly only in their
+own: a heatmap of another convention is displaced by up to half a pixel.
 
-- ``official`` (HRNet, Sun et al. 2019): crop = (p - centre) * W / w + W / 2,
-  heatmap = crop / stride.
-- ``udp`` (unbiased data processing, Huang et al. 2020): sizes count intervals between pixel
-  centres, crop = (p - centre) * (W - 1) / w + (W - 1) / 2,
-  heatmap = crop * (heatmap_w - 1) / (W - 1).
+- ``official``: HRNet's authors (leoxiaobin/deep-high-resolution-net.pytorch, lib/utils/transforms)
+  and mmpose, of which mmpose's DARK weights too: crop = (p - centre) * W / w + W / 2,
+  heatmap = crop / stride. The default.
+- ``udp`` (unbiased data processing, Huang et al. 2020; mmpose's UDP weights): sizes count intervals
+  between pixel centres, on each axis by itself: crop = (p - centre) * (W - 1) / w + (W - 1) / 2,
+  heatmap = crop * (V - 1) / (W - 1).
+- ``darkpose``: DARK's authors (ilovepose/DarkPose, lib/utils/transforms). Windows count intervals
+  too, and the width alone sets the scale: crop = (p - centre) * (W - 1) / (w - 1) + (W - 1) / 2,
+  heatmap = (p - centre) * (V - 1) / (w - 1) + (V - 1) / 2. For crops that are not square a heatmap
+  is no whole multiple of UDP's: 0.13 px lower at 192x256. Windows are ours; theirs are 1.25 px
+  wider, which moves no point, since there and back are the same map.
+- ``princeton``: the stacked hourglass's authors (princeton-vl/pytorch_stacked_hourglass, data/MPII
+  and utils/group.py): crops are the official ones; targets are rounded down and half a pixel is
+  added to what is found, so that heatmap = crop / stride - 1 / 2.
 
 The arithmetic is written once, over an array namespace `xp` (``numpy`` for the data pipeline,
 ``keras.ops`` inside exported graphs), and takes any leading batch dimensions.
@@ -27,6 +38,9 @@ Array = Any  # an array of the namespace `xp`: NumPy array or backend tensor
 
 # How much the published recipes enlarge a box before cropping.
 PADDING = 1.25
+
+# By how many pixels a crop is less wide than its size, between where a window's edges map to.
+_MARGINS: dict[Convention, int] = {"official": 0, "udp": 1, "darkpose": 1, "princeton": 0}
 
 
 def crop_window(
@@ -62,10 +76,11 @@ def crop_matrix(
 ) -> Array:
     """The affine map from image pixels to crop pixels.
 
-    In the official convention the width of the window sets the scale of both axes, as in the
-    official code; its height follows from the crop's aspect ratio. In the UDP convention each axis
-    has a scale of its own, since 191 and 255 intervals are not quite 3:4. A positive rotation turns
-    the window clockwise in the image, so the person appears turned counter-clockwise in the crop.
+    The width of the window sets the scale of both axes, as in the official code; its height follows
+    from the crop's aspect ratio. Only in the UDP convention has each axis a scale of its own, since
+    191 and 255 intervals are not quite 3:4. A positive rotation turns the window clockwise in the
+    image, so the person appears turned counter-clockwise in the crop. A window of ``darkpose`` that
+    is narrower than 2 px counts as one of 2, since theirs would divide by zero.
 
     Args:
         centre_xy: (..., 2) centre of the window in image pixels.
@@ -76,9 +91,10 @@ def crop_matrix(
     Returns:
         (..., 2, 3): crop = matrix @ (x, y, 1).
     """
-    margin = 1 if convention == "udp" else 0
+    margin = _MARGINS[convention]
     out_w, out_h = size_wh[0] - margin, size_wh[1] - margin
-    scale_x = out_w / window_wh[..., 0]
+    width = window_wh[..., 0]
+    scale_x = out_w / (xp.maximum(width - 1, 1.0) if convention == "darkpose" else width)
     scale_y = out_h / window_wh[..., 1] if convention == "udp" else scale_x
     radians = xp.multiply(rotation_degrees, np.pi / 180.0) + xp.zeros_like(scale_x)
     x, y = centre_xy[..., 0], centre_xy[..., 1]
@@ -119,15 +135,34 @@ def flip_points(points_xy: Array, width: float | np.ndarray, xp: Any = np) -> Ar
     return xp.stack([(width - 1) - points_xy[..., 0], points_xy[..., 1]], axis=-1)
 
 
-def crop_to_heatmap_scale(
+def crop_to_heatmap(
     size_wh: tuple[int, int], heatmap_wh: tuple[int, int], convention: Convention = "official"
-) -> tuple[float, float]:
-    """The factors (x, y) from crop pixels to heatmap pixels; divide by them for the inverse."""
-    margin = 1 if convention == "udp" else 0
-    return (
-        (heatmap_wh[0] - margin) / (size_wh[0] - margin),
-        (heatmap_wh[1] - margin) / (size_wh[1] - margin),
-    )
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Factors (x, y) and shifts (x, y) in heatmap pixels: heatmap = crop * factor + shift.
+
+    Args:
+        size_wh: width and height of the crop in pixels.
+        heatmap_wh: width and height of the heatmap in pixels.
+    """
+    margin = _MARGINS[convention]
+    factor_x = (heatmap_wh[0] - margin) / (size_wh[0] - margin)
+    factor_y = (heatmap_wh[1] - margin) / (size_wh[1] - margin)
+    if convention == "darkpose":  # the middle of the crop is that of the heatmap
+        middle = (heatmap_wh[1] - 1) / 2 - (size_wh[1] - 1) / 2 * factor_x
+        return (factor_x, factor_x), (0.0, middle)
+    shift = -0.5 if convention == "princeton" else 0.0
+    return (factor_x, factor_y), (shift, shift)
+
+
+def flip_displacement(stride: int, convention: Convention = "official") -> float:
+    """How far right the heatmap of a mirrored crop belongs after it was mirrored back, in pixels.
+
+    A mirrored crop has its point x at W - 1 - x, by which a heatmap's point x would be at
+    V - 1 - x only where the convention keeps the outermost pixel centres.
+    """
+    if convention == "official":
+        return (stride - 1) / stride
+    return -1 / stride if convention == "princeton" else 0.0
 
 
 def warp(image: np.ndarray, matrix: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:

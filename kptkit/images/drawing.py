@@ -128,14 +128,14 @@ def draw_heatmaps(crop: np.ndarray, heatmaps: np.ndarray) -> np.ndarray:
 
     Args:
         crop: (H, W, 3) uint8.
-        heatmaps: (h, w, K), aligned with the crop by `affine.crop_to_heatmap_scale`.
+        heatmaps: (h, w, K), aligned with the crop by `affine.crop_to_heatmap`.
     """
     canvas = _canvas(crop)
     height, width = canvas.shape[:2]
     heatmaps = np.asarray(heatmaps, dtype=np.float32)
     highest = np.nan_to_num(heatmaps, nan=0.0, posinf=0.0, neginf=0.0).max(axis=-1, initial=0.0)
     highest /= max(float(highest.max(initial=0.0)), np.finfo(np.float32).tiny)
-    scale_x, scale_y = affine.crop_to_heatmap_scale((width, height), highest.shape[::-1])
+    (scale_x, scale_y), _ = affine.crop_to_heatmap((width, height), highest.shape[::-1])
     heatmap_to_crop = np.array([[1 / scale_x, 0, 0], [0, 1 / scale_y, 0]])
     glow = affine.warp(highest, heatmap_to_crop, (width, height))
     colours = cv2.applyColorMap((255 * glow).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]

@@ -13,7 +13,7 @@ from kptkit.data.formats.document import AnnotationFile, image_wh_of, refuse_fau
 from kptkit.data.formats.faults import Fault
 from kptkit.data.formats.index import inspect_annotations
 from kptkit.data.pose_flags import Format
-from kptkit.data.to_samples import keypoint_samples, keypoints_inside
+from kptkit.data.to_samples import keypoint_samples, keypoints_inside, usable_persons
 from kptkit.errors import InputError
 from kptkit.geometry import boxes
 from kptkit.images import drawing
@@ -48,20 +48,40 @@ def check_annotations(
     num_errors = print_faults(coco, faults)
     print_keypoints(coco)
     print_sizes(coco)
-    if folder is not None:
-        if decode:
-            num_errors += print_picture_faults(coco.annotations["images"], folder)
-        try:
-            samples = keypoint_samples(coco, folder, orientation)
-            print(f"orientation: {samples.orientation}")
-            draw_sheet(samples, sheet)
-        except InputError as error:
-            num_errors += 1
-            print(f"error: {error}")
+    if folder is not None and decode:
+        num_errors += print_picture_faults(coco.annotations["images"], folder)
+    if not num_errors or folder is not None:
+        num_errors += print_verdict(coco, folder, orientation, sheet)
     if num_errors:
         raise InputError(f"{annotations}: {num_errors} errors, listed above")
     refuse_faults(faults, len(coco.annotations["annotations"]), annotations)
     print(f"{annotations}: fit for training")
+
+
+def print_verdict(
+    coco: AnnotationFile,
+    folder: Path | None,
+    orientation: Literal["auto"] | Orientation,
+    sheet: Path,
+) -> int:
+    """Says whether training would take the file, by its own code, and draws some persons.
+
+    Without the folder of pictures, only whether there is somebody to train on.
+
+    Returns:
+        The number of errors, 0 or 1.
+    """
+    try:
+        if folder is None:
+            usable_persons(coco)
+            return 0
+        samples = keypoint_samples(coco, folder, orientation)
+        print(f"orientation: {samples.orientation}")
+        draw_sheet(samples, sheet)
+    except InputError as error:
+        print(f"error: {error}")
+        return 1
+    return 0
 
 
 def print_faults(coco: AnnotationFile, faults: Counter[Fault]) -> int:

@@ -108,7 +108,8 @@ def oks_nms(
     Args:
         keypoints: (N, K, 3).
         scores: (N,).
-        areas: (N,); HRNet's code takes the areas of the padded boxes that were cropped.
+        areas: (N,); those of the windows that were cropped, see
+            `kptkit.evaluate.pose.person_areas`.
         oks_sigmas: K of them.
         threshold: a person whose OKS with a better one is above it is dropped.
 

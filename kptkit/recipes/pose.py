@@ -36,7 +36,8 @@ class PoseRecipe(Learning):
     input_size_wh: tuple[int, int] = (192, 256)
     """Width and height of the person crop in pixels, multiples of 32 (hourglass: 64)."""
     convention: Convention = "official"
-    """How boxes are mapped to crops: as in the official HRNet code, or by UDP."""
+    """How boxes are mapped to crops and heatmaps: as in the code of HRNet's authors (mmpose follows
+    it), of UDP, of DARK's authors or of the hourglass's; weights need that of their training."""
 
     target: Target = "msra"
     """Gaussians around rounded centres (the HRNet paper), or around exact ones (DARK)."""

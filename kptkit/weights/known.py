@@ -101,6 +101,7 @@ _WAYS = {
     "": _Way("official", "msra", "quarter", "whole_pixel"),
     "dark": _Way("official", "unbiased", "dark", "whole_pixel", (_DARK,)),
     "udp": _Way("udp", "unbiased", "dark", "none", (_UDP,)),
+    "darkpose": _Way("darkpose", "unbiased", "dark", "none", (_DARK,)),
 }
 
 
@@ -169,6 +170,23 @@ def _official(data: str, variant: HRNetVariant, size: str, score: str) -> tuple[
     )
 
 
+def _darkpose(data: str, variant: HRNetVariant, size: str, score: str) -> tuple[str, KnownWeights]:
+    """From the model zoo of DARK's authors, whose files are behind web pages.
+
+    Their arrays cannot be told from those of HRNet's authors, but their convention is another.
+    """
+    return f"{data}-{variant}-{size}-darkpose", KnownWeights(
+        "pose",
+        (KnownFile("FILE.pth"),),
+        score,
+        "; ".join((_HRNET, _DARK)),
+        "Apache-2.0 (ilovepose/DarkPose)",
+        variant,
+        _recipe(variant, size, "darkpose"),
+        {"coco": COCO_17, "mpii": MPII_16}[data],
+    )
+
+
 def _imagenet(variant: HRNetVariant, file: str, error: str) -> tuple[str, KnownWeights]:
     return f"imagenet-{variant}", KnownWeights(
         "pose",
@@ -212,6 +230,10 @@ KNOWN: dict[str, KnownWeights] = dict(
         _official("coco", "w48", "256x192", _COCO_SCORE.format(75.1)),
         _official("coco", "w48", "384x288", _COCO_SCORE.format(76.3)),
         _official("mpii", "w32", "256x256", "MPII val: PCKh@0.5 90.3"),
+        _darkpose("coco", "w32", "256x192", _COCO_SCORE.format(75.6)),
+        _darkpose("coco", "w32", "384x288", _COCO_SCORE.format(76.6)),
+        _darkpose("coco", "w48", "384x288", _COCO_SCORE.format(76.8)),
+        _darkpose("mpii", "w32", "256x256", "MPII val: PCKh@0.5 90.6"),
         _imagenet("w32", "hrnet_w32-36af842e", "21.5 %"),
         _imagenet("w48", "hrnet_w48-8ef0771d", "20.7 %"),
     ]
@@ -224,7 +246,7 @@ for _stacks, _pckh in (("2", 88.3), ("8", 90.2)):
         _NEWELL,
         "BSD-3-Clause (princeton-vl/pytorch_stacked_hourglass)",
         RECIPES[f"hg{_stacks}"].variant,
-        RECIPES[f"hg{_stacks}"],
+        replace(RECIPES[f"hg{_stacks}"], convention="princeton"),
         MPII_16,
     )
 KNOWN["mtcnn-original"] = KnownWeights(

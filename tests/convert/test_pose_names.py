@@ -149,9 +149,14 @@ def test_the_hourglass():
         ("std=[1, 1, 1]", PoseRecipe(), r"trained on pixels of std \[1, 1, 1\]"),
         ("mean=[__import__('os').abort()]", PoseRecipe(), "trained on pixels of mean"),
         ("codec = dict(type='UDPHeatmap')", UDP, None),
-        ("codec = dict(type='UDPHeatmap')", PoseRecipe(), "trained by UDP's convention"),
+        (
+            "codec = dict(type='UDPHeatmap')",
+            PoseRecipe(),
+            "by the convention udp; the recipe has off",
+        ),
         ("use_udp=True", replace(UDP, decoder="dark"), None),
-        ("use_udp=False", UDP, "trained by the official convention, not UDP's"),
+        ("use_udp=False", UDP, "by the convention official; the recipe has udp"),
+        ("use_udp=0", replace(UDP, convention="darkpose"), "official; the recipe has darkpose"),
         ("type='UDPHeatmap', heatmap_type='combined'", UDP, "UDP combined"),
     ],
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.coco_files import load, person, written
+from support.coco_files import document, load, person, written
 
 from kptkit.data.formats.coco import load_coco
 from kptkit.data.to_samples import (
@@ -46,26 +46,26 @@ def test_samples_are_the_persons_that_can_be_trained_on(tmp_path, pictures):
         person(0, image_id=2),
         person(1, iscrowd=1),
         person(2, keypoints=[0] * 9, num_keypoints=0),
-        person(3, area=0),
+        person(3, area=0),  # a tool that knows no areas
         person(4, bbox=[10, 20, 1, 1]),
         person(5, keypoints=outside, num_keypoints=3, bbox=[-5, 20, 120, 70]),
     )
     lines = []
     samples = keypoint_samples(coco, pictures, report=lines.append)
     assert len(coco.annotations["annotations"]) == 6
-    assert samples.sample_ids.tolist() == [0, 5]
+    assert samples.sample_ids.tolist() == [0, 3, 5]
     assert samples.image_ids.tolist() == [1, 2]
-    assert samples.image_index.tolist() == [1, 0]
+    assert samples.image_index.tolist() == [1, 0, 0]
     assert samples.image_paths == (str(pictures / "1.png"), str(pictures / "2.png"))
     assert samples.image_wh.tolist() == [[100, 80]] * 2
-    assert samples.boxes_xyxy.tolist() == [[10, 20, 39, 59], [0, 20, 99, 79]]
+    assert samples.boxes_xyxy.tolist() == [[10, 20, 39, 59]] * 2 + [[0, 20, 99, 79]]
     assert samples.keypoints[0].tolist() == [[12, 22, 2], [0, 0, 0], [30.5, 50, 1]]
-    assert samples.keypoints[1].tolist() == [[12, 22, 2], [-3, 5, 0], [100.5, 50, 0]]
-    assert samples.box_scores.tolist() == [1, 1]
+    assert samples.keypoints[2].tolist() == [[12, 22, 2], [-3, 5, 0], [100.5, 50, 0]]
+    assert samples.box_scores.tolist() == [1, 1, 1]
     assert samples.orientation == "stored"
     assert coco.annotations["annotations"][5]["keypoints"] == outside
     assert len(lines) == 1
-    assert "2 persons of 6 annotations" in lines[0]
+    assert "3 persons of 6 annotations" in lines[0]
     assert "2 keypoints lie outside" in lines[0]
 
 
@@ -87,9 +87,38 @@ def test_keypoints_on_the_edge_of_a_picture_are_inside(xy, inside):
 
 
 def test_nobody_to_train_on_is_an_error(tmp_path, pictures):
-    for annotation in (person(1, iscrowd=1), person(1, bbox=[99.5, 20, 30, 40])):
+    tiny = person(1, bbox=[10, 20, 1, 1], keypoints=[10, 20, 2, 11, 21, 2, 0, 0, 0])
+    for annotation in (person(1, iscrowd=1), tiny):
         with pytest.raises(InputError, match="no usable person"):
             keypoint_samples(load(tmp_path, annotation), pictures, report=lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("box", "told"),
+    [
+        ([0.1, 0.2, 0.3, 0.4], "bbox: 3 of 3 lie within 0 to 1, as shares of the picture do"),
+        ([60, 40, 95, 70], "bbox: 3 of 3 leave their pictures but fit as x1, y1, x2, y2"),
+        ([60, 40, 35, 30], None),
+    ],
+)
+def test_detected_boxes_of_another_form_are_refused(tmp_path, pictures, box, told):
+    path = tmp_path / "detections.json"
+    path.write_text(json.dumps([detection(bbox=box)] * 3))
+    coco = load(tmp_path, person(1), person(2, image_id=2))
+    if told is None:
+        assert len(detection_samples(coco, path, pictures, report=lambda _: None)) == 3
+        return
+    with pytest.raises(InputError, match=f"^{path}: {told}"):
+        detection_samples(coco, path, pictures, report=lambda _: None)
+
+
+def test_detections_of_merged_categories_count(tmp_path, pictures):
+    content = document(person(1), person(2, image_id=2, category_id=6))
+    content["categories"][1]["keypoints"] = content["categories"][0]["keypoints"]
+    path = tmp_path / "detections.json"
+    path.write_text(json.dumps([detection(category_id=n, bbox=[9, 9, 9, 9]) for n in (5, 6, 6)]))
+    coco = load_coco(written(tmp_path, content))
+    assert len(detection_samples(coco, path, pictures, report=lambda _: None)) == 3
 
 
 def detection(**changes):

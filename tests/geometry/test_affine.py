@@ -1,10 +1,13 @@
 """Boxes to crops, against OpenCV's three-point transform, plain loops and round trips."""
 
+from typing import get_args
+
 import cv2
 import numpy as np
 import pytest
 from keras import ops
 
+from kptkit.conventions import Convention
 from kptkit.geometry import affine
 
 SIZE_WH = (192, 256)
@@ -80,7 +83,7 @@ def test_crop_window(box, window):
     np.testing.assert_allclose(window_wh, window)
 
 
-@pytest.mark.parametrize("convention", ["official", "udp"])
+@pytest.mark.parametrize("convention", get_args(Convention))
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_round_trip_and_both_namespaces(convention, count):
     rng = np.random.default_rng(0)
@@ -121,10 +124,29 @@ def test_flip_points_is_its_own_inverse():
     np.testing.assert_allclose(affine.flip_points(mirrored, 100), points)
 
 
-def test_crop_to_heatmap_scale():
-    assert affine.crop_to_heatmap_scale((192, 256), (48, 64)) == (0.25, 0.25)
-    udp = affine.crop_to_heatmap_scale((192, 256), (48, 64), "udp")
-    assert udp == (47 / 191, 63 / 255)
+@pytest.mark.parametrize(
+    ("convention", "factor", "shift"),
+    [
+        ("official", (0.25, 0.25), (0, 0)),
+        ("udp", (47 / 191, 63 / 255), (0, 0)),
+        ("darkpose", (47 / 191, 47 / 191), (0, 63 / 2 - 255 / 2 * 47 / 191)),
+        ("princeton", (0.25, 0.25), (-0.5, -0.5)),
+    ],
+)
+def test_crop_to_heatmap(convention, factor, shift):
+    found = affine.crop_to_heatmap((192, 256), (48, 64), convention)
+    np.testing.assert_allclose(found, (factor, shift), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("convention", get_args(Convention))
+@pytest.mark.parametrize("size_wh", [(256, 256), (192, 256), (288, 384)])
+def test_a_mirrored_heatmap_belongs_where_its_mirrored_crop_is(convention, size_wh):
+    heatmap_wh = (size_wh[0] // 4, size_wh[1] // 4)
+    (factor, _), (shift, _) = affine.crop_to_heatmap(size_wh, heatmap_wh, convention)
+    x = 71.3
+    mirrored_back = heatmap_wh[0] - 1 - ((size_wh[0] - 1 - x) * factor + shift)
+    found = affine.flip_displacement(4, convention)
+    np.testing.assert_allclose(x * factor + shift - mirrored_back, found, atol=1e-12)
 
 
 @pytest.mark.parametrize("rotation", [0, 25])

@@ -83,6 +83,15 @@ def test_too_much_to_leave_out_is_not_fit_for_training(tmp_path, content):
     assert "more than 10 and than 1% cannot be used" in done.stderr
 
 
+def test_nobody_to_train_on_is_said_without_pictures_too(tmp_path, content):
+    """Such as a file of crowds: the check said it was fit, and training that nobody is in it."""
+    for person in content["annotations"]:
+        person["iscrowd"] = 1
+    done = check(tmp_path, content)
+    assert done.returncode == 2
+    assert "no usable person with labelled keypoints: of 2, 0 are single" in done.stdout
+
+
 @pytest.mark.parametrize(("flag", "found"), [("--decode", True), ("--no-decode", False)])
 def test_unusable_pictures_are_listed(tmp_path, content, flag, found):
     whole = tmp_path / "pictures" / "2.jpg"

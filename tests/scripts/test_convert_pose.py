@@ -160,6 +160,7 @@ def test_a_checkpoint_of_ones_own(run_script, checkpoint, tmp_path):
     flags = ("--from", "hrnet", checkpoint, "--out", out)
     done = run_script("convert_weights.py", *flags, "--recipe", "demo")
     assert done.code == 0, done
+    assert "convention: official, as mmpose's DARK; ilovepose/DarkPose's has another" in done.out
     assert opener.find(out).recipe == RECIPES["demo"]
     for recipe, message in [
         ("w32-256x192", "demo-net.pth: 16 channels; expected an HRNet of 32, w32"),

@@ -67,7 +67,8 @@ def test_every_row_is_whole(name):
         assert ways == {
             "dark": ("dark", "official", "whole_pixel"),
             "udp": ("dark", "udp", "none"),
-            "princeton": ("quarter", "official", "none"),
+            "darkpose": ("dark", "darkpose", "none"),
+            "princeton": ("quarter", "princeton", "none"),
         }.get(name.rpartition("-")[2], ("quarter", "official", "whole_pixel"))
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from kptkit import images
+from kptkit.data.formats.box_faults import keypoint_faults
 from kptkit.data.formats.document import AnnotationFile, Part, fault_notices
 from kptkit.data.formats.faults import AREA_OF_BOX, LARGEST_COORDINATE, Fault, is_file_name
 from kptkit.data.picture_sizes import Header, read_headers
@@ -145,6 +146,7 @@ def build_annotation_file(
         image_id = image_ids[entry.file_name]
         found_images.setdefault(image_id, _image(image_id, entry, size_wh))
         annotations.append(_annotation(number, image_id, entry, box_xywh, findings))
+    findings.faults.update(keypoint_faults(annotations, found_images, stated_boxes=False))
     if not annotations:
         findings.error("annotations", f"no valid one; expected at least one {data_set.category}")
     document = {

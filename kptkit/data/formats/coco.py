@@ -7,15 +7,16 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from kptkit.data.formats.box_faults import form_faults
 from kptkit.data.formats.document import AnnotationFile, fault_notices, refuse_faults
 from kptkit.data.formats.faults import (
     AREA_OF_BOX,
     Fault,
     annotation_faults,
     category_fault,
-    corner_box_faults,
     image_faults,
     is_id,
+    lacks_area,
     unlabel_origin,
 )
 from kptkit.errors import InputError
@@ -55,14 +56,21 @@ def inspect_coco(
     notices: list[str] = []
     if schema is not None:
         categories = [c | {"keypoints": list(schema.names), "skeleton": []} for c in categories]
-    chosen = _keypoint_category(categories, category, path)
+    same = _keypoint_categories(categories, category, path)
+    chosen = same[0]
     if schema is None:
         source = f"{path}: category {shown(chosen, 'name')}"
         schema, notices = schema_from_category(chosen, source)
+    if len(same) > 1:
+        chosen = chosen | {"merged_ids": [c["id"] for c in same[1:]]}
+        notices.append(
+            f"{path}: categories: {_names(same)} have the same keypoints and are read as one; "
+            "--data.category (kptkit data check: --category) chooses one"
+        )
     faults: Counter[Fault] = Counter()
     images = _valid_images(image_list, faults)
     annotations = _valid_annotations(annotation_list, images, chosen, categories, faults)
-    faults.update(corner_box_faults(annotations, images))
+    faults.update(form_faults(annotations, images))
     if not annotations:
         faults[Fault("error", "annotations", "no valid one; expected at least one person")] += 1
     document = {
@@ -98,25 +106,36 @@ def _read_lists(path: str | Path) -> tuple[list[Any], list[Any], list[dict[str, 
     return lists[0], lists[1], lists[2]
 
 
-def _keypoint_category(
+def _keypoint_categories(
     categories: list[dict[str, Any]], wanted: str | None, path: str | Path
-) -> dict[str, Any]:
-    """The only category that has keypoints, or the one named `wanted`."""
+) -> list[dict[str, Any]]:
+    """The categories that have keypoints, the same ones in the same order; or those named `wanted`.
+
+    Kinds of persons or animals often share their keypoints, as AP-10K's 54 do.
+    """
     with_keypoints = [category for category in categories if category.get("keypoints")]
-    names = ", ".join(shown(category, "name") for category in with_keypoints)
+    names = _names(with_keypoints)
     if not with_keypoints:
         raise InputError(
             f"{path}: categories: none has keypoints; expected a list of their names, as in "
             '{"id": 1, "name": "person", "keypoints": ["nose", "left_eye"]}'
         )
-    if wanted is None and len(with_keypoints) > 1:
-        raise InputError(
-            f"{path}: categories: {names} have keypoints; choose one with --data.category NAME"
-        )
     chosen = [c for c in with_keypoints if wanted is None or c.get("name") == wanted]
-    if len(chosen) != 1:
+    if not chosen:
         raise InputError(f"{path}: --data.category {wanted}: expected one of {names}")
-    return chosen[0]
+    if any(c["keypoints"] != chosen[0]["keypoints"] for c in chosen):
+        advice = "choose one with --data.category NAME (kptkit data check: --category NAME)"
+        if wanted is not None:
+            advice = "expected one category of that name, or the same keypoints in all"
+        raise InputError(f"{path}: categories: {names} have keypoints, not the same; {advice}")
+    return chosen
+
+
+def _names(categories: list[dict[str, Any]]) -> str:
+    """The names of some categories, at most of 20, for messages."""
+    names = ", ".join(shown(category, "name") for category in categories[:20])
+    more = len(categories) - 20
+    return f"{names} and {more} more" if more > 0 else names
 
 
 def _valid_images(images: list[Any], faults: Counter[Fault]) -> dict[int, dict[str, Any]]:
@@ -139,10 +158,11 @@ def _valid_annotations(
 ) -> list[dict[str, Any]]:
     """The annotations of `category` without errors, completed; faults are added to `faults`."""
     category_ids = {item["id"] for item in categories}
+    own_ids = (category["id"], *category.get("merged_ids", ()))
     num_keypoints = len(category["keypoints"])
     valid: dict[int, dict[str, Any]] = {}
     for index, annotation in enumerate(annotations):
-        fault = category_fault(index, annotation, category["id"], category_ids)
+        fault = category_fault(index, annotation, own_ids, category_ids)
         if fault is not None:
             faults[fault] += 1
             continue
@@ -150,18 +170,20 @@ def _valid_annotations(
         faults.update(found)
         has_error = any(fault.level == "error" for fault in found)
         if not has_error and annotation["image_id"] in images:
-            valid[annotation["id"]] = _completed(annotation)
+            valid[annotation["id"]] = _completed(annotation, category)
     return list(valid.values())
 
 
-def _completed(annotation: dict[str, Any]) -> dict[str, Any]:
+def _completed(annotation: dict[str, Any], category: dict[str, Any]) -> dict[str, Any]:
     """A valid annotation with the fields that labelling tools omit."""
-    keypoints = unlabel_origin(annotation["keypoints"])
+    unlabelled = [0.0] * 3 * len(category["keypoints"])
+    keypoints = unlabel_origin(annotation.get("keypoints") or unlabelled)
     _, _, width, height = annotation["bbox"]
-    area = annotation.get("area")
+    area = AREA_OF_BOX * width * height if lacks_area(annotation) else annotation["area"]
     return annotation | {
+        "category_id": category["id"],
         "keypoints": keypoints,
         "num_keypoints": sum(v > 0 for v in keypoints[2::3]),
-        "area": max(AREA_OF_BOX * width * height, 0.0) if area is None else area,
+        "area": max(area, 0.0),
         "iscrowd": int(annotation.get("iscrowd") or 0),
     }

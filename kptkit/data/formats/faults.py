@@ -16,11 +16,12 @@ LARGEST_COORDINATE = 1e6
 LARGEST_SIDE = 1_000_000
 _LARGEST_ID = 2**63 - 1
 
-# If a larger share of the boxes makes sense only as corners, the file's boxes are corners.
-_CORNER_SHARE = 0.2
-
 # Assumed area of a person relative to their box, for files without areas.
 AREA_OF_BOX = 0.53
+# A person's area in square pixels is at least this, unless the tool that wrote it knew none.
+_SMALLEST_AREA = 1.0
+# How many times its box an area may be; segments reach to the middle of the border's pixels.
+_LARGEST_AREA_OF_BOX = 1.5
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,9 @@ def is_file_name(name: Any) -> bool:
 
 
 def category_fault(
-    index: int, annotation: Any, category_id: int, category_ids: Collection[int]
+    index: int, annotation: Any, own_ids: Collection[int], category_ids: Collection[int]
 ) -> Fault | None:
-    """Why ``annotations[index]`` is not of the keypoint category `category_id`; None if it is."""
+    """Why ``annotations[index]`` is not of the keypoint categories `own_ids`; None if it is."""
     where = f"annotations[{index}]"
     if not isinstance(annotation, dict):
         return Fault("error", where, f"{type(annotation).__name__}; expected an object")
@@ -111,8 +112,9 @@ def category_fault(
         label = f"(id {shown(annotation, 'id')})"
         expected = f"{shown(annotation, 'category_id')}; expected an id that categories lists"
         return Fault("error", f"{where}.category_id {label}", expected)
-    if found != category_id:
-        return Fault("notice", "annotations.category_id", f"{found}, not {category_id}; left out")
+    if found not in own_ids:
+        known = " or ".join(map(str, own_ids))
+        return Fault("notice", "annotations.category_id", f"{found}, not {known}; left out")
     return None
 
 
@@ -143,9 +145,11 @@ def annotation_faults(
     elif annotation["image_id"] not in images:
         found = f"{annotation['image_id']}; images has no usable picture of that id"
         yield Fault("skip", f"{where}.image_id {label}", found)
-    yield from _box_faults(where, label, annotation, images)
-    yield from _keypoint_faults(where, label, annotation, num_keypoints)
-    yield from _area_and_crowd_faults(where, label, annotation)
+    boxed = list(_box_faults(where, label, annotation, images))
+    marked = list(_keypoint_faults(where, label, annotation, num_keypoints))
+    yield from (*boxed, *marked, *_area_and_crowd_faults(where, label, annotation))
+    if not any(fault.level == "error" for fault in (*boxed, *marked)):
+        yield from _odd_area_faults(annotation)
 
 
 def _box_faults(
@@ -175,10 +179,20 @@ def _box_faults(
 def _keypoint_faults(
     where: str, label: str, annotation: dict[str, Any], num_keypoints: int
 ) -> Iterator[Fault]:
-    keypoints = annotation.get("keypoints")
+    keypoints, stated = annotation.get("keypoints"), annotation.get("num_keypoints")
+    if not keypoints and isinstance(keypoints, list | None):
+        if stated:
+            found = f"{shown(annotation, 'keypoints')}, but num_keypoints is "
+            found += f"{shown(annotation, 'num_keypoints')}; expected {3 * num_keypoints} numbers"
+            yield Fault("skip", f"{where}.keypoints {label}", found)
+        else:
+            found = "missing or empty; taken as a person without labelled keypoints"
+            yield Fault("notice", "annotations.keypoints", found)
+        return
     if not is_numbers(keypoints, 3 * num_keypoints):
         count = len(keypoints) if isinstance(keypoints, list) else None
-        found = shown(annotation, "keypoints") if count in (None, 3 * num_keypoints) else count
+        as_is = count in (None, 3 * num_keypoints)
+        found = shown(annotation, "keypoints") if as_is else str(count)
         yield Fault(
             "error",
             f"{where}.keypoints {label}",
@@ -195,12 +209,38 @@ def _keypoint_faults(
     if cleaned != keypoints:
         found = "labelled at (0, 0), the mark of an unlabelled keypoint; taken as unlabelled"
         yield Fault("notice", "annotations.keypoints", found)
-    stated = annotation.get("num_keypoints")
     if stated is None:
         yield Fault("notice", "annotations.num_keypoints", "missing; counted from the keypoints")
     elif stated != sum(v > 0 for v in cleaned[2::3]):
         found = "disagrees with the keypoints' visibilities; counted again"
         yield Fault("notice", "annotations.num_keypoints", found)
+
+
+def _odd_area_faults(annotation: dict[str, Any]) -> Iterator[Fault]:
+    """Notices of areas that cannot be a person's in square pixels, beside a valid box."""
+    area = annotation.get("area")
+    if type(area) not in (int, float) or min(annotation["bbox"][2:]) <= 0:
+        return
+    if lacks_area(annotation):
+        found = f"of a labelled person below 1 square pixel; {AREA_OF_BOX} of the box's is used"
+        yield Fault("notice", "annotations.area", found)
+    elif area > _LARGEST_AREA_OF_BOX * annotation["bbox"][2] * annotation["bbox"][3]:
+        found = f"more than {_LARGEST_AREA_OF_BOX} of the box's; OKS and AP come out too high"
+        yield Fault("notice", "annotations.area", found)
+
+
+def lacks_area(annotation: dict[str, Any]) -> bool:
+    """Whether a labelled person has a box, but the area of nothing: the tool knew none.
+
+    Such a person would be left out of training and be missed by every prediction. In COCO's own
+    files only crowds and persons without keypoints have so small areas.
+    """
+    area = annotation.get("area")
+    _, _, width, height = annotation["bbox"]
+    if area is None:
+        return True
+    labelled = any(v > 0 for v in unlabel_origin(annotation.get("keypoints") or [])[2::3])
+    return labelled and not annotation.get("iscrowd") and area < _SMALLEST_AREA < width * height
 
 
 def unlabel_origin(keypoints: list[float]) -> list[float]:
@@ -224,23 +264,8 @@ def _area_and_crowd_faults(where: str, label: str, annotation: dict[str, Any]) -
         yield Fault("error", f"{where}.iscrowd {label}", found)
 
 
-def corner_box_faults(
-    annotations: Collection[dict[str, Any]], images: Mapping[int, dict[str, Any]]
-) -> Iterator[Fault]:
-    """An error if most likely the boxes of the valid annotations were written as x1 y1 x2 y2."""
-    corners = 0
-    for annotation in annotations:
-        (x, y, width, height), image = annotation["bbox"], images[annotation["image_id"]]
-        leaves = x + width > image["width"] + 1 or y + height > image["height"] + 1
-        fits_as_corners = x < width <= image["width"] + 1 and y < height <= image["height"] + 1
-        corners += leaves and fits_as_corners
-    if corners > _CORNER_SHARE * len(annotations):
-        found = f"{corners} of {len(annotations)} leave their pictures but fit as x1, y1, x2, y2"
-        yield Fault("error", "annotations.bbox", f"{found}; expected [x, y, width, height]")
-
-
 def detection_faults(
-    index: int, detection: Any, image_ids: Collection[int], category_id: int
+    index: int, detection: Any, image_ids: Collection[int], category_ids: Collection[int]
 ) -> Iterator[Fault]:
     """The faults of element `index` of a list of COCO detection results."""
     where = f"[{index}]"
@@ -252,8 +277,9 @@ def detection_faults(
             expected = f"{shown(detection, field)}; expected a whole number from 0"
             yield Fault("error", f"{where}.{field}", expected)
             return
-    if detection["category_id"] != category_id:
-        yield Fault("notice", "category_id", f"not {category_id}, the keypoint category; left out")
+    if detection["category_id"] not in category_ids:
+        known = " or ".join(map(str, category_ids))
+        yield Fault("notice", "category_id", f"not {known}, the keypoint category; left out")
     if detection["image_id"] not in image_ids:
         yield Fault("notice", "image_id", "no image of the annotation file; left out")
     if not is_numbers([detection.get("score")], 1):

@@ -168,9 +168,9 @@ def test_json_of_faces(folder, name, schema):
 
 
 def test_boxes_of_a_detector_stay(folder):
-    path = face_json(folder, 68, bbox=[1, 2, 30, 40], box_source="detector")
+    path = face_json(folder, 68, bbox=[1, 2, 90, 70], box_source="detector")
     samples = samples_of(load_annotations(path, "300w"), folder)
-    assert samples.boxes_xyxy.tolist() == [[1, 2, 31, 42]]
+    assert samples.boxes_xyxy.tolist() == [[1, 2, 91, 72]]
 
 
 @real_data
