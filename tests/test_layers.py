@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 # here; those of the layer of work, also what stands before them in their list.
 GROUND = {
     *("errors", "system", "files", "reading", "quiet", "foreign", "conventions"),
+    *("fields", "wording"),
     *("geometry", "images", "skeletons"),
 }
 MATHS = {"encode", "decode", "losses"}
@@ -36,7 +37,8 @@ MAY_IMPORT = {
     "metrics": GROUND | {"samples"},
     **{wing: BELOW_WORK.union(WORK[:place]) for place, wing in enumerate(WORK)},
     "serving": BELOW_WORK.union(WORK),
-    "flags": GROUND,
+    "options": GROUND,
+    "flags": GROUND | {"options"},
     "commands": BELOW_WORK.union(WORK, {"serving", "flags"}),
     # Commands are imported by their name, when they are started.
     "cli": {"errors"},
@@ -110,7 +112,7 @@ def test_the_front_door_opens_without_tensorflow():
         "print({name.split('.')[0] for name in sys.modules})"
     )
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert not {"tensorflow", "keras", "numpy", "cv2", "tyro"} & ast.literal_eval(out.stdout)
+    assert not {"tensorflow", "keras", "numpy", "cv2"} & ast.literal_eval(out.stdout)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         kptkit.nothing  # noqa: B018
 
@@ -133,7 +135,16 @@ def test_editors_see_what_the_front_door_gives():
 
 KERAS_FREE = {
     *("__init__", "__main__", "cli", "errors", "flags", "conventions", "runs", "system", "files"),
-    *("reading", "quiet", "foreign", "models.sizes", "data.pose_flags", "data.faces.flags"),
+    *(
+        "reading",
+        "quiet",
+        "foreign",
+        "fields",
+        "wording",
+        "models.sizes",
+        "data.pose_flags",
+        "data.faces.flags",
+    ),
     *("data.augment.settings", "data.mining.settings", "export.target", "weights.known"),
 }
 
@@ -178,7 +189,11 @@ def test_flags_recipes_and_runs_import_no_keras(path):
     """So that `--help` is quick; what a command needs besides is imported when it is called."""
     name = module_of(path)
     wing = name.split(".")[0]
-    if name in KERAS_FREE or wing in {"commands", "recipes", "skeletons"} or name.endswith("flags"):
+    if (
+        name in KERAS_FREE
+        or wing in {"commands", "options", "recipes", "skeletons"}
+        or name.endswith("flags")
+    ):
         heavy = imports_at_once(name) & {"keras", "tensorflow", "numpy", "cv2", "scipy", "tqdm"}
         assert not heavy, f"kptkit.{name} imports {', '.join(sorted(heavy))} at once"
 

@@ -11,31 +11,30 @@ first.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-import tyro
+from typing import Annotated, Literal
 
 from kptkit import flags
 from kptkit.data.pose_flags import Format
+from kptkit.fields import Existing, Needs, Positional, Written
 
 
 @dataclass(frozen=True)
 class CheckConfig:
     """What to check."""
 
-    annotations: tyro.conf.Positional[Path]
+    annotations: Annotated[Positional[Path], Existing("file")]
     """Annotation file."""
     format: Format = "coco"
     """Format of the file; see --data.format of kptkit train hrnet."""
-    images: Path | None = None
+    images: Annotated[Path | None, Existing("folder")] = None
     """Folder of its pictures; without it only the file is checked, if it has their sizes."""
     category: str | None = None
     """Name of the category to use, where a file has several with keypoints."""
-    orientation: Literal["auto", "stored", "exif"] = "auto"
+    orientation: Annotated[Literal["auto", "stored", "exif"], Needs("images")] = "auto"
     """Orientation of pictures: as stored, by EXIF, or (auto) the one that matches their sizes."""
-    decode: bool = True
+    decode: Annotated[bool, Needs("images")] = True
     """Whether to decode every picture, the only way to find damaged pixel data."""
-    sheet: Path = Path("check_data.png")
+    sheet: Annotated[Path, Written("file"), Needs("images")] = Path("check_data.png")
     """Picture to write, with the drawn persons."""
 
 

@@ -9,20 +9,25 @@ formats and a preview.jpg. The same flags give the same files.
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from kptkit import flags
+from kptkit.fields import COUNT, Range, Written
 
 
 @dataclass(frozen=True)
 class DemoDataConfig:
     """What to draw, and where to write it."""
 
-    out: Path = Path("data/demo")
+    out: Annotated[Path, Written("folder")] = Path("data/demo")
     """Folder to write; it must not hold other files."""
-    train_images: int = 2600
-    val_images: int = 400
-    seed: int = 0
-    workers: int | None = None
+    train_images: Annotated[int, COUNT] = 2600
+    """Number of scenes to learn from."""
+    val_images: Annotated[int, COUNT] = 400
+    """Number of scenes to evaluate on."""
+    seed: Annotated[int, Range(0, 2**32 - 1)] = 0
+    """Another seed gives other scenes."""
+    workers: Annotated[int | None, COUNT] = None
     """Number of processes; default: one per core."""
 
 

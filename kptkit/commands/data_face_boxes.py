@@ -10,27 +10,29 @@ detector misses keep the box around their landmarks.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from kptkit import flags
+from kptkit.fields import SHARE, Existing, Range, Written
 
 
 @dataclass(frozen=True)
 class FaceBoxesConfig:
     """Which faces, and which detector."""
 
-    annotations: str
+    annotations: Annotated[str, Existing("file or folder")]
     """Annotation file of faces."""
-    images: str
+    images: Annotated[str, Existing("folder")]
     """Folder of its pictures."""
-    out: Path
+    out: Annotated[Path, Written("file")]
     """JSON file to write."""
     format: Literal["300w", "wflw", "cofw", "dlib"] = "300w"
     """Format of the annotation file."""
     detector: str = "default"
     """Weights: default (packaged), original (published, converted) or a file."""
-    min_face_size: float = 20.0
-    min_iou: float = 0.3
+    min_face_size: Annotated[float, Range(10, 100_000)] = 20.0
+    """Side in pixels of the smallest faces to detect."""
+    min_iou: Annotated[float, SHARE] = 0.3
     """Minimum IoU of the detected box and the box around the landmarks."""
 
 

@@ -10,18 +10,19 @@ keep their bytes and get FLIC's own names. With the original examples.mat this s
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from kptkit import flags
+from kptkit.fields import Existing, Written
 
 
 @dataclass(frozen=True)
 class FlicConfig:
     """Which data set to extract, and where to write it."""
 
-    data_dir: Path
+    data_dir: Annotated[Path, Existing("folder")]
     """Folder of TensorFlow Datasets that holds flic/small or flic/full."""
-    out: Path
+    out: Annotated[Path, Written("folder")]
     """Folder to write."""
     variant: Literal["small", "full"] = "small"
     """small: the 5,003 examples of the paper; full: 20,928."""

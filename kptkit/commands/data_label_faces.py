@@ -14,25 +14,29 @@ A network trained on such labels learns the detector's mistakes, too: mention it
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from kptkit import flags
+from kptkit.fields import SHARE, Existing, Range, Written
 
 
 @dataclass(frozen=True)
 class LabelFacesConfig:
     """What to label, and with which detector."""
 
-    images: Path
+    images: Annotated[Path, Existing("folder")]
     """Folder of pictures, including all subfolders."""
-    pictures: Path | None = None
+    pictures: Annotated[Path | None, Existing("file")] = None
     """Text file with the name of one picture per line; default: all pictures of the folder."""
-    out: Path = Path("data/labels")
+    out: Annotated[Path, Written("folder")] = Path("data/labels")
+    """Folder for the two lists."""
     detector: str = "default"
     """Weights: default (packaged), original (published, converted) or a file."""
-    min_face_size: float = 12.0
-    score_thresholds: tuple[float, float, float] = (0.5, 0.5, 0.3)
+    min_face_size: Annotated[float, Range(10, 100_000)] = 12.0
+    """Side in pixels of the smallest faces to detect."""
+    score_thresholds: Annotated[tuple[float, float, float], SHARE] = (0.5, 0.5, 0.3)
     """Score thresholds of P-, R- and O-Net for a candidate."""
-    sure_score: float = 0.95
+    sure_score: Annotated[float, SHARE] = 0.95
     """Minimum score for a candidate to be labelled as a face."""
 
 

@@ -8,7 +8,7 @@ writes RUN/export/<version>/, from pictures and boxes to keypoints in image pixe
 
 writes runs/mtcnn/export/<version>/, from pictures to faces. Both run in any process that has
 TensorFlow. An export is reloaded and compared with its source before it is published. Beside the
-versions, `serving` gets the files of a server; see docs/serving.md.
+versions, `serving` gets the files of a server (kptkit serve).
 
     kptkit export runs/demo --format litert --precision float16
 
@@ -20,11 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import tyro
-
 from kptkit import flags
 from kptkit.errors import InputError
 from kptkit.export.target import Target
+from kptkit.fields import COUNT, Flat, Positional, Written
 from kptkit.recipes.cascade import CascadeConfig
 
 
@@ -32,18 +31,18 @@ from kptkit.recipes.cascade import CascadeConfig
 class PoseConfig:
     """What to export, and where to write it."""
 
-    run: tyro.conf.Positional[Path]
-    """Run folder of kptkit train hrnet, or converted weights: a file, or a name such as
-    coco-w32-256x192."""
+    run: Positional[Path]
+    """Run folder of kptkit train hrnet or kptkit train hourglass; or converted weights: a file, or a
+    name such as coco-w32-256x192."""
     task: Literal["pose", "face"] = "pose"
     """What the network finds; each task has its own flags."""
-    target: Annotated[Target, tyro.conf.arg(name="")] = Target()
+    target: Flat[Target] = Target()
     """What kind of file is written."""
-    out: Path | None = None
+    out: Annotated[Path | None, Written("folder")] = None
     """Folder for the version folders; default: RUN/export, or RUN/export-FORMAT-PRECISION."""
-    version: int | None = None
+    version: Annotated[int | None, COUNT] = None
     """Number to publish under; default: one more than the highest there."""
-    keep: int | None = None
+    keep: Annotated[int | None, COUNT] = None
     """How many of the newest versions stay there; default: all. Keep two, to be able to go back."""
     licence: str = ""
     """Of the weights, for the model card."""
@@ -63,18 +62,18 @@ class FaceConfig:
     weights: str = "default"
     """Weights of the detector: default (packaged), original (published, converted), a file, or a
     folder of kptkit train mtcnn, such as runs/mtcnn."""
-    target: Annotated[Target, tyro.conf.arg(name="")] = Target()
+    target: Flat[Target] = Target()
     """What kind of file is written."""
-    out: Path | None = None
+    out: Annotated[Path | None, Written("folder")] = None
     """Folder for the version folders; default: runs/mtcnn/export, or
     runs/mtcnn/export-FORMAT-PRECISION."""
-    version: int | None = None
+    version: Annotated[int | None, COUNT] = None
     """Number to publish under; default: one more than the highest there."""
-    keep: int | None = None
+    keep: Annotated[int | None, COUNT] = None
     """How many of the newest versions stay there; default: all. Keep two, to be able to go back."""
     licence: str = ""
     """Of the weights, for the model card."""
-    cascade: Annotated[CascadeConfig, tyro.conf.arg(name="")] = CascadeConfig()
+    cascade: Flat[CascadeConfig] = CascadeConfig()
     """Settings of the detector, fixed in a SavedModel, recommended in other manifests."""
     max_faces: int = 1000
     """SavedModel only: the most faces returned for a picture, the best-scored ones."""

@@ -15,12 +15,11 @@ faces and faces.json to --out.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-import tyro
+from typing import Annotated, Literal
 
 from kptkit import flags
 from kptkit.errors import InputError
+from kptkit.fields import SHARE, Existing, Positional, Range, Without, Written
 
 Task = Literal["pose", "face"]
 
@@ -29,21 +28,21 @@ Task = Literal["pose", "face"]
 class PoseConfig:
     """Which pictures, and which network."""
 
-    images: tyro.conf.Positional[tuple[str, ...]]
+    images: Positional[tuple[str, ...]]
     """Pictures."""
     task: Task = "pose"
     """What to find; each task has its own flags (--task face --help)."""
-    run: Path = Path("runs/demo")
-    """Run folder of kptkit train hrnet."""
+    run: Annotated[Path, Without("weights")] = Path("runs/demo")
+    """Run folder of kptkit train hrnet or kptkit train hourglass."""
     weights: str | None = None
     """Instead of --run: a name such as coco-w32-256x192, or a file of kptkit convert."""
     network: str = ""
     """The --network of its training, if it had one: imports that code."""
-    box: tuple[float, float, float, float] | None = None
+    box: Annotated[tuple[float, float, float, float] | None, Without("boxes")] = None
     """One person in pixels of the upright picture: x1 y1 x2 y2."""
-    boxes: Path | None = None
+    boxes: Annotated[Path | None, Existing("file")] = None
     """JSON file with persons: COCO, or a list of {"file_name", "bbox": [x, y, w, h]}."""
-    out: Path = Path("runs/predict")
+    out: Annotated[Path, Written("folder")] = Path("runs/predict")
     """Folder for pictures and keypoints.json."""
 
 
@@ -51,17 +50,17 @@ class PoseConfig:
 class FaceConfig:
     """Which pictures, and which detector."""
 
-    images: tyro.conf.Positional[tuple[str, ...]]
+    images: Positional[tuple[str, ...]]
     """Pictures."""
     task: Task = "face"
     """What to find; each task has its own flags."""
     weights: str = "default"
     """Weights of the detector: default (packaged), original (published, converted) or a file."""
-    min_face_size: float = 20
+    min_face_size: Annotated[float, Range(10, 100_000)] = 20
     """Side in pixels of the smallest faces to detect; halving it takes four times as long."""
-    score_thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
+    score_thresholds: Annotated[tuple[float, float, float], SHARE] = (0.6, 0.7, 0.7)
     """Score thresholds of the three networks; higher: fewer faces and fewer false positives."""
-    out: Path = Path("runs/predict")
+    out: Annotated[Path, Written("folder")] = Path("runs/predict")
     """Folder for pictures and faces.json."""
 
 

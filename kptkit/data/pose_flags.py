@@ -2,7 +2,9 @@
 
 import os
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
+
+from kptkit.fields import Existing
 
 # The formats of annotation files, see `kptkit.data.formats.index`.
 Format = Literal["coco", "mpii", "flic", "flic-observer", "lsp", "300w", "wflw", "cofw", "dlib"]
@@ -12,7 +14,7 @@ Format = Literal["coco", "mpii", "flic", "flic-observer", "lsp", "300w", "wflw",
 class DataConfig:
     """Which data to train and evaluate on."""
 
-    train: str | None = None
+    train: Annotated[str | None, Existing("file or folder")] = None
     """Annotation file to train on, or a folder of records; default: the demo set. If the file has
     a training and a test part (LSP, FLIC), the training part is used."""
     val: str | None = None
@@ -23,9 +25,9 @@ class DataConfig:
     json; flic: examples.mat (flic-observer: left and right as the observer sees them); lsp:
     joints.mat of LSP or LSP extended, or json; 300w: list of .pts files, or json; wflw: list, or
     json; cofw: json; dlib: XML of 68 points."""
-    images: str | None = None
+    images: Annotated[str | None, Existing("folder")] = None
     """Folder of the training images."""
-    val_images: str | None = None
+    val_images: Annotated[str | None, Existing("folder")] = None
     """Folder of the images of --data.val; default: that of --data.images."""
     orientation: Literal["auto", "stored", "exif"] = "auto"
     """How images are turned before use: as stored, by their EXIF tag, or (auto) whichever matches
