@@ -32,8 +32,8 @@ class PoseConfig:
     """What to export, and where to write it."""
 
     run: Positional[Path]
-    """Run folder of kptkit train hrnet or kptkit train hourglass; or converted weights: a file, or a
-    name such as coco-w32-256x192."""
+    """Run folder of kptkit train hrnet or kptkit train hourglass; or converted weights: a file, or
+    a name such as coco-w32-256x192."""
     task: Literal["pose", "face"] = "pose"
     """What the network finds; each task has its own flags."""
     target: Flat[Target] = Target()
