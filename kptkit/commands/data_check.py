@@ -2,11 +2,11 @@
 
     kptkit data check X.json --images DIR [--format FORMAT]
 
-reads the formats that training reads. It prints every fault with its location, counts per keypoint,
-the flip pairs, the sizes of the persons and the orientation of the pictures, and draws 16 random
-persons. It takes about 15 seconds for 10,000 pictures on 2 cores, less with --no-decode. Exit code
-0: the data can be trained on, except for what is listed as left out; 2: there are errors to fix
-first.
+reads the formats that training reads. It prints every fault of the file with its location, the
+faults of pictures by their kind, counts per keypoint, the flip pairs, the sizes of the persons and
+the orientation of the pictures, and draws 16 random persons. It takes about 15 seconds for 10,000
+pictures on 2 cores, less with --no-decode. Exit code 0: the data can be trained on, except for what
+is listed as left out; 2: there are errors to fix first.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 
 from kptkit import flags
 from kptkit.data.pose_flags import Format
+from kptkit.errors import InputError
 from kptkit.fields import Existing, Needs, Positional, Written
 
 
@@ -40,6 +41,8 @@ class CheckConfig:
 
 def main(config: CheckConfig) -> None:
     """Prints the report."""
+    if config.sheet.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise InputError(f"--sheet {config.sheet}: the name must end in .png, .jpg or .jpeg")
     from kptkit.inspect.check import check_annotations
 
     check_annotations(

@@ -13,6 +13,7 @@ from typing import Annotated
 
 from kptkit import flags
 from kptkit.fields import COUNT, Range, Written
+from kptkit.wording import counted
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,10 @@ def main(config: DemoDataConfig) -> None:
     write_preview(folder)
     persons = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["persons"]
     print(
-        f"{folder}: {config.train_images} training scenes with {persons['train']} persons, "
-        f"{config.val_images} validation scenes with {persons['val']}; see preview.jpg"
+        f"{folder}: {counted(config.train_images, 'training scene')} with "
+        f"{counted(persons['train'], 'person')}, "
+        f"{counted(config.val_images, 'validation scene')} with "
+        f"{counted(persons['val'], 'person')}; see preview.jpg"
     )
     annotations = folder / "annotations"
     print(

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from kptkit import flags
+from kptkit import flags, quiet
+from kptkit.commands import early
 from kptkit.fields import SHARE, Existing, Range, Written
+from kptkit.wording import counted
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class FaceBoxesConfig:
 
 def main(config: FaceBoxesConfig) -> None:
     """Detects faces, replaces boxes, and prints how many faces were found."""
+    early.check_cascade(config.detector)
+    quiet.import_tensorflow()
     from kptkit.data.formats.index import load_annotations
     from kptkit.face.detector import FaceDetector
     from kptkit.face.replace_boxes import replace_boxes
@@ -45,12 +49,10 @@ def main(config: FaceBoxesConfig) -> None:
     file = load_annotations(config.annotations, config.format, config.images)
     detector = FaceDetector(config.detector, config.min_face_size)
     found, faces = replace_boxes(file, config.images, detector, config.min_iou, config.out)
-    print(
-        f"{config.out}: boxes of {found} of {faces} faces are the detector's; the others keep that "
-        "around their landmarks"
-    )
+    others = "" if found == faces else "; the others keep those around their landmarks"
+    print(f"{config.out}: {found:,} of {counted(faces, 'face')} with boxes of the detector{others}")
 
 
 def command() -> None:
     """The command line."""
-    flags.run(main, FaceBoxesConfig, __doc__)
+    flags.run(main, FaceBoxesConfig, __doc__, tensorflow=False)

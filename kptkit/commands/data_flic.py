@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 from kptkit import flags
 from kptkit.fields import Existing, Written
+from kptkit.wording import counted
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def main(config: FlicConfig) -> None:
 
     rows = extract_flic(config.data_dir, config.variant, config.out)
     for part in ("istrain", "istest"):
-        print(f"{part}: {sum(row[part] for row in rows)} persons")
+        print(f"{part}: {counted(sum(row[part] for row in rows), 'person')}")
     print(f"written: {config.out}/examples.json, {config.out}/images")
 
 

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from kptkit import flags
+from kptkit import flags, quiet
+from kptkit.commands import early
 from kptkit.fields import SHARE, Existing, Range, Written
+from kptkit.wording import counted
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class LabelFacesConfig:
 
 def main(config: LabelFacesConfig) -> None:
     """Labels pictures, and prints how many faces were found."""
+    early.check_cascade(config.detector)
+    quiet.import_tensorflow()
     from kptkit.face.detector import FaceDetector
     from kptkit.face.label_pictures import label_pictures, picture_names
 
@@ -50,7 +54,8 @@ def main(config: LabelFacesConfig) -> None:
     )
     names = picture_names(config.images, config.pictures)
     sure, unsure = label_pictures(detector, config.images, names, config.out, config.sure_score)
-    print(f"{config.out}: {sure} faces, {unsure} unsure, in {len(names)} pictures")
+    pictures = counted(len(names), "picture")
+    print(f"{config.out}: {counted(sure, 'face')}, {unsure:,} unsure, in {pictures}")
     print(
         f"next: kptkit data mine pnet --images {config.images} "
         f"--annotations {config.out}/wider_face_bbx_gt.txt --landmarks {config.out}/landmarks.txt"
@@ -59,4 +64,4 @@ def main(config: LabelFacesConfig) -> None:
 
 def command() -> None:
     """The command line."""
-    flags.run(main, LabelFacesConfig, __doc__)
+    flags.run(main, LabelFacesConfig, __doc__, tensorflow=False)

@@ -16,6 +16,7 @@ from kptkit import flags
 from kptkit.data.augment.settings import AugmentConfig
 from kptkit.data.pose_flags import Format
 from kptkit.fields import COUNT, Existing, Range, Written
+from kptkit.wording import counted
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,9 @@ def main(config: RecordsConfig) -> None:
         RecordSource(config.out, verify=True)
     gigabytes = sum(shard["bytes"] for shard in manifest["shards"]) / 1e9
     print(
-        f"{config.out}: {manifest['persons']} persons in {len(manifest['shards'])} shards, "
-        f"{gigabytes:.2f} GB; {len(manifest['skipped'])} pictures could not be used"
+        f"{config.out}: {counted(manifest['persons'], 'person')} in "
+        f"{counted(len(manifest['shards']), 'shard')}, {gigabytes:.2f} GB; "
+        f"{counted(len(manifest['skipped']), 'picture')} could not be used"
     )
 
 

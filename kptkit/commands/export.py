@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from kptkit import flags
-from kptkit.errors import InputError
+from kptkit import flags, quiet
+from kptkit.commands import early
 from kptkit.export.target import Target
-from kptkit.fields import COUNT, Flat, Positional, Written
+from kptkit.fields import COUNT, Flat, Needs, Positional, Written
 from kptkit.recipes.cascade import CascadeConfig
+from kptkit.wording import counted
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,14 @@ class FaceConfig:
     """Of the weights, for the model card."""
     cascade: Flat[CascadeConfig] = CascadeConfig()
     """Settings of the detector, fixed in a SavedModel, recommended in other manifests."""
-    max_faces: int = 1000
+    max_faces: Annotated[int, COUNT, Needs("format=saved_model")] = 1000
     """SavedModel only: the most faces returned for a picture, the best-scored ones."""
 
 
 def pose(config: PoseConfig) -> None:
     """Exports, then prints the signatures and how well they agree."""
+    early.check_pose_source(config.run)
+    quiet.import_tensorflow()
     from kptkit.export import report
     from kptkit.export.pose import export_pose
 
@@ -98,21 +101,22 @@ def pose(config: PoseConfig) -> None:
         report.print_converted(folder)
         return
     difference = report.print_signatures(folder)["largest_difference"]
+    keypoints = counted(difference["keypoints_compared"], "keypoint")
     print(
-        f"reloaded and compared: {difference['keypoints_compared']} keypoints differ from the run "
-        f"by at most {difference['keypoints_px']:.4f} px and {difference['scores']:.5f} in scores"
+        f"reloaded and compared with the run: {keypoints} agree to "
+        f"{difference['keypoints_px']:.4f} px, their scores to {difference['scores']:.5f}"
     )
     report.print_saved_model(folder, "pose")
 
 
 def face(config: FaceConfig) -> None:
     """Exports, then prints the signatures and how well they agree."""
+    early.check_cascade(config.weights)
+    quiet.import_tensorflow()
     from kptkit.export import report
     from kptkit.export.face import export_face
 
     saved_model = config.target.format == "saved_model"
-    if not saved_model and config.max_faces != FaceConfig.max_faces:
-        raise InputError("max_faces: for --format saved_model only; others do not hold the cascade")
     folder = export_face(
         config.weights,
         config.out,
@@ -128,13 +132,15 @@ def face(config: FaceConfig) -> None:
         return
     difference = report.print_signatures(folder)["largest_difference"]
     print(
-        f"reloaded and compared: {difference['faces_compared']} faces of drawn scenes differ from "
-        f"the detector's by at most {difference['boxes_and_landmarks_px']:.4f} px and "
-        f"{difference['scores']:.7f} in scores"
+        f"reloaded and compared with the detector: {counted(difference['faces_compared'], 'face')}"
+        f" of drawn scenes agree to {difference['boxes_and_landmarks_px']:.4f} px, their scores to "
+        f"{difference['scores']:.7f}"
     )
     report.print_saved_model(folder, "face")
 
 
 def command() -> None:
     """The command line."""
-    flags.run_task({"pose": (pose, PoseConfig), "face": (face, FaceConfig)}, __doc__)
+    flags.run_task(
+        {"pose": (pose, PoseConfig), "face": (face, FaceConfig)}, __doc__, tensorflow=False
+    )

@@ -22,6 +22,7 @@ from kptkit.errors import InputError
 from kptkit.geometry import boxes
 from kptkit.reading import read_json
 from kptkit.samples import KeypointSamples, Orientation
+from kptkit.wording import counted
 
 
 def keypoint_samples(
@@ -60,11 +61,7 @@ def keypoint_samples(
     keypoints = keypoints.reshape(-1, file.schema.num_keypoints, 3)
     outside = (keypoints[..., 2] > 0) & ~keypoints_inside(keypoints, person_wh[usable])
     keypoints[outside, 2] = 0
-    report(
-        f"{file.path}: {len(persons)} persons of {len(annotations)} annotations; the others are "
-        f"crowds, unlabelled or without a usable box; {np.sum(outside)} keypoints lie outside "
-        "their pictures"
-    )
+    report(f"{file.path}: {_used(len(persons), len(annotations), int(np.sum(outside)))}")
     samples = KeypointSamples(
         schema=file.schema,
         **_image_columns(file, images_folder, [a["image_id"] for a in persons]),
@@ -76,6 +73,17 @@ def keypoint_samples(
         reference_lengths=_reference_lengths(persons),
     )
     return with_readable_images(samples, orientation, file.path, report)
+
+
+def _used(persons: int, annotations: int, outside: int) -> str:
+    """What is used of a file, in words."""
+    said = f"{counted(persons, 'person')} of {counted(annotations, 'annotation')}"
+    if annotations > persons:
+        said += "; the others are crowds, unlabelled or without a usable box"
+    if outside:
+        lie = "lies outside its picture" if outside == 1 else "lie outside their pictures"
+        said += f"; {counted(outside, 'keypoint')} {lie}"
+    return said
 
 
 def detection_samples(

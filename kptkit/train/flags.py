@@ -22,6 +22,9 @@ from kptkit.models.sizes import Stage
 from kptkit.recipes.face import FACE_RECIPES, FaceRecipe
 from kptkit.recipes.pose import PoseRecipe
 
+# The last line of a dry run.
+DRY_RUN_DONE = "dry run: fine, nothing kept"
+
 # Where training writes the cascade of the stages trained so far.
 TRAINED_CASCADE = Path("runs/mtcnn/mtcnn.npz")
 
