@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import tyro
 from mean_pose import mean_pose, place
 
 from kptkit.data.pose_flags import DataConfig
 from kptkit.data.pose_sets import load_held_out, load_pose_data
 from kptkit.evaluate.pose import evaluate_pose
+from kptkit.fields import Positional
 from kptkit.metrics import pck
 from kptkit.metrics.distances import distance_between
 from kptkit.pose.estimator import PoseEstimator
@@ -34,7 +34,7 @@ from kptkit.skeletons.known import LSP_14
 class Config:
     """Print PCK@0.2 of a run and of the mean pose."""
 
-    step: tyro.conf.Positional[Literal["judge"]] = "judge"
+    step: Positional[Literal["judge"]] = "judge"
     run: Path = Path("runs/lspet")
 
 

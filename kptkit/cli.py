@@ -4,7 +4,6 @@ Exit codes: 0 done, 2 unusable input or flags, 128 and its number after a signal
 broken pipe.
 """
 
-import difflib
 import errno
 import os
 import sys
@@ -127,7 +126,9 @@ def _finish(work: Callable[[], object], debug: bool = False) -> None:
         finally:  # also after --help, which exits
             if sys.stdout:
                 sys.stdout.flush()
-    except (InputError, KeyboardInterrupt, OSError) as error:
+    except KeyboardInterrupt:
+        interrupted()
+    except (InputError, OSError) as error:
         # An error of the system without a number is a fault of ours.
         if debug or (isinstance(error, OSError) and error.errno is None):
             raise
@@ -136,18 +137,39 @@ def _finish(work: Callable[[], object], debug: bool = False) -> None:
 
 def _end(error: BaseException) -> NoReturn:
     """Says in one line what went wrong, and exits with its code."""
-    if isinstance(error, KeyboardInterrupt):
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
     # Windows calls a closed pipe an invalid argument.
     invalid = os.name == "nt" and isinstance(error, OSError) and error.errno == errno.EINVAL
     if isinstance(error, BrokenPipeError) or invalid:
         _forget_output()
         sys.exit(141)
-    print(f"error: {error}", file=sys.stderr)
     if isinstance(error, OSError):
+        print(f"error: {_of_the_system(error)}", file=sys.stderr)
         _forget_output()
+    else:
+        print(f"error: {error}", file=sys.stderr)
     sys.exit(2)
+
+
+def interrupted() -> NoReturn:
+    """Exits after Ctrl+C, which is no error: also with --debug."""
+    print("interrupted", file=sys.stderr)
+    sys.exit(130)
+
+
+def _of_the_system(error: OSError) -> str:
+    """An error of the system in words, without its number."""
+    names = [name for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+    if error.errno == errno.ENOENT and not _folder_exists():
+        return "the current folder was removed; change into another one"
+    return ": ".join([*(os.fsdecode(name) for name in names), error.strerror or "no reason given"])
+
+
+def _folder_exists() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _forget_output() -> None:
@@ -158,6 +180,8 @@ def _forget_output() -> None:
 
 def _refuse(said: str, word: str, known: list[str]) -> NoReturn:
     """Exits because there is no such command."""
+    import difflib
+
     near = difflib.get_close_matches(word, known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     print(

@@ -4,15 +4,21 @@ A command's module imports only what its flags need, so that `--help` is quick; 
 the rest when it is called.
 """
 
+import inspect
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TypeVar
 
-import tyro
-
 from kptkit import quiet
+from kptkit.options.page import help_page
+from kptkit.options.parse import build, parse
+from kptkit.options.paths import check_paths
 
 Config = TypeVar("Config")
+
+# The functions and dataclasses of a command's tasks, by name.
+Tasks = Mapping[str, tuple[Callable[..., None], type]]
 
 
 def run(
@@ -21,6 +27,7 @@ def run(
     description: str | None = None,
     default: Callable[[list[str]], Config] | None = None,
     tensorflow: bool = True,
+    tasks: Tasks | None = None,
 ) -> None:
     """Parses the command line into a dataclass and calls `main` with it.
 
@@ -30,26 +37,30 @@ def run(
         default: maps the raw arguments to the default values of the flags, for commands where one
             flag (`--recipe`) determines the defaults of others.
         tensorflow: whether `main` uses TensorFlow, which is then imported before, quietly.
+        tasks: those of the command, if it has several; `config` is of the one that was chosen.
 
     Raises:
-        InputError: of `main`, or a flag's value is refused.
-        SystemExit: 2, the flags cannot be parsed; 0, after `--help`.
+        InputError: of `main`, or a flag is unknown, missing, without effect, or its value refused.
+        SystemExit: 0, after `--help`.
     """
-    arguments = sys.argv[1:]
-    _trust_defaults()
-    if default:
-        parsed = tyro.cli(config, description=description, default=default(arguments))
-    else:
-        parsed = tyro.cli(config, description=description)
+    words = sys.argv[1:]
+    command = _command(words, tasks)
+    start = default(words) if default else None
+    if _asks_for_help(words):
+        description = description or inspect.getdoc(config) or ""
+        print(help_page(config, command, description, start))
+        sys.exit(0)
+    elsewhere = [(name, other) for name, (_, other) in (tasks or {}).items() if other != config]
+    parsed = parse(words, config, command, start, elsewhere)
+    made = build(parsed, config, start)
+    check_paths(parsed)
     quiet.quieten()
     if tensorflow:
         quiet.import_tensorflow()
-    main(parsed)
+    main(made)
 
 
-def run_task(
-    tasks: Mapping[str, tuple[Callable[..., None], type]], description: str | None = None
-) -> None:
+def run_task(tasks: Tasks, description: str | None = None, tensorflow: bool = True) -> None:
     """As `run`, for a command with several tasks; `--task` chooses one, by default the first.
 
     Args:
@@ -59,18 +70,19 @@ def run_task(
     name = flag_value(sys.argv[1:], "--task")
     # An unknown task is refused by the parser of the first task, which has all names.
     main, config = tasks.get(name or "", next(iter(tasks.values())))
-    run(main, config, description)
+    run(main, config, description, tensorflow=tensorflow, tasks=tasks)
 
 
-def _trust_defaults() -> None:
-    """Keeps tyro from checking the types of default values, which a type checker has done.
+def _command(words: list[str], tasks: Tasks | None) -> str:
+    """What was started, for messages; a script by its file's name."""
+    command = sys.argv[0] if sys.argv[0].startswith("kptkit ") else Path(sys.argv[0]).name
+    task = flag_value(words, "--task")
+    return f"{command} --task {task}" if tasks and task in [*tasks][1:] else command
 
-    For tuples it imports typeguard, and with that asyncio: a quarter of the time of `--help`. The
-    function is private; should it be renamed, only that time is lost, and a test says so.
-    """
-    resolver = getattr(tyro, "_resolver", None)
-    if hasattr(resolver, "is_instance"):
-        setattr(resolver, "is_instance", lambda *_: True)  # noqa: B010  (mypy knows no such name)
+
+def _asks_for_help(words: list[str]) -> bool:
+    before = words[: words.index("--")] if "--" in words else words
+    return "--help" in before or "-h" in before
 
 
 def flag_value(arguments: list[str], flag: str) -> str | None:

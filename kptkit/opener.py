@@ -179,9 +179,12 @@ def initialise(model: keras.Model, source: str | os.PathLike) -> list[str]:
     arrays = load_arrays(path)
     card = take_card(arrays, path)
     if card and card.network != model.name:
+        advice = "give the weights of a run of that network, or no --init"
+        if model.name.startswith(("hrnet_", "hourglass_")):
+            variant = card.network.partition("_")[2]
+            advice = f"give the --variant or the --recipe that fits, {variant}"
         raise InputError(
-            f"--init {source}: weights of {card.network}, but the model is {model.name}; give the "
-            f"--variant or the --recipe that fits, {card.network.partition('_')[2]}"
+            f"--init {source}: weights of {card.network}, but the model is {model.name}; {advice}"
         )
     own = model_arrays(model)
     head = [name for name in own if name.startswith(HEADS)]

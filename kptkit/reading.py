@@ -129,13 +129,33 @@ def shown(content: Any, key: str) -> str:
 
 def differences(old: Any, new: Any, name: str = "") -> list[str]:
     """The values in which two JSON documents differ, each as ``a.b was 1, is now 2``."""
-    if isinstance(old, dict) and isinstance(new, dict):
+    if old == new:
+        return []
+    old_items, new_items = _items(old), _items(new)
+    if old_items or new_items:
         return [
             line
-            for key in sorted(old.keys() | new.keys())
-            for line in differences(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))
+            for key in sorted(old_items.keys() | new_items.keys())
+            for line in differences(
+                old_items.get(key), new_items.get(key), f"{name}{key}"[not name :]
+            )
         ]
-    return [] if old == new else [f"{_brief(name)} was {_brief(old)}, is now {_brief(new)}"]
+    if name.endswith("sha256"):
+        return [f"{_brief(name)} is of other content"]
+    return [f"{_brief(name)} was {_in_words(old)}, is now {_in_words(new)}"]
+
+
+def _items(value: Any) -> dict[str, Any]:
+    """The parts of an object, or of a list of objects, by what leads to them."""
+    if isinstance(value, dict):
+        return {f".{key}": item for key, item in value.items()}
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        return {f"[{index}]": item for index, item in enumerate(value)}
+    return {}
+
+
+def _in_words(value: Any) -> str:
+    return "not given" if value is None or value == [] or value == "" else _brief(value)
 
 
 def _brief(value: Any) -> str:

@@ -123,8 +123,9 @@ def failing(monkeypatch):
     ("error", "code", "said"),
     [
         (InputError("x.json: empty"), 2, "error: x.json: empty\n"),
-        (PermissionError(13, "Permission denied", "out"), 2, "Permission denied: 'out'\n"),
-        (KeyboardInterrupt(), 130, "interrupted\n"),
+        (PermissionError(13, "Permission denied", "out"), 2, "error: out: Permission denied\n"),
+        (OSError(18, "Not on one disk", "a", None, b"b"), 2, "error: a: b: Not on one disk\n"),
+        (OSError(28, "No space left on device"), 2, "error: No space left on device\n"),
     ],
 )
 def test_an_error_is_one_line_unless_one_debugs(failing, capsys, error, code, said):
@@ -135,6 +136,43 @@ def test_an_error_is_one_line_unless_one_debugs(failing, capsys, error, code, sa
     assert shown.err.count("\n") == 1
     with pytest.raises(type(error)):
         failing(error, "--debug")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--debug"]])
+def test_ctrl_c_is_no_error_to_look_into(failing, capsys, arguments):
+    assert failing(KeyboardInterrupt(), *arguments) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_ctrl_c_while_the_command_is_imported():
+    code = (
+        "import sys\n"
+        "from kptkit import __main__\n"
+        "class Stops:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'kptkit.cli': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Stops())\n"
+        "__main__.main()\n"
+    )
+    done = run(sys.executable, "-c", code)
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps a folder that is in use")
+def test_a_current_folder_that_was_removed_is_named(tmp_path):
+    code = (
+        "import os, sys\n"
+        "os.rmdir(os.getcwd())\n"
+        "sys.argv = ['kptkit', 'data', 'demo', '--out', 'x']\n"
+        "from kptkit import cli\n"
+        "cli.main()\n"
+    )
+    (tmp_path / "here").mkdir()
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = run(sys.executable, "-c", code, cwd=tmp_path / "here", env=environment)
+    assert done.returncode == 2
+    said = "error: the current folder was removed; change into another one\n"
+    assert done.stderr.endswith(said)
 
 
 @pytest.mark.parametrize("error", [ValueError("ours"), OSError("no number")])
@@ -171,7 +209,7 @@ def test_a_full_disk_is_one_line(arguments):
             command, stdout=full, stderr=subprocess.PIPE, check=False, env=BUFFERED
         )
     assert done.returncode == 2
-    assert done.stderr.startswith(b"error: [Errno 28] ")
+    assert done.stderr == b"error: No space left on device\n"
     assert done.stderr.count(b"\n") == 1
 
 

@@ -16,8 +16,8 @@ ROOT = Path(__file__).parent.parent
 # A wing is a folder of kptkit/ or a file in its root. Each may import itself and the wings named
 # here; those of the layer of work, also what stands before them in their list.
 GROUND = {
-    *("errors", "system", "files", "sealed", "arrays"),
-    *("reading", "quiet", "foreign", "conventions"),
+    *("errors", "system", "files", "sealed", "arrays", "reading", "quiet", "foreign"),
+    *("conventions", "fields", "wording"),
     *("geometry", "images", "skeletons"),
 }
 MATHS = {"encode", "decode", "losses"}
@@ -37,7 +37,8 @@ MAY_IMPORT = {
     "metrics": GROUND | {"samples"},
     **{wing: BELOW_WORK.union(WORK[:place]) for place, wing in enumerate(WORK)},
     "serving": BELOW_WORK.union(WORK),
-    "flags": GROUND,
+    "options": GROUND,
+    "flags": GROUND | {"options"},
     "commands": BELOW_WORK.union(WORK, {"serving", "flags"}),
     # Commands are imported by their name, when they are started.
     "cli": {"errors"},
@@ -111,7 +112,7 @@ def test_the_front_door_opens_without_tensorflow():
         "print({name.split('.')[0] for name in sys.modules})"
     )
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert not {"tensorflow", "keras", "numpy", "cv2", "tyro"} & ast.literal_eval(out.stdout)
+    assert not {"tensorflow", "keras", "numpy", "cv2"} & ast.literal_eval(out.stdout)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         kptkit.nothing  # noqa: B018
 
@@ -139,6 +140,8 @@ KERAS_FREE = {
         "reading",
         "quiet",
         "foreign",
+        "fields",
+        "wording",
         "models.sizes",
         "data.pose_flags",
         "data.faces.flags",
@@ -187,7 +190,11 @@ def test_flags_recipes_and_runs_import_no_keras(path):
     """So that `--help` is quick; what a command needs besides is imported when it is called."""
     name = module_of(path)
     wing = name.split(".")[0]
-    if name in KERAS_FREE or wing in {"commands", "recipes", "skeletons"} or name.endswith("flags"):
+    if (
+        name in KERAS_FREE
+        or wing in {"commands", "options", "recipes", "skeletons"}
+        or name.endswith("flags")
+    ):
         heavy = imports_at_once(name) & {"keras", "tensorflow", "numpy", "cv2", "scipy", "tqdm"}
         assert not heavy, f"kptkit.{name} imports {', '.join(sorted(heavy))} at once"
 

@@ -87,12 +87,23 @@ def test_shown_values_are_short():
         ({}, {}, []),
         ({"a": {"b": 1}}, {"a": {"b": 1}}, []),
         ({"a": {"b": 1, "c": [2]}}, {"a": {"b": 1, "c": [3]}}, ["a.c was [2], is now [3]"]),
-        ({"a": 1}, {"b": 2}, ["a was 1, is now None", "b was None, is now 2"]),
+        ({"a": 1}, {"b": 2}, ["a was 1, is now not given", "b was not given, is now 2"]),
         ({"a": "\x1b[31m"}, {"a": 0}, [r"a was \x1b[31m, is now 0"]),
         (
             {"a": "x" * 999},
             {"a": [1] * 999},
             [f"a was {'x' * 100}..., is now {'[' + '1, ' * 33}..."],
+        ),
+        ({"a": None}, {"a": {"b": {"c": True}}}, ["a.b.c was not given, is now True"]),
+        (
+            {"a": [{"b": 1}]},
+            {"a": [{"b": 2}, {"b": 3}]},
+            ["a[0].b was 1, is now 2", "a[1].b was not given, is now 3"],
+        ),
+        (
+            {"m": [{"sha256": "0f"}]},
+            {"m": [{"sha256": "1f"}]},
+            ["m[0].sha256 is of other content"],
         ),
     ],
 )

@@ -67,10 +67,12 @@ def parsed(monkeypatch):
     found = []
     run = flags.run
 
-    def stop_before_main(main, config, description=None, default=None, tensorflow=True):
-        run(found.append, config, description, default, tensorflow=False)
+    def stop_before_main(main, config, description=None, default=None, tensorflow=True, tasks=None):
+        run(found.append, config, description, default, tensorflow=False, tasks=tasks)
 
     monkeypatch.setattr(flags, "run", stop_before_main)
+    # The files that it shows are nowhere.
+    monkeypatch.setattr(flags, "check_paths", lambda parsed: None)
 
     def start(words):
         words = ["X.json" if word == "..." else word for word in words]

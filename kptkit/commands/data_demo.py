@@ -8,20 +8,26 @@ formats and a preview.jpg. The same flags give the same files.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from kptkit import flags
+from kptkit.fields import COUNT, Range, Written
+from kptkit.wording import counted
 
 
 @dataclass(frozen=True)
 class DemoDataConfig:
     """What to draw, and where to write it."""
 
-    out: Path = Path("data/demo")
+    out: Annotated[Path, Written("folder")] = Path("data/demo")
     """Folder to write; it must not hold other files."""
-    train_images: int = 2600
-    val_images: int = 400
-    seed: int = 0
-    workers: int | None = None
+    train_images: Annotated[int, COUNT] = 2600
+    """Number of scenes to learn from."""
+    val_images: Annotated[int, COUNT] = 400
+    """Number of scenes to evaluate on."""
+    seed: Annotated[int, Range(0, 2**32 - 1)] = 0
+    """Another seed gives other scenes."""
+    workers: Annotated[int | None, COUNT] = None
     """Number of processes; default: one per core."""
 
 
@@ -36,8 +42,10 @@ def main(config: DemoDataConfig) -> None:
     write_preview(folder)
     persons = read_manifest(folder)["persons"]
     print(
-        f"{folder}: {config.train_images} training scenes with {persons['train']} persons, "
-        f"{config.val_images} validation scenes with {persons['val']}; see preview.jpg"
+        f"{folder}: {counted(config.train_images, 'training scene')} with "
+        f"{counted(persons['train'], 'person')}, "
+        f"{counted(config.val_images, 'validation scene')} with "
+        f"{counted(persons['val'], 'person')}; see preview.jpg"
     )
     annotations = folder / "annotations"
     print(

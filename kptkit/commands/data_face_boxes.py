@@ -10,32 +10,38 @@ detector misses keep the box around their landmarks.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from kptkit import flags
+from kptkit import flags, quiet
+from kptkit.commands import early
+from kptkit.fields import SHARE, Existing, Range, Written
+from kptkit.wording import counted
 
 
 @dataclass(frozen=True)
 class FaceBoxesConfig:
     """Which faces, and which detector."""
 
-    annotations: str
+    annotations: Annotated[str, Existing("file or folder")]
     """Annotation file of faces."""
-    images: str
+    images: Annotated[str, Existing("folder")]
     """Folder of its pictures."""
-    out: Path
+    out: Annotated[Path, Written("file")]
     """JSON file to write."""
     format: Literal["300w", "wflw", "cofw", "dlib"] = "300w"
     """Format of the annotation file."""
     detector: str = "default"
     """Weights: default (packaged), original (published, converted) or a file."""
-    min_face_size: float = 20.0
-    min_iou: float = 0.3
+    min_face_size: Annotated[float, Range(10, 100_000)] = 20.0
+    """Side in pixels of the smallest faces to detect."""
+    min_iou: Annotated[float, SHARE] = 0.3
     """Minimum IoU of the detected box and the box around the landmarks."""
 
 
 def main(config: FaceBoxesConfig) -> None:
     """Detects faces, replaces boxes, and prints how many faces were found."""
+    early.check_cascade(config.detector)
+    quiet.import_tensorflow()
     from kptkit.data.formats.index import load_annotations
     from kptkit.face.detector import FaceDetector
     from kptkit.face.replace_boxes import replace_boxes
@@ -43,12 +49,10 @@ def main(config: FaceBoxesConfig) -> None:
     file = load_annotations(config.annotations, config.format, config.images)
     detector = FaceDetector(config.detector, config.min_face_size)
     found, faces = replace_boxes(file, config.images, detector, config.min_iou, config.out)
-    print(
-        f"{config.out}: boxes of {found} of {faces} faces are the detector's; the others keep that "
-        "around their landmarks"
-    )
+    others = "" if found == faces else "; the others keep those around their landmarks"
+    print(f"{config.out}: {found:,} of {counted(faces, 'face')} with boxes of the detector{others}")
 
 
 def command() -> None:
     """The command line."""
-    flags.run(main, FaceBoxesConfig, __doc__)
+    flags.run(main, FaceBoxesConfig, __doc__, tensorflow=False)

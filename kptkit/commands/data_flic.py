@@ -10,18 +10,20 @@ keep their bytes and get FLIC's own names. With the original examples.mat this s
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from kptkit import flags
+from kptkit.fields import Existing, Written
+from kptkit.wording import counted
 
 
 @dataclass(frozen=True)
 class FlicConfig:
     """Which data set to extract, and where to write it."""
 
-    data_dir: Path
+    data_dir: Annotated[Path, Existing("folder")]
     """Folder of TensorFlow Datasets that holds flic/small or flic/full."""
-    out: Path
+    out: Annotated[Path, Written("folder")]
     """Folder to write."""
     variant: Literal["small", "full"] = "small"
     """small: the 5,003 examples of the paper; full: 20,928."""
@@ -33,7 +35,7 @@ def main(config: FlicConfig) -> None:
 
     rows = extract_flic(config.data_dir, config.variant, config.out)
     for part in ("istrain", "istest"):
-        print(f"{part}: {sum(row[part] for row in rows)} persons")
+        print(f"{part}: {counted(sum(row[part] for row in rows), 'person')}")
     print(f"written: {config.out}/examples.json, {config.out}/images")
 
 

@@ -14,30 +14,38 @@ A network trained on such labels learns the detector's mistakes, too: mention it
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from kptkit import flags
+from kptkit import flags, quiet
+from kptkit.commands import early
+from kptkit.fields import SHARE, Existing, Range, Written
+from kptkit.wording import counted
 
 
 @dataclass(frozen=True)
 class LabelFacesConfig:
     """What to label, and with which detector."""
 
-    images: Path
+    images: Annotated[Path, Existing("folder")]
     """Folder of pictures, including all subfolders."""
-    pictures: Path | None = None
+    pictures: Annotated[Path | None, Existing("file")] = None
     """Text file with the name of one picture per line; default: all pictures of the folder."""
-    out: Path = Path("data/labels")
+    out: Annotated[Path, Written("folder")] = Path("data/labels")
+    """Folder for the two lists."""
     detector: str = "default"
     """Weights: default (packaged), original (published, converted) or a file."""
-    min_face_size: float = 12.0
-    score_thresholds: tuple[float, float, float] = (0.5, 0.5, 0.3)
+    min_face_size: Annotated[float, Range(10, 100_000)] = 12.0
+    """Side in pixels of the smallest faces to detect."""
+    score_thresholds: Annotated[tuple[float, float, float], SHARE] = (0.5, 0.5, 0.3)
     """Score thresholds of P-, R- and O-Net for a candidate."""
-    sure_score: float = 0.95
+    sure_score: Annotated[float, SHARE] = 0.95
     """Minimum score for a candidate to be labelled as a face."""
 
 
 def main(config: LabelFacesConfig) -> None:
     """Labels pictures, and prints how many faces were found."""
+    early.check_cascade(config.detector)
+    quiet.import_tensorflow()
     from kptkit.face.detector import FaceDetector
     from kptkit.face.label_pictures import label_pictures, picture_names
 
@@ -46,7 +54,8 @@ def main(config: LabelFacesConfig) -> None:
     )
     names = picture_names(config.images, config.pictures)
     sure, unsure = label_pictures(detector, config.images, names, config.out, config.sure_score)
-    print(f"{config.out}: {sure} faces, {unsure} unsure, in {len(names)} pictures")
+    pictures = counted(len(names), "picture")
+    print(f"{config.out}: {counted(sure, 'face')}, {unsure:,} unsure, in {pictures}")
     print(
         f"next: kptkit data mine pnet --images {config.images} "
         f"--annotations {config.out}/wider_face_bbx_gt.txt --landmarks {config.out}/landmarks.txt"
@@ -55,4 +64,4 @@ def main(config: LabelFacesConfig) -> None:
 
 def command() -> None:
     """The command line."""
-    flags.run(main, LabelFacesConfig, __doc__)
+    flags.run(main, LabelFacesConfig, __doc__, tensorflow=False)

@@ -2,7 +2,8 @@
 
 import inspect
 
-from kptkit import flags
+from kptkit import flags, quiet
+from kptkit.commands import early
 from kptkit.train.flags import HardSamplesConfig, PnetSamplesConfig
 
 
@@ -30,7 +31,7 @@ def hard() -> None:
     cascade. The same flags, lists and weights give the same bytes with any number of workers. After
     a stop, the same command resumes.
     """
-    flags.run(_mine_hard, HardSamplesConfig, inspect.getdoc(hard))
+    flags.run(_mine_hard, HardSamplesConfig, inspect.getdoc(hard), tensorflow=False)
 
 
 def _mine_pnet(config: PnetSamplesConfig) -> None:
@@ -42,6 +43,8 @@ def _mine_pnet(config: PnetSamplesConfig) -> None:
 
 
 def _mine_hard(config: HardSamplesConfig) -> None:
+    early.check_cascade(config.detector, "pnet" if config.stage == "rnet" else "rnet")
+    quiet.import_tensorflow()
     from kptkit.data.records.crop_writer import summary
     from kptkit.train.mine_faces import mine_hard_samples, training_command
 

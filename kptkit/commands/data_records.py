@@ -10,22 +10,24 @@ Training from records sees the same crops in the same order as training from the
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from kptkit import flags
 from kptkit.data.augment.settings import AugmentConfig
 from kptkit.data.pose_flags import Format
+from kptkit.fields import COUNT, Existing, Range, Written
+from kptkit.wording import counted
 
 
 @dataclass(frozen=True)
 class RecordsConfig:
     """What to cut out, and where to write it."""
 
-    annotations: Path
+    annotations: Annotated[Path, Existing("file")]
     """Annotation file; if it defines a training split, only that split is used."""
-    images: Path
+    images: Annotated[Path, Existing("folder")]
     """Folder of its pictures."""
-    out: Path
+    out: Annotated[Path, Written("folder")]
     """Folder to write."""
     format: Format = "coco"
     """Format of the annotation file; see --data.format of kptkit train hrnet."""
@@ -33,14 +35,15 @@ class RecordsConfig:
     """Orientation of pictures: as stored, by EXIF, or (auto) the one that matches their sizes."""
     category: str | None = None
     """Name of the category to use, where a file has several with keypoints."""
-    size_wh: tuple[int, int] = (192, 256)
+    size_wh: Annotated[tuple[int, int], Range(1, 4096)] = (192, 256)
     """Width and height of the training crops in pixels; only their ratio matters."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """The strongest augmentation that the records must support."""
-    jpeg_quality: int = 95
-    shard_size: int = 512
+    jpeg_quality: Annotated[int, Range(1, 100)] = 95
+    """Quality of the stored pictures; 95 is nearly without loss."""
+    shard_size: Annotated[int, COUNT] = 512
     """Persons per shard."""
-    workers: int | None = None
+    workers: Annotated[int | None, COUNT] = None
     """Number of threads; default: one per core."""
     verify: bool = False
     """Also compare every byte of existing files with the manifest."""
@@ -74,8 +77,9 @@ def main(config: RecordsConfig) -> None:
         RecordSource(config.out, verify=True)
     gigabytes = sum(shard["bytes"] for shard in manifest["shards"]) / 1e9
     print(
-        f"{config.out}: {manifest['persons']} persons in {len(manifest['shards'])} shards, "
-        f"{gigabytes:.2f} GB; {len(manifest['skipped'])} pictures could not be used"
+        f"{config.out}: {counted(manifest['persons'], 'person')} in "
+        f"{counted(len(manifest['shards']), 'shard')}, {gigabytes:.2f} GB; "
+        f"{counted(len(manifest['skipped']), 'picture')} could not be used"
     )
 
 

@@ -17,12 +17,16 @@ difference between two of them; without data, on the demo set. It writes metrics
 runs/evaluate.
 """
 
-from kptkit import flags
+from kptkit import flags, quiet
+from kptkit.commands import early
 from kptkit.evaluate.flags import FaceEvaluationConfig, PoseEvaluationConfig
 
 
 def pose(config: PoseEvaluationConfig) -> None:
     """Evaluates a pose network."""
+    early.check_pose_source(config.run, config.weights)
+    config.data.check_val()
+    quiet.import_tensorflow()
     from kptkit.evaluate.pose_report import report_pose
 
     report_pose(config)
@@ -30,6 +34,9 @@ def pose(config: PoseEvaluationConfig) -> None:
 
 def face(config: FaceEvaluationConfig) -> None:
     """Evaluates a face detector."""
+    for weights in filter(None, (config.weights, config.compare)):
+        early.check_cascade(weights)
+    quiet.import_tensorflow()
     from kptkit.evaluate.face_report import report_faces
 
     report_faces(config)
@@ -38,5 +45,7 @@ def face(config: FaceEvaluationConfig) -> None:
 def command() -> None:
     """The command line."""
     flags.run_task(
-        {"pose": (pose, PoseEvaluationConfig), "face": (face, FaceEvaluationConfig)}, __doc__
+        {"pose": (pose, PoseEvaluationConfig), "face": (face, FaceEvaluationConfig)},
+        __doc__,
+        tensorflow=False,
     )

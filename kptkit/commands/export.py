@@ -8,7 +8,7 @@ writes RUN/export/<version>/, from pictures and boxes to keypoints in image pixe
 
 writes runs/mtcnn/export/<version>/, from pictures to faces. Both run in any process that has
 TensorFlow. An export is reloaded and compared with its source before it is published. Beside the
-versions, `serving` gets the files of a server; see docs/serving.md.
+versions, `serving` gets the files of a server (kptkit serve).
 
     kptkit export runs/demo --format litert --precision float16
 
@@ -20,30 +20,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import tyro
-
-from kptkit import flags
-from kptkit.errors import InputError
+from kptkit import flags, quiet
+from kptkit.commands import early
 from kptkit.export.target import Target
+from kptkit.fields import COUNT, Flat, Needs, Positional, Written
 from kptkit.recipes.cascade import CascadeConfig
+from kptkit.wording import counted
 
 
 @dataclass(frozen=True)
 class PoseConfig:
     """What to export, and where to write it."""
 
-    run: tyro.conf.Positional[Path]
-    """Run folder of kptkit train hrnet, or converted weights: a file, or a name such as
-    coco-w32-256x192."""
+    run: Positional[Path]
+    """Run folder of kptkit train hrnet or kptkit train hourglass; or converted weights: a file, or
+    a name such as coco-w32-256x192."""
     task: Literal["pose", "face"] = "pose"
     """What the network finds; each task has its own flags."""
-    target: Annotated[Target, tyro.conf.arg(name="")] = Target()
+    target: Flat[Target] = Target()
     """What kind of file is written."""
-    out: Path | None = None
+    out: Annotated[Path | None, Written("folder")] = None
     """Folder for the version folders; default: RUN/export, or RUN/export-FORMAT-PRECISION."""
-    version: int | None = None
+    version: Annotated[int | None, COUNT] = None
     """Number to publish under; default: one more than the highest there."""
-    keep: int | None = None
+    keep: Annotated[int | None, COUNT] = None
     """How many of the newest versions stay there; default: all. Keep two, to be able to go back."""
     licence: str = ""
     """Of the weights, for the model card."""
@@ -63,25 +63,27 @@ class FaceConfig:
     weights: str = "default"
     """Weights of the detector: default (packaged), original (published, converted), a file, or a
     folder of kptkit train mtcnn, such as runs/mtcnn."""
-    target: Annotated[Target, tyro.conf.arg(name="")] = Target()
+    target: Flat[Target] = Target()
     """What kind of file is written."""
-    out: Path | None = None
+    out: Annotated[Path | None, Written("folder")] = None
     """Folder for the version folders; default: runs/mtcnn/export, or
     runs/mtcnn/export-FORMAT-PRECISION."""
-    version: int | None = None
+    version: Annotated[int | None, COUNT] = None
     """Number to publish under; default: one more than the highest there."""
-    keep: int | None = None
+    keep: Annotated[int | None, COUNT] = None
     """How many of the newest versions stay there; default: all. Keep two, to be able to go back."""
     licence: str = ""
     """Of the weights, for the model card."""
-    cascade: Annotated[CascadeConfig, tyro.conf.arg(name="")] = CascadeConfig()
+    cascade: Flat[CascadeConfig] = CascadeConfig()
     """Settings of the detector, fixed in a SavedModel, recommended in other manifests."""
-    max_faces: int = 1000
+    max_faces: Annotated[int, COUNT, Needs("format=saved_model")] = 1000
     """SavedModel only: the most faces returned for a picture, the best-scored ones."""
 
 
 def pose(config: PoseConfig) -> None:
     """Exports, then prints the signatures and how well they agree."""
+    early.check_pose_source(config.run)
+    quiet.import_tensorflow()
     from kptkit.export import report
     from kptkit.export.pose import export_pose
 
@@ -99,21 +101,22 @@ def pose(config: PoseConfig) -> None:
         report.print_converted(folder)
         return
     difference = report.print_signatures(folder)["largest_difference"]
+    keypoints = counted(difference["keypoints_compared"], "keypoint")
     print(
-        f"reloaded and compared: {difference['keypoints_compared']} keypoints differ from the run "
-        f"by at most {difference['keypoints_px']:.4f} px and {difference['scores']:.5f} in scores"
+        f"reloaded and compared with the run: {keypoints} agree to "
+        f"{difference['keypoints_px']:.4f} px, their scores to {difference['scores']:.5f}"
     )
     report.print_saved_model(folder, "pose")
 
 
 def face(config: FaceConfig) -> None:
     """Exports, then prints the signatures and how well they agree."""
+    early.check_cascade(config.weights)
+    quiet.import_tensorflow()
     from kptkit.export import report
     from kptkit.export.face import export_face
 
     saved_model = config.target.format == "saved_model"
-    if not saved_model and config.max_faces != FaceConfig.max_faces:
-        raise InputError("max_faces: for --format saved_model only; others do not hold the cascade")
     folder = export_face(
         config.weights,
         config.out,
@@ -129,13 +132,15 @@ def face(config: FaceConfig) -> None:
         return
     difference = report.print_signatures(folder)["largest_difference"]
     print(
-        f"reloaded and compared: {difference['faces_compared']} faces of drawn scenes differ from "
-        f"the detector's by at most {difference['boxes_and_landmarks_px']:.4f} px and "
-        f"{difference['scores']:.7f} in scores"
+        f"reloaded and compared with the detector: {counted(difference['faces_compared'], 'face')}"
+        f" of drawn scenes agree to {difference['boxes_and_landmarks_px']:.4f} px, their scores to "
+        f"{difference['scores']:.7f}"
     )
     report.print_saved_model(folder, "face")
 
 
 def command() -> None:
     """The command line."""
-    flags.run_task({"pose": (pose, PoseConfig), "face": (face, FaceConfig)}, __doc__)
+    flags.run_task(
+        {"pose": (pose, PoseConfig), "face": (face, FaceConfig)}, __doc__, tensorflow=False
+    )

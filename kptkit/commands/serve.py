@@ -3,30 +3,30 @@
     kptkit serve pose=runs/demo/export face=runs/mtcnn/export
 
 writes serving/ with models.config, batching.config, monitoring.config and compose.yaml; existing
-files are not overwritten. docs/serving.md describes them.
+files are not overwritten. Each file says in its first lines what it is for.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-
-import tyro
+from typing import Annotated
 
 from kptkit import flags
 from kptkit.errors import InputError
 from kptkit.export.server_files import docker_run, write_server_files
 from kptkit.export.version_folders import versions
+from kptkit.fields import Positional, Written
 
 
 @dataclass(frozen=True)
 class Config:
     """Which models to serve."""
 
-    models: tyro.conf.Positional[tuple[str, ...]] = (
+    models: Positional[tuple[str, ...]] = (
         "pose=runs/demo/export",
         "face=runs/mtcnn/export",
     )
     """NAME=FOLDER of each model: its name for clients, and the folder of its versions."""
-    out: Path = Path("serving")
+    out: Annotated[Path, Written("folder")] = Path("serving")
     """Folder for the written files."""
     batching: bool = False
     """Whether TF Serving merges requests in the printed command, which helps on a GPU."""

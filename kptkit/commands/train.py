@@ -3,8 +3,11 @@
 import inspect
 from functools import partial
 
-from kptkit import flags
-from kptkit.errors import check_name
+from kptkit import flags, quiet
+from kptkit.commands import early
+from kptkit.data.pose_flags import DataConfig
+from kptkit.errors import InputError, check_name
+from kptkit.models.sizes import HOURGLASSES, HRNETS
 from kptkit.recipes.face import FACE_RECIPES
 from kptkit.recipes.pose import RECIPES
 from kptkit.train.flags import FaceTrainConfig, TrainConfig
@@ -29,7 +32,7 @@ def hrnet() -> None:
 
     my_nets.py is in the current folder or installed; --network and --loss say what they must be.
     """
-    flags.run(_train_pose, TrainConfig, inspect.getdoc(hrnet), default_config)
+    flags.run(_train_pose, TrainConfig, inspect.getdoc(hrnet), default_config, False)
 
 
 def hourglass() -> None:
@@ -45,7 +48,7 @@ def hourglass() -> None:
     Everything else is as in kptkit train hrnet.
     """
     defaults = partial(default_config, demo="hg-demo", own_data="hg-finetune")
-    flags.run(_train_pose, TrainConfig, inspect.getdoc(hourglass), defaults)
+    flags.run(_train_pose, TrainConfig, inspect.getdoc(hourglass), defaults, False)
 
 
 def mtcnn() -> None:
@@ -67,16 +70,22 @@ def mtcnn() -> None:
     uses the recipe for real data (--recipe NAME for another; --help lists all constants). --init
     original fine-tunes the published weights. The same command resumes after a stop.
     """
-    flags.run(_train_face, FaceTrainConfig, inspect.getdoc(mtcnn), default_face_config)
+    flags.run(_train_face, FaceTrainConfig, inspect.getdoc(mtcnn), default_face_config, False)
 
 
 def _train_pose(config: TrainConfig) -> None:
+    if config.data != DataConfig():
+        config.data.check_complete()
+    quiet.import_tensorflow()
     from kptkit.train.pose import train_pose
 
     train_pose(config)
 
 
 def _train_face(config: FaceTrainConfig) -> None:
+    if config.options.init:
+        early.check_cascade(config.options.init)
+    quiet.import_tensorflow()
     from kptkit.train.face import train_face
 
     train_face(config)
@@ -96,7 +105,19 @@ def default_config(
     name = own_data if any(a.startswith("--data.train") for a in arguments) else demo
     name = flags.flag_value(arguments, "--recipe") or name
     check_name("--recipe", name, RECIPES)
+    _check_family(flags.flag_value(arguments, "--variant"), name)
     return TrainConfig(recipe=name, constants=RECIPES[name])
+
+
+def _check_family(variant: str | None, recipe: str) -> None:
+    """Refuses an hourglass with an HRNet's recipe, and the other way: their constants differ."""
+    is_hourglass, for_hourglass = variant in HOURGLASSES, RECIPES[recipe].variant in HOURGLASSES
+    if (is_hourglass or variant in HRNETS) and is_hourglass != for_hourglass:
+        command = "hourglass" if is_hourglass else "hrnet"
+        raise InputError(
+            f"--variant {variant}: the recipe {recipe} is for another network; kptkit train "
+            f"{command} trains it, or a --recipe of its own"
+        )
 
 
 def default_face_config(arguments: list[str]) -> FaceTrainConfig:

@@ -16,6 +16,7 @@ from kptkit import images
 from kptkit.data.skipped import SkippedPictures
 from kptkit.errors import InputError
 from kptkit.samples import KeypointSamples, Orientation
+from kptkit.wording import counted
 
 # Reading the headers of this many pictures takes a while, so a progress bar is shown.
 _MANY_IMAGES = 2_000
@@ -66,19 +67,12 @@ def with_readable_images(
     for path, header in zip(samples.image_paths, found, strict=True):
         if isinstance(header, images.ImageError):
             skipped.record(path, header.reason)
+    skipped.refuse_all(len(found), source)
     skipped.check()
-    errors = [header for header in found if isinstance(header, images.ImageError)]
     readable = np.array([isinstance(header, Header) for header in found])
     kept = _with_images(samples, readable)
-    if len(kept) == 0:
-        first = images.printable(samples.image_paths[0])
-        raise InputError(
-            f"{first}: {errors[0].reason}, as are all {len(found)} pictures of {source}; is this "
-            "the right folder of images?"
-        )
     if len(skipped):
-        reasons = ", ".join(f"{count} {reason}" for reason, count in skipped.counts().items())
-        report(f"{source}: pictures left out: {reasons}")
+        report(f"{source}: left out: {skipped.summary()}")
     headers = [header for header in found if isinstance(header, Header)]
     chosen = _matching_orientation(kept, headers, orientation, source, report)
     return replace(kept, orientation=chosen)
@@ -141,8 +135,8 @@ def _matching_orientation(
     turned = sum(header.exif != 1 for header in headers)
     if turned and not only_stored.any() and not only_exif.any():
         report(
-            f"{source}: {turned} pictures carry an EXIF rotation that their sizes do not settle; "
-            "read as stored; --data.orientation exif reads them as displayed"
+            f"{source}: {counted(turned, 'picture')} with an EXIF rotation that the sizes do not "
+            "settle; read as stored; --data.orientation exif reads them as displayed"
         )
     return "exif" if only_exif.any() else "stored"
 

@@ -44,11 +44,9 @@ def load_pose_data(config: DataConfig) -> PoseData:
     Raises:
         InputError: a flag is missing, a file cannot be used, or the two sets' keypoints differ.
     """
+    config.check_complete()
     if config.train is None or config.val is None:
-        raise InputError(
-            "--data: expected --data.train X.json --data.val Y.json (or a share such as 0.1) "
-            "--data.images DIR (and --data.format for files other than COCO json)"
-        )
+        raise InputError("--data.train and --data.val: expected both")
     notices: list[str] = []
     if Path(config.train).is_dir():
         _check_records_folder(Path(config.train))

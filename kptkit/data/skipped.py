@@ -6,10 +6,23 @@ from collections import Counter
 
 from kptkit import files
 from kptkit.errors import InputError
+from kptkit.wording import counted
 
 # A run continues while it has skipped no more pictures than the larger of these two limits.
 ALWAYS_TOLERATED = 10
 TOLERATED_SHARE = 0.01
+
+
+def none_usable(path: str, reason: str, num_pictures: int, source: str) -> InputError:
+    """The error that no picture of a data set can be used.
+
+    Args:
+        path: of the first one; `reason` is why it cannot be used, in a few words.
+        source: the file that names the pictures.
+    """
+    text = path if path.isprintable() else ascii(path)
+    more = f", as are all {num_pictures:,} pictures of {source}" if num_pictures > 1 else ""
+    return InputError(f"{text}: {reason}{more}; is this the right folder of images?")
 
 
 class SkippedPictures:
@@ -62,6 +75,27 @@ class SkippedPictures:
             f"{path}: {reason}; it is one of {len(self)} unusable pictures ({reasons}), more than "
             f"the {self.tolerated} tolerated; mend or remove them"
         )
+
+    def refuse_all(self, num_pictures: int, source: str) -> None:
+        """Raises if no picture can be used: then the folder is wrong, not the pictures.
+
+        Args:
+            num_pictures: how many there are.
+            source: the file that names them, for the message.
+
+        Raises:
+            InputError: every picture was skipped.
+        """
+        if not len(self) or len(self) < num_pictures:
+            return
+        with self._lock:
+            path, reason = next(iter(self._reasons.items()))
+        raise none_usable(path, reason, num_pictures, source)
+
+    def summary(self) -> str:
+        """How many pictures were skipped, and why, such as "3 pictures (2 missing, 1 broken)"."""
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.counts().items())
+        return f"{counted(len(self), 'picture')} ({reasons})"
 
     def write(self, path: str | os.PathLike) -> None:
         """Writes JSON: the counts by reason, and the reason for each picture, sorted by path."""

@@ -23,6 +23,7 @@ from kptkit.errors import InputError
 from kptkit.geometry import boxes
 from kptkit.reading import read_json
 from kptkit.samples import KeypointSamples, Orientation
+from kptkit.wording import counted
 
 
 def keypoint_samples(
@@ -51,11 +52,7 @@ def keypoint_samples(
     keypoints = keypoints.reshape(-1, file.schema.num_keypoints, 3)
     outside = (keypoints[..., 2] > 0) & ~keypoints_inside(keypoints, image_wh_of(file, persons))
     keypoints[outside, 2] = 0
-    report(
-        f"{file.path}: {len(persons)} persons of {len(annotations)} annotations; the others are "
-        f"crowds, unlabelled or without a usable box; {np.sum(outside)} keypoints lie outside "
-        "their pictures"
-    )
+    report(f"{file.path}: {_used(len(persons), len(annotations), int(np.sum(outside)))}")
     samples = KeypointSamples(
         schema=file.schema,
         **_image_columns(file, images_folder, [a["image_id"] for a in persons]),
@@ -92,6 +89,17 @@ def usable_persons(file: AnnotationFile) -> tuple[list[dict[str, Any]], np.ndarr
             "have an area, and none a box of more than a pixel in its picture"
         )
     return list(compress(persons, usable)), boxes_xyxy[usable]
+
+
+def _used(persons: int, annotations: int, outside: int) -> str:
+    """What is used of a file, in words."""
+    said = f"{counted(persons, 'person')} of {counted(annotations, 'annotation')}"
+    if annotations > persons:
+        said += "; the others are crowds, unlabelled or without a usable box"
+    if outside:
+        lie = "lies outside its picture" if outside == 1 else "lie outside their pictures"
+        said += f"; {counted(outside, 'keypoint')} {lie}"
+    return said
 
 
 def detection_samples(

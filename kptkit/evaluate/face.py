@@ -8,10 +8,9 @@ import numpy as np
 from tqdm import tqdm
 
 from kptkit.data.skipped import SkippedPictures
-from kptkit.errors import InputError
 from kptkit.face.detector import FacePrediction
 from kptkit.geometry import boxes
-from kptkit.images.codec import ImageError, printable, read_image
+from kptkit.images.codec import ImageError, read_image
 from kptkit.metrics.bootstrap import Difference, paired_difference
 from kptkit.metrics.detection import (
     WIDER_THRESHOLDS,
@@ -74,9 +73,8 @@ def evaluate_faces(detector: Detector, samples: FaceSamples) -> FaceEvaluation:
             continue
         readable.append(image)
         predictions.append(detector(picture))
+    skipped.refuse_all(len(samples.image_paths), "the list")
     skipped.check()
-    if len(skipped) and not readable:
-        raise InputError(f"{printable(samples.image_paths[0])}: unreadable, as are all pictures")
     samples = samples.select_images(np.array(readable, np.int64))
     found = _joined(predictions)
     return FaceEvaluation(samples, found, matched_faces(found, samples), skipped.counts())

@@ -26,6 +26,7 @@ from kptkit.images.codec import printable, read_image
 from kptkit.metrics import tables
 from kptkit.metrics.bootstrap import Difference
 from kptkit.samples import FaceSamples
+from kptkit.wording import counted
 
 
 def report_faces(config: FaceEvaluationConfig) -> None:
@@ -57,9 +58,10 @@ def _report_set(found: dict[str, FaceEvaluation], config: FaceEvaluationConfig) 
     """Prints and returns the metrics of one set of pictures, for each detector by its name."""
     first = next(iter(found.values()))
     paths = first.samples.image_paths
-    print(f"{len(paths)} pictures of {printable(os.path.commonpath(paths))}")
+    print(f"{counted(len(paths), 'picture')} of {printable(os.path.commonpath(paths))}")
     if first.skipped:
-        print(f"{sum(first.skipped.values())} more could not be used: {first.skipped}")
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in first.skipped.items())
+        print(f"{sum(first.skipped.values()):,} more could not be used: {reasons}")
     metrics: dict[str, Any] = {"pictures": len(paths)}
     if first.samples.complete:
         metrics["boxes"] = _report_boxes(found, config)

@@ -1,12 +1,13 @@
 """Evaluates pose networks, from flags to tables: the run's own data or others, boxes, results."""
 
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 
 from kptkit import files, opener
 from kptkit.data.formats.coco import load_coco
-from kptkit.data.pose_flags import DataConfig
+from kptkit.data.pose_flags import DataConfig, share_of
 from kptkit.data.pose_sets import PoseSet, load_held_out
 from kptkit.data.records.sources import ImageSource
 from kptkit.data.to_samples import detection_samples
@@ -16,6 +17,7 @@ from kptkit.evaluate.pose import OKS_NMS_THRESHOLD, PoseEvaluation, evaluate_pos
 from kptkit.metrics import oks, protocols
 from kptkit.opener import PoseSource
 from kptkit.pose.estimator import PoseEstimator
+from kptkit.wording import counted
 
 
 def report_pose(config: PoseEvaluationConfig) -> None:
@@ -31,7 +33,10 @@ def report_pose(config: PoseEvaluationConfig) -> None:
         for name in ("flip_test", "flip_alignment", "decoder")
         if (value := getattr(config, name)) is not None
     }
-    estimator = PoseEstimator(opener.build(source, replace(source.recipe, **chosen)))
+    recipe = replace(source.recipe, **chosen)
+    if config.flip_alignment and not recipe.flip_test:
+        raise InputError("--flip-alignment: has no effect without a flip test; give --flip-test")
+    estimator = PoseEstimator(opener.build(source, recipe))
     threshold = config.oks_nms
     if threshold is None and config.detections:
         threshold = OKS_NMS_THRESHOLD
@@ -60,6 +65,7 @@ def held_out_data(run: PoseSource, config: PoseEvaluationConfig) -> PoseSet:
     if "images" in given:
         given.setdefault("val_images", None)
     data = replace(DataConfig(**run.data), **given)
+    _check_effect(given, data)
     notices: list[str] = []
     held_out = load_held_out(data, notices)
     for notice in notices:
@@ -84,16 +90,44 @@ def held_out_data(run: PoseSource, config: PoseEvaluationConfig) -> PoseSet:
             detection_samples(coco, config.detections, folder, data.orientation),
             schema=samples.schema,
         )
+    if config.oks_sigmas and samples.protocol != "oks":
+        raise InputError(
+            f"--oks-sigmas: has no effect: {data.val} is judged by "
+            f"{protocols.headline(samples.protocol)[0]}"
+        )
     if config.oks_sigmas:
         samples = replace(samples, schema=replace(samples.schema, oks_sigmas=config.oks_sigmas))
     return PoseSet(ImageSource(samples), held_out.truth)
 
 
+def _check_effect(given: dict[str, Any], data: DataConfig) -> None:
+    """Refuses data flags that change nothing in an evaluation.
+
+    Args:
+        given: the flags that the command was given, by name.
+        data: the same, with those of the run.
+
+    Raises:
+        InputError: such a flag was given.
+    """
+    share = share_of(data.val) is not None
+    without_effect = {
+        "train": not share and "only --data.val is evaluated",
+        "flip_pairs": "the run's own are used",
+        "images": bool(given.get("val_images")) and not share and "--data.val-images is given",
+        "val_images": share and "the images of a share are --data.images",
+    }
+    for name in given:
+        if given[name] is not None and (why := without_effect.get(name)):
+            flag = name.replace("_", "-")
+            raise InputError(f"--data.{flag}: has no effect on an evaluation: {why}")
+
+
 def print_tables(evaluation: PoseEvaluation, truth: dict) -> None:
     """Prints the protocol's table and, with ground-truth boxes, one row per keypoint."""
     samples = evaluation.samples
-    kind = "faces" if samples.protocol.startswith("nme") else "persons"
-    print(f"{len(samples)} {kind}\n")
+    kind = "face" if samples.protocol.startswith("nme") else "person"
+    print(f"{counted(len(samples), kind)}\n")
     print(protocols.format_table(samples.protocol, evaluation.metrics))
     if not samples.keypoints[..., 2].any():
         return  # detected boxes are not matched to persons

@@ -1,12 +1,15 @@
 """The file format of an export."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from kptkit.errors import InputError
+from kptkit.fields import COUNT, Needs
 
 Format = Literal["saved_model", "litert", "onnx"]
 Precision = Literal["float32", "float16"]
+
+_CONVERTED = ("format=litert", "format=onnx")
 
 
 @dataclass(frozen=True)
@@ -19,9 +22,9 @@ class Target:
 
     format: Format = "saved_model"
     """saved_model for TensorFlow and TF Serving, litert for phones and small computers, or onnx."""
-    precision: Precision = "float32"
+    precision: Annotated[Precision, Needs(*_CONVERTED)] = "float32"
     """Weights in LiteRT and ONNX files: float16 halves the file size. Arithmetic is in float32."""
-    batch_size: int | None = None
+    batch_size: Annotated[int | None, COUNT, Needs(*_CONVERTED)] = None
     """Crops per call in LiteRT and ONNX files; default: any number. Some accelerators need a fixed
     number."""
 

@@ -18,10 +18,13 @@ from kptkit.errors import InputError
 from kptkit.geometry import boxes
 from kptkit.images import drawing
 from kptkit.samples import KeypointSamples, Orientation
+from kptkit.wording import counted
 
 # COCO's small, medium and large, and finer steps: square roots of areas in pixels.
 _SIZE_STEPS = (0, 16, 32, 64, 96, 192, 384)
 _SHEET_PERSONS = 16
+# How many pictures with the same fault are named.
+_EXAMPLES = 3
 
 
 def check_annotations(
@@ -53,7 +56,7 @@ def check_annotations(
     if not num_errors or folder is not None:
         num_errors += print_verdict(coco, folder, orientation, sheet)
     if num_errors:
-        raise InputError(f"{annotations}: {num_errors} errors, listed above")
+        raise InputError(f"{annotations}: {counted(num_errors, 'error')}, listed above")
     refuse_faults(faults, len(coco.annotations["annotations"]), annotations)
     print(f"{annotations}: fit for training")
 
@@ -76,11 +79,11 @@ def print_verdict(
             usable_persons(coco)
             return 0
         samples = keypoint_samples(coco, folder, orientation)
-        print(f"orientation: {samples.orientation}")
-        draw_sheet(samples, sheet)
     except InputError as error:
         print(f"error: {error}")
         return 1
+    print(f"orientation: {samples.orientation}")
+    draw_sheet(samples, sheet)
     return 0
 
 
@@ -124,41 +127,56 @@ def print_sizes(coco: AnnotationFile) -> None:
     counts, _ = np.histogram(sides, (*_SIZE_STEPS, np.inf))
     shown_ids = {a["image_id"] for a in annotations}
     without = sum(image["id"] not in shown_ids for image in coco.annotations["images"])
-    print(f"{len(coco.annotations['images'])} images, {without} of them without annotations")
-    print(f"{len(annotations)} annotations, {len(persons)} persons with keypoints, by box size:")
+    pictures = counted(len(coco.annotations["images"]), "image")
+    print(f"{pictures}, {without:,} of them without annotations")
+    with_keypoints = counted(len(persons), "person")
+    print(
+        f"{counted(len(annotations), 'annotation')}, {with_keypoints} with keypoints, by box size:"
+    )
     for low, high, count in zip(_SIZE_STEPS, (*_SIZE_STEPS[1:], None), counts, strict=True):
         bar = "#" * round(40 * count / max(1, counts.max()))
         print(f"  {low:>4} to {high or 'more':>4} px {count:>8}  {bar}")
 
 
 def print_picture_faults(stated: list[dict[str, Any]], folder: Path) -> int:
-    """Decodes every picture, prints the unusable ones, and returns their number."""
+    """Decodes every picture, prints how many are unusable and why, and returns their number.
+
+    Equal faults are one line, with a few examples: a wrong folder would give thousands.
+    """
     with ThreadPoolExecutor() as pool:
         found = pool.map(lambda image: picture_fault(image, folder / image["file_name"]), stated)
-        messages = [m for m in tqdm(found, "decoding pictures", len(stated)) if m is not None]
-    for message in messages:
-        print(f"error: {message}")
-    return len(messages)
+        faults = [f for f in tqdm(found, "decoding pictures", len(stated)) if f is not None]
+    for reason, count in Counter(reason for reason, _ in faults).items():
+        examples = [message for other, message in faults if other == reason][:_EXAMPLES]
+        if count == 1:
+            print(f"error: {examples[0]}")
+            continue
+        more = "" if count == len(examples) else ", such as"
+        print(f"error: {counted(count, 'picture')} {reason}{more}:")
+        for message in examples:
+            print(f"    {message}")
+    return len(faults)
 
 
-def picture_fault(stated: dict[str, Any], path: Path) -> str | None:
-    """The fault of a picture or of its stated size; None if there is none."""
+def picture_fault(stated: dict[str, Any], path: Path) -> tuple[str, str] | None:
+    """The reason in a few words and the fault of a picture or of its stated size; None: sound."""
     try:
         content = images.read_bytes(path)
     except images.ImageError as error:
-        return str(error)
+        return error.reason, str(error)
     try:
         height, width = images.decode_image(content).shape[:2]
     except images.ImageError as error:
-        return f"{images.printable(path)}: {error}"
+        return error.reason, f"{images.printable(path)}: {error}"
     sizes = [(width, height)]
     if images.exif_orientation(content) >= 5:
         sizes.append((height, width))
     if (stated["width"], stated["height"]) in sizes:
         return None
     return (
+        "of another size than stated",
         f"{images.printable(path)}: {width}x{height} pixels, but the annotations (image id "
-        f"{stated['id']}) say {stated['width']}x{stated['height']}"
+        f"{stated['id']}) say {stated['width']}x{stated['height']}",
     )
 
 
@@ -180,4 +198,5 @@ def draw_sheet(samples: KeypointSamples, path: Path) -> None:
         captions.append(f"id {samples.sample_ids[index]}")
     if pictures:
         images.write_image(path, drawing.contact_sheet(pictures, 8, (192, 256), captions))
-        print(f"{path}: {len(pictures)} persons to look at; do the sides have their colours?")
+        shown = counted(len(pictures), "person")
+        print(f"{path}: {shown} to look at; do the sides have their colours?")

@@ -1,6 +1,7 @@
 """Pictures in, drawings of what was found and a JSON file out."""
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from kptkit.images import drawing
 from kptkit.images.codec import printable, read_image, write_image
 from kptkit.metrics.oks import coco_results
 from kptkit.pose.estimator import PoseEstimator
+from kptkit.wording import counted
 
 # Maps number, path and pixels of a picture to its drawing and to what was found, for JSON.
 Look = Callable[[int, str, np.ndarray], tuple[np.ndarray, list[dict[str, Any]]]]
@@ -24,20 +26,22 @@ Look = Callable[[int, str, np.ndarray], tuple[np.ndarray, list[dict[str, Any]]]]
 def look_for_persons(
     estimator: PoseEstimator,
     box_xyxy: Sequence[float] | None = None,
-    boxes_of: dict[str, np.ndarray] | None = None,
+    boxes_of: Callable[[str], np.ndarray] | None = None,
 ) -> Look:
     """Looks at persons and draws their skeletons.
 
     Args:
         box_xyxy: one person, the same in every picture.
-        boxes_of: the persons (N, 4), x1 y1 x2 y2, by the file name of the picture. Without either,
-            the whole picture is one person.
+        boxes_of: the persons (N, 4), x1 y1 x2 y2, of the picture of a path. Without either, the
+            whole picture is one person.
     """
 
     def look(number: int, path: str, image: np.ndarray) -> tuple[np.ndarray, list[dict[str, Any]]]:
         boxes_xyxy = None if box_xyxy is None else np.array([box_xyxy])
         if boxes_of is not None:
-            boxes_xyxy = boxes_of.get(os.path.basename(path), np.zeros((0, 4)))
+            boxes_xyxy = boxes_of(path)
+        if boxes_xyxy is not None:
+            _check_inside(boxes_xyxy, path, image)
         persons = estimator.predict(image, boxes_xyxy)
         drawn = drawing.draw_skeleton(image, persons.keypoints, estimator.schema)
         if boxes_xyxy is not None:
@@ -46,6 +50,18 @@ def look_for_persons(
         return drawn, coco_results(numbers, 1, persons.keypoints, persons.scores)
 
     return look
+
+
+def _check_inside(boxes_xyxy: np.ndarray, path: str, image: np.ndarray) -> None:
+    """Raises an InputError if a box has no part in the picture."""
+    height, width = image.shape[:2]
+    picture = np.array([[0, 0, width, height]])
+    outside = boxes.intersection(boxes_xyxy, picture) <= 0
+    if outside.any():
+        corners = " ".join(f"{side:g}" for side in boxes_xyxy[outside][0])
+        raise InputError(
+            f"{printable(path)}: box {corners}: outside the picture of {width}x{height} pixels"
+        )
 
 
 def look_for_faces(detector: FaceDetector) -> Look:
@@ -69,35 +85,43 @@ def look_for_faces(detector: FaceDetector) -> Look:
 
 
 def look_at_all(
-    paths: Sequence[str], targets: Sequence[Path], look: Look, kind: str, json_path: Path
+    paths: Sequence[str],
+    targets: Sequence[Path],
+    look: Look,
+    noun: str,
+    json_path: Path,
 ) -> None:
-    """Draws the detections on each picture, and writes all of them as JSON."""
-    results = []
-    bar = tqdm(list(zip(paths, targets, strict=True)), disable=len(targets) < 3)
-    for number, (path, target) in enumerate(bar, start=1):
-        drawn, found = look(number, path, read_image(path, orientation="exif"))
-        write_image(target, drawn)
-        results += [{"file_name": os.path.basename(path), **one} for one in found]
-        tqdm.write(f"{printable(path)}: {len(found)} {kind}, written {printable(target)}")
-    files.write_json(json_path, results)
-    print(f"written: {json_path}")
+    """Draws the detections on each picture, and writes all of them as JSON.
 
+    A picture that cannot be used is named and left out; the others are finished first.
 
-def paths_of_drawings(paths: Sequence[str], folder: Path) -> list[Path]:
-    """The path of each drawing; none replaces another one or an original.
+    Args:
+        noun: what is found, in the singular.
 
     Raises:
-        InputError: a drawing would, or there are no pictures.
+        InputError: a picture could not be used.
     """
-    if not paths:
-        raise InputError("no pictures; give one or more paths")
-    targets = [folder / f"{Path(path).stem}.jpg" for path in paths]
-    taken = {os.path.realpath(path) for path in paths}
-    for path, target in zip(paths, targets, strict=True):
-        if os.path.realpath(target) in taken:
-            raise InputError(
-                f"{printable(path)}: {printable(target)} would replace another picture; give "
-                "another --out, or pictures of different names"
-            )
-        taken.add(os.path.realpath(target))
-    return targets
+    results = []
+    errors: list[InputError] = []
+    bar = tqdm(list(zip(paths, targets, strict=True)), disable=len(targets) < 3)
+    for number, (path, target) in enumerate(bar, start=1):
+        try:
+            drawn, found = look(number, path, read_image(path, orientation="exif"))
+        except InputError as error:
+            errors.append(error)
+            if len(paths) > 1:
+                tqdm.write(f"not used: {error}", file=sys.stderr)
+            continue
+        write_image(target, drawn)
+        results += [{"file_name": os.path.basename(path), **one} for one in found]
+        written = printable(target)
+        tqdm.write(f"{printable(path)}: {counted(len(found), noun)}, written {written}")
+    if len(errors) < len(paths):
+        files.write_json(json_path, results)
+        print(f"written: {json_path}")
+    if len(paths) == 1 and errors:
+        raise errors[0]
+    if errors:
+        kept = f"; the others are in {json_path}" if len(errors) < len(paths) else ""
+        pictures = counted(len(paths), "picture")
+        raise InputError(f"{len(errors)} of {pictures} could not be used, listed above{kept}")

@@ -4,10 +4,11 @@ The flags of `kptkit train mtcnn` are the fields of `FaceRecipe`.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 from kptkit.data.augment.settings import FaceAugment
 from kptkit.errors import InputError, check_range
+from kptkit.fields import Needs
 from kptkit.models.sizes import Stage
 from kptkit.recipes.learning import MOST_STEPS, Learning
 
@@ -33,7 +34,7 @@ class FaceRecipe(Learning):
 
     optimizer: Literal["adam", "rmsprop", "momentum"] = "momentum"
     learning_rate: float = 0.01
-    learning_rate_drops: tuple[float, ...] = (6, 14, 20)
+    learning_rate_drops: Annotated[tuple[float, ...], Needs("schedule=step")] = (6, 14, 20)
     batch_size: int = 384
     epochs: int = 30
     steps_per_epoch: int = 0

@@ -4,7 +4,7 @@ The flags of `kptkit train hrnet` and `kptkit train hourglass` are the fields of
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from kptkit.conventions import (
     Alignment,
@@ -16,6 +16,7 @@ from kptkit.conventions import (
 )
 from kptkit.data.augment.settings import HOURGLASS, AugmentConfig
 from kptkit.errors import InputError, check_range
+from kptkit.fields import Needs, Without
 from kptkit.foreign import is_foreign
 from kptkit.models.sizes import HOURGLASSES, STRIDE, Variant
 from kptkit.recipes.learning import Learning
@@ -28,7 +29,7 @@ LARGEST_INPUT = 2048
 class PoseRecipe(Learning):
     """A top-down heatmap network: architecture, training and decoding."""
 
-    variant: Variant = "w32"
+    variant: Annotated[Variant, Without("network")] = "w32"
     """The network: a row of a table in kptkit.models.sizes."""
     network: str = ""
     """A network of your own instead, as package.module:function in this folder or the environment;
@@ -56,7 +57,7 @@ class PoseRecipe(Learning):
     """How heatmaps are decoded: argmax, the papers' quarter-pixel offset, or DARK."""
     flip_test: bool = True
     """Whether the mirrored crop is evaluated too and the heatmaps are averaged."""
-    flip_alignment: Alignment = "fractional"
+    flip_alignment: Annotated[Alignment, Needs("flip_test")] = "fractional"
     """Shift that aligns the mirrored heatmaps: 3/4 px, the papers' whole pixel, or none."""
 
     augment: AugmentConfig = AugmentConfig()

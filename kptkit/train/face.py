@@ -1,5 +1,7 @@
 """Trains the cascade, from flags to an evaluated detector: mining, networks, report, export."""
 
+import contextlib
+import io
 import tempfile
 from pathlib import Path
 from typing import Any, Literal
@@ -25,12 +27,14 @@ from kptkit.runs import FaceRun, load_run
 from kptkit.sealed import read_sealed, write_sealed
 from kptkit.train.face_stage import StageData, fit_stage
 from kptkit.train.flags import (
+    DRY_RUN_DONE,
     TRAINED_CASCADE,
     FaceOptions,
     FaceTrainConfig,
     HardSamplesConfig,
     PnetSamplesConfig,
 )
+from kptkit.train.folder import check_folder
 from kptkit.train.mine_faces import PREVIOUS, mine_hard_samples, mine_pnet_samples
 from kptkit.weights.arrays import load_arrays
 from kptkit.weights.assign import model_arrays
@@ -54,8 +58,13 @@ def train_face(config: FaceTrainConfig) -> None:
         InputError: a flag or a file is unusable, or a loss is not finite.
     """
     if config.options.dry_run:
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
+        # Nearly all that it says is where files are, in a folder that is about to go.
+        with (
+            tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary,
+            contextlib.redirect_stdout(io.StringIO()),
+        ):
             _train_in(Path(temporary), config)
+        print(DRY_RUN_DONE)
     else:
         _train_in(Path(), config)
 
@@ -148,6 +157,7 @@ def train_stage(stage: Stage, crops: Path, out: Path, config: FaceTrainConfig) -
         recipe=recipe,
         data={"train": str(crops.absolute()), "val": _absolute(val)},
     )
+    check_folder(run.folder)
     with files.locked(run.folder):
         run.write(stage_identity(options, crops))
         metrics = fit_stage(run, data, options)

@@ -4,15 +4,26 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-import tyro
-
 from kptkit.data.faces.flags import FaceLists
 from kptkit.data.mining.settings import HardMiningConfig, PnetMiningConfig
 from kptkit.data.pose_flags import DataConfig
 from kptkit.errors import InputError
+from kptkit.fields import (
+    COUNT,
+    COUNT_OR_NONE,
+    SHARE,
+    AllFlat,
+    Flat,
+    Needs,
+    Range,
+    Written,
+)
 from kptkit.models.sizes import Stage
 from kptkit.recipes.face import FACE_RECIPES, FaceRecipe
 from kptkit.recipes.pose import PoseRecipe
+
+# The last line of a dry run.
+DRY_RUN_DONE = "dry run: fine, nothing kept"
 
 # Where training writes the cascade of the stages trained so far.
 TRAINED_CASCADE = Path("runs/mtcnn/mtcnn.npz")
@@ -30,7 +41,7 @@ class RunOptions:
     """On a GPU, use deterministic ops (slower); a CPU run is always deterministic."""
     xla: Literal["auto", "on", "off"] = "auto"
     """Whether XLA compiles the training step; auto: on a GPU only."""
-    checkpoint_seconds: float = 300
+    checkpoint_seconds: Annotated[float, Range(0)] = 300
     """Seconds between checkpoints inside an epoch; each epoch also ends with one."""
     dry_run: bool = False
     """Train two steps, evaluate on a few samples, and keep no files."""
@@ -44,9 +55,9 @@ class TrainOptions(RunOptions):
     """Weights to start from: a name such as coco-w32-256x192 or imagenet-w32, once
     kptkit convert has fetched it; a weights file; or a run folder. The head is initialised
     afresh if its keypoints differ."""
-    synchronized_batch_norm: bool = False
+    synchronized_batch_norm: Annotated[bool, Needs("strategy=mirrored")] = False
     """With --strategy mirrored: batch statistics over all GPUs instead of one GPU each."""
-    overfit: int = 0
+    overfit: Annotated[int, COUNT_OR_NONE] = 0
     """Train on this many persons only and evaluate on the same: a check of data and loss."""
 
     def __post_init__(self) -> None:
@@ -60,10 +71,10 @@ class TrainConfig:
 
     recipe: str
     """Recipe with the default constants; default: demo, or finetune with --data.train."""
-    constants: Annotated[PoseRecipe, tyro.conf.arg(name="")]
+    constants: Flat[PoseRecipe]
     data: DataConfig = DataConfig()
-    options: Annotated[TrainOptions, tyro.conf.arg(name="")] = TrainOptions()
-    out: str | None = None
+    options: Flat[TrainOptions] = TrainOptions()
+    out: Annotated[str | None, Written("folder")] = None
     """Run folder; default: runs/RECIPE."""
 
 
@@ -73,10 +84,10 @@ class FaceOptions(RunOptions):
 
     init: str | None = None
     """Cascade to start from: default (packaged), original (published, converted) or a file."""
-    init_share: float = 0.0
+    init_share: Annotated[float, SHARE, Needs("init")] = 0.0
     """With --init: the share of the initial weights in the cascade that is written, 0 to 1. At 0.5,
     fine-tuning on a small set forgets less (weight averaging, Wortsman et al. 2022)."""
-    workers: int | None = None
+    workers: Annotated[int | None, COUNT, Needs("stage=all")] = None
     """With --stage all: number of mining processes; default: one per core."""
 
     def __post_init__(self) -> None:
@@ -90,7 +101,7 @@ class FaceOptions(RunOptions):
 class FaceDataConfig:
     """Where the crops are."""
 
-    train: Path | None = None
+    train: Annotated[Path | None, Written("folder")] = None
     """Folder of training crops; default: data/STAGE. With --stage all: the folder into which the
     crops of the three stages are mined; default: data."""
     val: str = "0.1"
@@ -104,18 +115,18 @@ class FaceTrainConfig:
     recipe: str
     """Recipe with the default constants; default: demo, or wider with --data.train or
     --annotations."""
-    constants: Annotated[FaceRecipe, tyro.conf.arg(name="")]
+    constants: Flat[FaceRecipe]
     stage: Literal["pnet", "rnet", "onet", "all"] = "all"
     """One network, or all: each is mined for, then trained. Constants given apply to all three."""
-    lists: tyro.conf.OmitArgPrefixes[FaceLists] = FaceLists()
-    hard: HardMiningConfig = HardMiningConfig()
+    lists: Annotated[AllFlat[FaceLists], Needs("stage=all")] = FaceLists()
+    hard: Annotated[HardMiningConfig, Needs("stage=all")] = HardMiningConfig()
     """With --stage all: how hard examples are mined."""
     data: FaceDataConfig = FaceDataConfig()
-    judged: FaceLists = FaceLists()
+    judged: Annotated[FaceLists, Needs("stage=all", "stage=onet")] = FaceLists()
     """Held-out faces to evaluate the finished cascade on; default with the recipe demo: the demo
     set's."""
-    options: Annotated[FaceOptions, tyro.conf.arg(name="")] = FaceOptions()
-    out: Path = Path("runs")
+    options: Flat[FaceOptions] = FaceOptions()
+    out: Annotated[Path, Written("folder")] = Path("runs")
     """Folder for the run folders pnet, rnet and onet, and for mtcnn, the cascade trained so far."""
 
     def recipe_of(self, stage: Stage) -> FaceRecipe:
@@ -134,15 +145,16 @@ class FaceTrainConfig:
 class PnetSamplesConfig:
     """What to mine, and where to write it."""
 
-    lists: tyro.conf.OmitArgPrefixes[FaceLists] = FaceLists()
-    out: Path = Path("data/pnet")
+    lists: AllFlat[FaceLists] = FaceLists()
+    out: Annotated[Path, Written("folder")] = Path("data/pnet")
     """Folder to write."""
-    mining: tyro.conf.OmitArgPrefixes[PnetMiningConfig] = PnetMiningConfig()
-    pictures: int | None = None
+    mining: AllFlat[PnetMiningConfig] = PnetMiningConfig()
+    pictures: Annotated[int | None, COUNT] = None
     """Only so many of each list, for a trial; default: all."""
-    workers: int | None = None
+    workers: Annotated[int | None, COUNT] = None
     """Number of processes; default: one per core."""
     seed: int = 0
+    """Seed of the random windows."""
 
 
 @dataclass(frozen=True)
@@ -154,19 +166,20 @@ class HardSamplesConfig:
     detector: str = str(TRAINED_CASCADE)
     """The cascade: default (packaged), original (published, converted) or a file; only the stages
     before --stage are needed."""
-    lists: tyro.conf.OmitArgPrefixes[FaceLists] = FaceLists()
-    out: Path | None = None
+    lists: AllFlat[FaceLists] = FaceLists()
+    out: Annotated[Path | None, Written("folder")] = None
     """Folder to write; default: data/STAGE."""
-    score_thresholds: tuple[float, float] = (0.3, 0.1)
+    score_thresholds: Annotated[tuple[float, float], SHARE] = (0.3, 0.1)
     """Score thresholds of P-Net and R-Net; lower ones find more and easier examples."""
     scale_factor: float = 0.709
     """Scale from one level of the image pyramid to the next."""
-    mining: tyro.conf.OmitArgPrefixes[HardMiningConfig] = HardMiningConfig()
-    pictures: int | None = None
+    mining: AllFlat[HardMiningConfig] = HardMiningConfig()
+    pictures: Annotated[int | None, COUNT] = None
     """Only so many of each list, for a trial; default: all."""
-    workers: int | None = None
+    workers: Annotated[int | None, COUNT] = None
     """Pictures processed at the same time; default: one per core."""
     seed: int = 0
+    """Seed of the random windows."""
 
     def __post_init__(self) -> None:
         if (self.workers or 0) < 0:

@@ -156,6 +156,7 @@ class _Loop:
     ):
         self.step, self.evaluate, self.folder, self.config = step, evaluate, folder, config
         self.checkpoints, self.progress, self.done = checkpoints, progress, done
+        self.compiled = False
         self.summary = tf.summary.create_file_writer(str(folder / "tensorboard"))
         self.signal = 0
 
@@ -196,8 +197,14 @@ class _Loop:
             pending = (self.done, loss, batch)
             elapsed = time.monotonic() - started
             bar.update()
-            figures = self._figures(self.done - first, waited, elapsed)
-            bar.set_postfix(figures | {"finish": self._finish(figures["img/s"])}, refresh=False)
+            if self.compiled:
+                figures = self._figures(self.done - first, waited, elapsed)
+                finish = self._finish(figures["img/s"])
+                bar.set_postfix(figures | {"finish": finish}, refresh=False)
+            else:  # this step was compiled first, so its time says nothing about the others'
+                loss.numpy()
+                self.compiled = True
+                first, waited, started = self.done, 0.0, time.monotonic()
             if self.signal or time.monotonic() - last_saved > config.checkpoint_seconds:
                 self._record(*pending)
                 pending = None
@@ -207,7 +214,8 @@ class _Loop:
             self._record(*pending)
         bar.refresh()  # tqdm does not draw quick last steps by itself
         bar.close()
-        self._end_epoch(epoch, self._figures(self.done - first, waited, elapsed))
+        # If there was only the step that was compiled, its time is all that is known.
+        self._end_epoch(epoch, self._figures(max(1, self.done - first), waited, elapsed))
 
     def _figures(self, steps: int, waited: float, elapsed: float) -> dict[str, float]:
         losses = self.progress.epoch_losses[-50:]

@@ -5,6 +5,8 @@ config -> data -> workload -> model and step -> loop -> evaluation -> export.
 Every command that trains a pose network calls `train_pose` with its own default recipe.
 """
 
+import contextlib
+import io
 import math
 import tempfile
 from collections.abc import Callable
@@ -41,10 +43,12 @@ from kptkit.recipes.pose import PoseRecipe
 from kptkit.runs import PoseRun
 from kptkit.skeletons.known import COCO_17, COCO_17_KEYPOINT_WEIGHTS
 from kptkit.skeletons.schema import KeypointSchema
-from kptkit.train.flags import TrainConfig, TrainOptions
+from kptkit.train.flags import DRY_RUN_DONE, TrainConfig, TrainOptions
+from kptkit.train.folder import check_folder
 from kptkit.train.loop import LoopConfig, Metrics, devices, set_determinism, train
 from kptkit.train.optimizer import build_optimizer
 from kptkit.train.step import TrainStep
+from kptkit.wording import counted
 
 # Steps per epoch with --overfit, all on the same persons.
 OVERFIT_STEPS = 50
@@ -76,11 +80,13 @@ def _train_in(root: Path, config: TrainConfig) -> None:
     for line in [*data.notices, describe_flip_pairs(data.schema)]:
         print(line)
     print(
-        f"{len(data.train.source.samples)} persons to learn from, "
-        f"{len(data.held_out.source.samples)} held out, {data.schema.num_keypoints} keypoints"
+        f"{counted(len(data.train.source.samples), 'person')} to learn from, "
+        f"{len(data.held_out.source.samples):,} held out, "
+        f"{counted(data.schema.num_keypoints, 'keypoint')}"
     )
     work = workload(config.constants, data, options)
     folder = root / (config.out or f"runs/{config.recipe}")
+    check_folder(folder)
     run = PoseRun(
         folder,
         work.recipe,
@@ -91,7 +97,12 @@ def _train_in(root: Path, config: TrainConfig) -> None:
     with files.locked(folder):
         run.write(pose_identity(options, Path(data_config.train or "")))
         fit(run, work, options, code)
-        finish(run, work.held_out, code.get("network"))
+        if options.dry_run:  # what it writes and says is of a folder that is about to go
+            with contextlib.redirect_stdout(io.StringIO()):
+                finish(run, work.held_out, code.get("network"))
+            print(DRY_RUN_DONE)
+        else:
+            finish(run, work.held_out, code.get("network"))
 
 
 def import_code(recipe: PoseRecipe) -> dict[str, ForeignFunction]:
@@ -148,15 +159,29 @@ def workload(recipe: PoseRecipe, data: PoseData, options: TrainOptions) -> Workl
     Raises:
         InputError: `--overfit` was given with records, which hold no ground truth.
     """
+    recipe = _not_more_than_all(recipe, data.train)
     steps = math.ceil(len(data.train.source.samples) / recipe.batch_size)
     work = Workload(recipe, data.train, data.held_out, steps)
     if options.overfit:
         few = first_persons(data.train, options.overfit)
-        work = Workload(without_variation(recipe), few, few, OVERFIT_STEPS)
+        recipe = without_variation(_not_more_than_all(recipe, few))
+        work = Workload(recipe, few, few, OVERFIT_STEPS)
     if options.dry_run:
         few = first_persons(work.held_out, SHEET_PERSONS)
         work = Workload(replace(work.recipe, epochs=1), work.train, few, DRY_RUN_STEPS)
     return work
+
+
+def _not_more_than_all(recipe: PoseRecipe, persons: PoseSet) -> PoseRecipe:
+    """The recipe with a batch of all persons, if its batch is larger: the rest would be padding."""
+    count = len(persons.source.samples)
+    if recipe.batch_size <= count:
+        return recipe
+    print(
+        f"batch of {counted(count, 'person')}: there are no more to learn from; --batch-size was "
+        f"{recipe.batch_size:,}"
+    )
+    return replace(recipe, batch_size=count)
 
 
 def without_variation(recipe: PoseRecipe) -> PoseRecipe:
@@ -220,7 +245,7 @@ def fit(
     with clear_errors(skipped):
         train(step, batches, evaluate, run.folder, loop)
     if len(skipped):
-        print(f"{len(skipped)} pictures could not be used: {skipped.counts()}; see skipped.json")
+        print(f"could not be used: {skipped.summary()}; see skipped.json")
         skipped.write(run.folder / "skipped.json")
 
 

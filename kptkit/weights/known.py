@@ -329,9 +329,9 @@ def cached_or_path(source: str | os.PathLike, task: Task) -> Path:
         )
     if not path.exists():
         what = "no run folder or weights file" if task == "pose" else "no such weights file"
-        near = _nearest(name)
-        hint = f"did you mean {near}?" if near else "--from list prints them"
-        raise InputError(f"{name}: {what}, nor a name known to kptkit convert; {hint}")
+        near, train = _nearest(name), {"pose": "hrnet", "face": "mtcnn"}[task]
+        hint = f"did you mean {near}?" if near else f"train first: kptkit train {train}"
+        raise InputError(f"{name}: {what}, nor a name of kptkit convert --from list; {hint}")
     return path
 
 

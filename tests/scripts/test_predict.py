@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from kptkit import images
-from kptkit.data.formats.named_boxes import boxes_by_name
+from kptkit.data.formats.named_boxes import NamedBoxes
+from kptkit.errors import InputError
 
 PHOTO = "demo/images/val/000001.jpg"
 
@@ -45,7 +46,7 @@ def test_whole_pictures_are_read_upright(tmp_path, photo, predict):
     write_turned(turned, photo)
     done = predict(PHOTO, turned)
     assert done.code == 0, done.err
-    assert "000001.jpg: 1 person(s), written " in done.out
+    assert "000001.jpg: 1 person, written " in done.out
     for name in ("000001.jpg", turned.name):
         drawn = images.read_image(tmp_path / "out" / name)
         assert drawn.shape == photo.shape
@@ -78,38 +79,120 @@ def test_boxes_of_a_coco_file(workplace, tmp_path, predict):
     other = "demo/images/train/000009.jpg"
     done = predict(PHOTO, other, "--boxes", labels)
     assert done.code == 0, done.err
-    assert f"000001.jpg: {len(first)} person(s)" in done.out
-    assert "000009.jpg: 0 person(s)" in done.out
+    assert f"000001.jpg: {len(first)} person" in done.out
+    assert "000009.jpg: 0 persons" in done.out
     assert [person["file_name"] for person in found(tmp_path)] == ["000001.jpg"] * len(first)
 
 
-def test_boxes_of_a_list(tmp_path):
+def boxes_in(tmp_path, content, *pictures, least_score=0.0):
+    """The boxes of some pictures in a file of this content, and what is left out."""
     path = tmp_path / "boxes.json"
-    path.write_text("[]")
-    assert boxes_by_name(path) == {}
+    path.write_text(json.dumps(content))
+    found = NamedBoxes(path, least_score)
+    return [found.of(picture).tolist() for picture in pictures], dict(found.left_out)
+
+
+def test_boxes_of_a_list(tmp_path):
+    assert boxes_in(tmp_path, [], "1.jpg") == ([[]], {})
     people = [("a/1.jpg", [1, 2, 3, 4]), ("2.jpg", [5, 6, 7, 8]), ("1.jpg", [0, 0.5, 9, 9])]
-    path.write_text(json.dumps([{"file_name": name, "bbox": box} for name, box in people]))
-    assert {name: rows.tolist() for name, rows in boxes_by_name(path).items()} == {
-        "1.jpg": [[1, 2, 4, 6], [0, 0.5, 9, 9.5]],
-        "2.jpg": [[5, 6, 12, 14]],
+    rows = [{"file_name": name, "bbox": box} for name, box in people]
+    found, _ = boxes_in(tmp_path, rows, "b/1.jpg", "2.jpg", "3.jpg")
+    assert found == [[[1, 2, 4, 6], [0, 0.5, 9, 9.5]], [[5, 6, 12, 14]], []]
+
+
+def document(people, *categories):
+    """A COCO file of one picture; people are their category, iscrowd and left side."""
+    return {
+        "images": [{"id": 7, "file_name": "val/9.jpg"}],
+        "categories": [{"id": index, **c} for index, c in enumerate(categories, 1)],
+        "annotations": [
+            {"image_id": 7, "category_id": c, "iscrowd": crowd, "bbox": [left, 0, 5, 5]}
+            for c, crowd, left in people
+        ],
     }
+
+
+PEOPLE = [(1, 0, 10), (2, 0, 20), (2, 1, 30), (3, 0, 40)]
+PERSON, DOG, HORSE = {"name": "person"}, {"name": "dog"}, {"name": "horse", "keypoints": ["nose"]}
+
+
+@pytest.mark.parametrize(
+    ("categories", "expected", "left_out"),
+    [
+        ([], [10, 20, 40], {"crowds": 1}),
+        ([DOG], [10, 20, 40], {"crowds": 1}),
+        ([DOG, PERSON, HORSE], [20], {"crowds": 1, "of other categories": 2}),
+        ([DOG, {"name": "cat"}, HORSE], [40], {"of other categories": 3}),
+        ([HORSE, {"name": "cat"}], [10], {"of other categories": 3}),
+    ],
+)
+def test_of_a_coco_file_only_single_persons_count(tmp_path, categories, expected, left_out):
+    content = document(PEOPLE, *categories)
+    if not categories:
+        del content["categories"]
+    (rows,), found = boxes_in(tmp_path, content, "9.jpg")
+    assert ([row[0] for row in rows], found) == (expected, left_out)
+
+
+def test_coco_results_know_pictures_by_their_numbers(tmp_path):
+    results = [
+        {"image_id": 139, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.9},
+        {"image_id": 139, "category_id": 18, "bbox": [0, 0, 9, 9], "score": 0.8},
+        {"image_id": 139, "category_id": 1, "bbox": [5, 6, 7, 8], "score": 0.2},
+        {"image_id": 285, "bbox": [5, 5, 5, 5], "score": 0.3},
+    ]
+    names = ("000000000139.jpg", "COCO_val2014_000000000285.jpg", "2850.jpg", "dog.jpg")
+    found, left_out = boxes_in(tmp_path, results, *names, least_score=0.3)
+    assert found == [[[1, 2, 4, 6]], [[5, 5, 10, 10]], [], []]
+    assert left_out == {"of other categories": 1, "below a score of 0.3": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ([], "no box for '9.jpg', nor for 1 other picture; it has no boxes"),
+        (
+            [{"file_name": "5.jpg", "bbox": [1, 2, 3, 4]}],
+            "no box for '9.jpg', nor for 1 other picture; boxes are there for '5.jpg' and so on",
+        ),
+        (
+            document([(1, 1, 0)], PERSON),
+            "no box for '9.jpg', nor for 1 other picture; it has no boxes (left out: 1 crowds)",
+        ),
+    ],
+)
+def test_boxes_of_none_of_the_pictures(tmp_path, content, said):
+    path = tmp_path / "boxes.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError) as refused:
+        NamedBoxes(path).check_pictures(["a/9.jpg", "6.jpg"])
+    assert str(refused.value) == f"{path}: {said}"
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([{"file_name": "a.jpg"}], r"KeyError\('bbox'\)"),
-        (
-            [{"file_name": "a.jpg", "bbox": [1, 2, 3]}],
-            r"\[0\]: file_name 'a.jpg', bbox \[1, 2",
-        ),
+        ([{"file_name": "a.jpg"}], r"\[0\].bbox: missing; expected \[x, y, width, height\]"),
+        ([{"file_name": "a.jpg", "bbox": [1, 2, 3]}], r"\[0\].bbox: \[1, 2, 3\]; expected"),
         ([{"file_name": "a.jpg", "bbox": [1, 2, -3, 4]}], "the last two above 0"),
-        ([{"file_name": "a.jpg", "bbox": [1, 2, "3", 4]}], "expected a name and"),
-        ([{"file_name": 3, "bbox": [1, 2, 3, 4]}], "file_name 3"),
-        ([7], "expected a COCO file, or a list of objects with file_name and bbox"),
-        (7, "expected a COCO file"),
-        ({"images": []}, r"KeyError\('annotations'\)"),
-        ({"images": [], "annotations": [{"image_id": 1, "bbox": [1, 2, 3, 4]}]}, r"KeyError\(1\)"),
+        ([{"file_name": "a.jpg", "bbox": [1, 2, "3", 4]}], r"bbox: \[1, 2, '3', 4\]; expected"),
+        ([{"file_name": "a.jpg", "bbox": [1, 2, 3, 4], "score": "x"}], "score: 'x'; expected a n"),
+        ([{"file_name": 3, "bbox": [1, 2, 3, 4]}], "file_name 3, image_id missing; expected a COC"),
+        ([{"bbox": [1, 2, 3, 4]}], "file_name missing, image_id missing; expected a COCO file"),
+        ([7], "int; expected a COCO file, COCO results, or a list of objects with file_name and"),
+        (7, "int; expected a COCO file"),
+        ({"images": []}, "dict; expected a COCO file"),
+        ({"images": 3, "annotations": []}, "images: int; expected a list"),
+        ({"images": [3], "annotations": []}, r"images\[0\]: int; expected an object"),
+        (
+            {"images": [{"id": 3}], "annotations": []},
+            r"images\[0\]: id 3, file_name missing; expected both",
+        ),
+        (
+            {"images": [], "annotations": [{"image_id": 1, "bbox": [1, 2, 3, 4]}]},
+            r"annotations\[0\].image_id: 1; expected an id that images lists",
+        ),
+        (document([], DOG, {"name": "cat"}), "categories: 'dog', 'cat'; expected one of several"),
     ],
 )
 def test_faulty_boxes_are_one_line(tmp_path, predict, content, message):
@@ -125,13 +208,16 @@ def test_faulty_boxes_are_one_line(tmp_path, predict, content, message):
     ("flags", "message"),
     [
         (["no.jpg"], "no.jpg: "),
+        (["no.jpg", "none.png"], "; none of 2 pictures can be used"),
         (["run/config.json"], "run/config.json: "),
-        ([PHOTO, "--box", "60", "20", "10", "120"], "expected finite x1 < x2 and y1 < y2"),
-        ([PHOTO, "--box", "1", "2", "3", "4", "--boxes", "run/config.json"], "both are given"),
+        ([PHOTO, "--box", "60", "20", "10", "120"], "with x1 < x2 and y1 < y2"),
+        ([PHOTO, "--box", "900", "20", "1000", "120"], f"--box 900 20 1000 120: outside {PHOTO}"),
+        ([PHOTO, "--box", "-9", "20", "0", "120"], f"--box -9 20 0 120: outside {PHOTO}"),
+        ([PHOTO, "--box", "1", "2", "3", "4", "--boxes", "run/config.json"], "--boxes; give one"),
         ([PHOTO, "demo/images/train/000001.jpg"], "would replace another picture"),
         ([PHOTO, "--out", "demo/images/val"], "would replace another picture"),
-        ([PHOTO, "--boxes", "no.json"], "no.json: No such file"),
-        ([], "no pictures"),
+        ([PHOTO, "--boxes", "no.json"], "--boxes no.json: no such file"),
+        ([], "IMAGES not given"),
     ],
 )
 def test_what_cannot_be_predicted_is_one_line(tmp_path, run_script, flags, message):
@@ -143,3 +229,27 @@ def test_what_cannot_be_predicted_is_one_line(tmp_path, run_script, flags, messa
 def test_without_a_run_there_is_nothing_to_predict_with(run_script):
     error = run_script("predict.py", PHOTO, "--run", "demo").error
     assert error == "demo: no run folder (no config.json); train one first"
+
+
+def test_bad_pictures_do_not_cost_the_good_ones(workplace, tmp_path, predict):
+    bad = tmp_path / "bad.jpg"
+    photo = (workplace.folder / PHOTO).read_bytes()
+    bad.write_bytes(photo[: len(photo) // 2])  # its header is sound
+    done = predict(bad, PHOTO, "none.jpg")
+    assert done.code == 2
+    said = ("not used: ", "error: ")
+    first, second, last = (line for line in done.err.splitlines() if line.startswith(said))
+    assert first.startswith(f"not used: {bad}: ")
+    assert second.startswith("not used: none.jpg: ")
+    end = "2 of 3 pictures could not be used, listed above; the others are in "
+    assert last == f"error: {end}{tmp_path}/out/keypoints.json"
+    assert [person["file_name"] for person in found(tmp_path)] == ["000001.jpg"]
+    assert sorted(os.listdir(tmp_path / "out")) == ["000001.jpg", "keypoints.json"]
+
+
+def test_a_box_of_a_file_outside_its_picture(tmp_path, predict):
+    path = tmp_path / "boxes.json"
+    path.write_text(json.dumps([{"file_name": "000001.jpg", "bbox": [5000, 3, 20, 20]}]))
+    error = predict(PHOTO, "--boxes", path).error
+    assert error.startswith(f"{PHOTO}: box 5000 3 5020 23: outside the picture of ")
+    assert os.listdir(tmp_path) == ["boxes.json"]

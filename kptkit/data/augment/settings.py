@@ -4,9 +4,10 @@ Imports neither NumPy nor TensorFlow, so that recipes and flags can hold them.
 """
 
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from kptkit.errors import InputError, check_range
+from kptkit.fields import Needs
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,14 @@ class AugmentConfig:
 
     distribution: Literal["normal", "truncated", "uniform"] = "normal"
     scale: float = 0.35
-    rotation_degrees: float = 45.0
+    rotation_degrees: Annotated[float, Needs("rotation_probability")] = 45.0
     rotation_probability: float = 0.6
     flip_probability: float = 0.5
     half_body_probability: float = 0.3
-    half_body_upper_probability: float = 0.6915
-    half_body_min_visible: int = 9
-    shift: float = 0.0
-    shift_probability: float = 0.0
+    half_body_upper_probability: Annotated[float, Needs("half_body_probability")] = 0.6915
+    half_body_min_visible: Annotated[int, Needs("half_body_probability")] = 9
+    shift: Annotated[float, Needs("shift_probability")] = 0.0
+    shift_probability: Annotated[float, Needs("shift")] = 0.0
     photometric: bool = False
 
     def __post_init__(self) -> None:

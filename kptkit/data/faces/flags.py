@@ -4,22 +4,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import tyro
+from kptkit.fields import Existing, Needs, Repeated
 
-Paths = Annotated[tuple[Path, ...], tyro.conf.UseAppendAction]
+Files = Annotated[Repeated[tuple[Path, ...]], Existing("file")]
+Folders = Annotated[Repeated[tuple[Path, ...]], Existing("folder")]
 
 
 @dataclass(frozen=True)
 class FaceLists:
     """Lists of annotated faces; default: the demo set, which is drawn into data/demo."""
 
-    annotations: Paths = ()
-    """List of faces in WIDER FACE's format; may be repeated."""
-    images: Paths = ()
+    annotations: Files = ()
+    """List of faces in WIDER FACE's format."""
+    images: Annotated[Folders, Needs("annotations", "landmarks")] = ()
     """Folder of the pictures of --annotations: one per list, or one for all."""
-    landmarks: Paths = ()
+    landmarks: Files = ()
     """List of faces with five landmarks (CNN_FacePoint, MTFL, RetinaFace's WIDER labels, COCO
-    json); may be repeated."""
-    landmark_images: Paths = ()
+    json)."""
+    landmark_images: Annotated[Folders, Needs("landmarks")] = ()
     """Folder of the pictures of --landmarks: one per list, or one for all; default: that of
     --images."""

@@ -14,11 +14,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kptkit import images
 from kptkit.data.formats.box_faults import keypoint_faults
 from kptkit.data.formats.document import AnnotationFile, Part, fault_notices
 from kptkit.data.formats.faults import AREA_OF_BOX, LARGEST_COORDINATE, Fault, is_file_name
 from kptkit.data.picture_sizes import Header, read_headers
+from kptkit.data.skipped import none_usable
 from kptkit.errors import InputError
 from kptkit.geometry import boxes
 from kptkit.samples import Orientation, Protocol
@@ -233,11 +233,8 @@ def _picture_sizes(
             reasons.append(header.reason)
             findings.skip(first_use[name], f"picture {reprlib.repr(name)}: {header.reason}")
     if names and not sizes:
-        first = images.printable(pictures.path(names[0]))
-        raise InputError(
-            f"{first}: {reasons[0]}, as are all {len(names)} pictures of {findings.path}; "
-            "is this the right folder of images?"
-        )
+        first = os.fsdecode(pictures.path(names[0]))
+        raise none_usable(first, reasons[0], len(names), str(findings.path))
     if turned and pictures.orientation == "auto":
         findings.notice(
             "pictures",
