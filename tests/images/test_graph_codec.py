@@ -284,3 +284,16 @@ def test_counting_decodes_nothing_and_keeps_the_bounds():
     for data in (png_of_size(10000, 5001), png_of_size(0, 1), b"GIF89a" + bytes(100), b""):
         with pytest.raises(tf.errors.InvalidArgumentError, match="image_bytes"):
             count(data)
+
+
+def test_only_fenced_operations_see_foreign_bytes():
+    """The table of SECURITY.md names them all."""
+    graph = decode.get_concrete_function().graph.as_graph_def()
+    nodes = [
+        *graph.node,
+        *(node for function in graph.library.function for node in function.node_def),
+    ]
+    prefixes = ("Decode", "Extract", "Parse", "String", "Substr", "Unicode", "Regex")
+    found = {node.op for part in parts for node in part if node.op.startswith(prefixes)}
+    expected = {"DecodeImage", "DecodeJpeg", "DecodePng", "DecodeRaw"}
+    assert found == expected | {"Substr", "StringJoin", "StringLength"}

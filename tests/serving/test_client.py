@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from support import fake_tf_serving
 from support.blob_pose import BOXES, blobs, estimator, png, with_orientation
 
@@ -129,9 +130,10 @@ def test_orientation(local, client, orientation, tmp_path):
     assert_persons(client.predict(path), local.predict(path))
 
 
-def test_formats_that_models_do_not_decode_are_sent_as_png(local, client, tmp_path):
-    path = tmp_path / "picture.tif"
-    path.write_bytes(cv2.imencode(".tif", blobs()[..., ::-1])[1].tobytes())
+@pytest.mark.parametrize("suffix", ["tif", "jpg"])
+def test_formats_that_models_do_not_decode_are_sent_as_png(local, client, tmp_path, suffix):
+    path = tmp_path / f"picture.{suffix}"
+    Image.fromarray(blobs()).convert("CMYK" if suffix == "jpg" else "RGB").save(path)
     assert_persons(client.predict(path, BOXES), local.predict(path, BOXES))
 
 
@@ -165,12 +167,18 @@ def test_faces(client, detector, tmp_path):
     assert client.detect([]) == []
 
 
+ANIMATED = b"RIFF\x40\0\0\0WEBPVP8X\x0a\0\0\0" + b"\2" + bytes(60)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda c: c.predict(None), "image: NoneType, expected .*; a path; the bytes of a file or"),
         (lambda c: c.predict(b""), "image: empty"),
         (lambda c: c.predict(b"x" * 99), "image: not an image"),
+        (lambda c: c.predict(ANIMATED), "image: an animated WebP; save one frame"),
+        (lambda c: c.detect([JPEG, ANIMATED]), r"images\[1\]: image: an animated WebP"),
+        (lambda c: c.predict(JPEG[:-2]), "image: truncated, broken"),
         (lambda c: c.predict("no.jpg"), "no.jpg: no such file"),
         (lambda c: c.predict(np.zeros((8, 8))), "image: float64 array"),
         (lambda c: c.predict(JPEG, [[9, 9, 9, 90]]), "box"),
