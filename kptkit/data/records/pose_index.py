@@ -70,19 +70,19 @@ def _shape_fault(arrays: dict[str, np.ndarray], manifest: dict[str, Any]) -> str
 
 def _value_fault(arrays: dict[str, np.ndarray], manifest: dict[str, Any]) -> str | None:
     """What is wrong with the values."""
-    persons, images = manifest["persons"], manifest["images"]
+    images = manifest["images"]
     shard, start, length = (arrays[n] for n in ("shard", "jpeg_offset", "jpeg_bytes"))
-    shards = manifest["shards"]
+    shards, visibility = manifest["shards"], arrays["keypoints"][..., 2]
+    ids = np.sort(arrays["sample_ids"])  # np.unique takes thirty times as long
     faults = {
         "image_paths": np.count_nonzero(arrays["image_paths"] == 0) != images - 1,
         "image_wh": _outside(arrays["image_wh"], 1, MOST_PIXELS),
         "image_index": _outside(arrays["image_index"], 0, images - 1),
-        "sample_ids": (arrays["sample_ids"] < 0).any()
-        or len(np.unique(arrays["sample_ids"])) != persons,
+        "sample_ids": ids[0] < 0 or (ids[1:] == ids[:-1]).any(),
         "boxes_xyxy": _outside(arrays["boxes_xyxy"], -_FARTHEST, _FARTHEST)
         or not (arrays["boxes_xyxy"][:, 2:] > arrays["boxes_xyxy"][:, :2]).all(),
         "keypoints": _outside(arrays["keypoints"][..., :2], -_FARTHEST, _FARTHEST)
-        or not np.isin(arrays["keypoints"][..., 2], (0, 1, 2)).all(),
+        or not ((visibility == 0) | (visibility == 1) | (visibility == 2)).all(),
         "box_scores": not np.isfinite(arrays["box_scores"]).all(),
         "shard": _outside(shard, 0, len(shards) - 1),
     }
