@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from kptkit import flags
 from kptkit.data.augment.settings import AugmentConfig
 from kptkit.data.pose_flags import Format
-from kptkit.fields import COUNT, Existing, Range, Written
+from kptkit.fields import COUNT, COUNT_OR_NONE, Existing, Range, Written
 from kptkit.wording import counted
 
 
@@ -43,7 +43,7 @@ class RecordsConfig:
     """Quality of the stored pictures; 95 is nearly without loss."""
     shard_size: Annotated[int, COUNT] = 512
     """Persons per shard."""
-    workers: Annotated[int | None, COUNT] = None
+    workers: Annotated[int | None, COUNT_OR_NONE] = None
     """Number of threads; default: one per core."""
     verify: bool = False
     """Also compare every byte of existing files with the manifest."""

@@ -217,5 +217,5 @@ def _with_flag(parsed: Parsed, path: tuple[str, ...], message: str) -> str:
     if begins:
         for flag in parsed.flags:
             if flag.path == (*path, begins[1]):
-                return f"{flag.name} {message[begins.end() :]}"
+                return f"{flag.name}: {message[begins.end() :]}"
     return message

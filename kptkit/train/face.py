@@ -1,8 +1,5 @@
 """Trains the cascade, from flags to an evaluated detector: mining, networks, report, export."""
 
-import contextlib
-import io
-import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,14 +24,13 @@ from kptkit.runs import FaceRun, load_run
 from kptkit.sealed import read_sealed, write_sealed
 from kptkit.train.face_stage import StageData, fit_stage
 from kptkit.train.flags import (
-    DRY_RUN_DONE,
     TRAINED_CASCADE,
     FaceOptions,
     FaceTrainConfig,
     HardSamplesConfig,
     PnetSamplesConfig,
 )
-from kptkit.train.folder import check_folder
+from kptkit.train.folder import check_folder, dry_run
 from kptkit.train.mine_faces import PREVIOUS, mine_hard_samples, mine_pnet_samples
 from kptkit.weights.arrays import load_arrays
 from kptkit.weights.assign import model_arrays
@@ -58,13 +54,8 @@ def train_face(config: FaceTrainConfig) -> None:
         InputError: a flag or a file is unusable, or a loss is not finite.
     """
     if config.options.dry_run:
-        # Nearly all that it says is where files are, in a folder that is about to go.
-        with (
-            tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary,
-            contextlib.redirect_stdout(io.StringIO()),
-        ):
-            _train_in(Path(temporary), config)
-        print(DRY_RUN_DONE)
+        with dry_run() as temporary:
+            _train_in(temporary, config)
     else:
         _train_in(Path(), config)
 

@@ -22,9 +22,6 @@ from kptkit.models.sizes import Stage
 from kptkit.recipes.face import FACE_RECIPES, FaceRecipe
 from kptkit.recipes.pose import PoseRecipe
 
-# The last line of a dry run.
-DRY_RUN_DONE = "dry run: fine, nothing kept"
-
 # Where training writes the cascade of the stages trained so far.
 TRAINED_CASCADE = Path("runs/mtcnn/mtcnn.npz")
 
@@ -87,7 +84,7 @@ class FaceOptions(RunOptions):
     init_share: Annotated[float, SHARE, Needs("init")] = 0.0
     """With --init: the share of the initial weights in the cascade that is written, 0 to 1. At 0.5,
     fine-tuning on a small set forgets less (weight averaging, Wortsman et al. 2022)."""
-    workers: Annotated[int | None, COUNT, Needs("stage=all")] = None
+    workers: Annotated[int | None, COUNT_OR_NONE, Needs("stage=all")] = None
     """With --stage all: number of mining processes; default: one per core."""
 
     def __post_init__(self) -> None:
@@ -151,7 +148,7 @@ class PnetSamplesConfig:
     mining: AllFlat[PnetMiningConfig] = PnetMiningConfig()
     pictures: Annotated[int | None, COUNT] = None
     """Only so many of each list, for a trial; default: all."""
-    workers: Annotated[int | None, COUNT] = None
+    workers: Annotated[int | None, COUNT_OR_NONE] = None
     """Number of processes; default: one per core."""
     seed: int = 0
     """Seed of the random windows."""
@@ -176,14 +173,10 @@ class HardSamplesConfig:
     mining: AllFlat[HardMiningConfig] = HardMiningConfig()
     pictures: Annotated[int | None, COUNT] = None
     """Only so many of each list, for a trial; default: all."""
-    workers: Annotated[int | None, COUNT] = None
+    workers: Annotated[int | None, COUNT_OR_NONE] = None
     """Pictures processed at the same time; default: one per core."""
     seed: int = 0
     """Seed of the random windows."""
-
-    def __post_init__(self) -> None:
-        if (self.workers or 0) < 0:
-            raise InputError(f"workers: {self.workers}; expected 0 or more")
 
     @property
     def folder(self) -> Path:

@@ -1,6 +1,12 @@
-"""Checks that a run may be written into a folder."""
+"""The folder of a run: whether one may be written there, and that of a dry run, which goes."""
 
+import contextlib
+import io
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from kptkit.errors import InputError
 
@@ -22,3 +28,33 @@ def check_folder(folder: Path) -> None:
         raise InputError(
             f"{folder}: holds other files ({names}{more}) and no run; give another --out"
         )
+
+
+@contextlib.contextmanager
+def dry_run() -> Iterator[Path]:
+    """A temporary folder, about which nothing is said on standard output.
+
+    Lines with its path, such as where results are and what to do next with them, are left out; the
+    last line says that all went well.
+    """
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        with contextlib.redirect_stdout(_LinesWithout(sys.stdout, folder)):
+            yield Path(folder)
+    print("dry run: fine, nothing kept")
+
+
+class _LinesWithout(io.TextIOBase):
+    """Passes whole lines on, but for those that contain a text."""
+
+    def __init__(self, stream: TextIO, text: str):
+        self.stream, self.text, self.begun = stream, text, ""
+
+    def write(self, text: str) -> int:
+        *lines, self.begun = (self.begun + text).split("\n")
+        for line in lines:
+            if self.text not in line:
+                self.stream.write(f"{line}\n")
+        return len(text)
+
+    def flush(self) -> None:
+        self.stream.flush()

@@ -5,10 +5,7 @@ config -> data -> workload -> model and step -> loop -> evaluation -> export.
 Every command that trains a pose network calls `train_pose` with its own default recipe.
 """
 
-import contextlib
-import io
 import math
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -43,8 +40,8 @@ from kptkit.recipes.pose import PoseRecipe
 from kptkit.runs import PoseRun
 from kptkit.skeletons.known import COCO_17, COCO_17_KEYPOINT_WEIGHTS
 from kptkit.skeletons.schema import KeypointSchema
-from kptkit.train.flags import DRY_RUN_DONE, TrainConfig, TrainOptions
-from kptkit.train.folder import check_folder
+from kptkit.train.flags import TrainConfig, TrainOptions
+from kptkit.train.folder import check_folder, dry_run
 from kptkit.train.loop import LoopConfig, Metrics, devices, set_determinism, train
 from kptkit.train.optimizer import build_optimizer
 from kptkit.train.step import TrainStep
@@ -63,8 +60,8 @@ def train_pose(config: TrainConfig) -> None:
         InputError: a flag or a file is unusable, or the loss is not finite.
     """
     if config.options.dry_run:
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
-            _train_in(Path(temporary), replace(config, out=None))
+        with dry_run() as temporary:
+            _train_in(temporary, replace(config, out=None))
     else:
         _train_in(Path(), config)
 
@@ -97,12 +94,7 @@ def _train_in(root: Path, config: TrainConfig) -> None:
     with files.locked(folder):
         run.write(pose_identity(options, Path(data_config.train or "")))
         fit(run, work, options, code)
-        if options.dry_run:  # what it writes and says is of a folder that is about to go
-            with contextlib.redirect_stdout(io.StringIO()):
-                finish(run, work.held_out, code.get("network"))
-            print(DRY_RUN_DONE)
-        else:
-            finish(run, work.held_out, code.get("network"))
+        finish(run, work.held_out, code.get("network"))
 
 
 def import_code(recipe: PoseRecipe) -> dict[str, ForeignFunction]:

@@ -76,8 +76,9 @@ def test_stated_sizes_tell_the_orientation(tmp_path, pictures, orientation, expe
         ([(LYING, (8, 6)), (LYING, (6, 8))], "auto", "1 sizes .* as stored, 1 after|1 those after"),
         ([(LYING, (6, 8))], "stored", "6x8 is stated"),
         ([(LYING, (8, 6)), (LYING, (8, 6))], "exif", "and 1 more"),
-        ([(None, (8, 6))], "auto", "missing, as are all 1 pictures of X.json"),
+        ([(None, (8, 6))], "auto", r"0.jpg: missing; is this the right folder of images\?"),
         ([(b"<html>", (8, 6)), (PLAIN[:-9], (8, 6))], "auto", "as are all 2 pictures"),
+        ([(None, (8, 6))] * 25, "auto", "missing, as are all 25 pictures of X.json; is this the"),
     ],
 )
 def test_contradictions_are_refused(tmp_path, pictures, orientation, message):
@@ -97,7 +98,7 @@ def test_unreadable_pictures_are_left_out_and_counted(tmp_path):
         before.image_paths[1],
     ]
     assert after.image_ids.tolist() == [101, 103]
-    assert lines == ["X.json: pictures left out: 1 missing, 1 empty"]
+    assert lines == ["X.json: left out: 2 pictures (1 missing, 1 empty)"]
 
 
 @pytest.mark.parametrize(("num_missing", "num_good", "stops"), [(10, 1, False), (11, 1, True)])

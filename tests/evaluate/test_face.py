@@ -166,7 +166,7 @@ def test_unreadable_pictures_are_left_out_and_counted(samples, tmp_path):
     assert (numbers["faces"], numbers["AP_exact"]) == (4, 1)
     for path in tmp_path.glob("*.png"):
         path.unlink()
-    with pytest.raises(InputError, match=r"0.png: unreadable, as are all pictures"):
+    with pytest.raises(InputError, match=r"0.png: missing, as are all 5 pictures of the list"):
         evaluate_faces(perfect, samples)
 
 

@@ -27,7 +27,8 @@ def annotation(number, **changes):
 def check(folder, content, *flags):
     path = folder / "x.json"
     path.write_text(json.dumps(content))
-    command = [sys.executable, SCRIPT, path, "--sheet", folder / "sheet.png", *flags]
+    sheet = ("--sheet", folder / "sheet.png") if "--images" in flags else ()
+    command = [sys.executable, SCRIPT, path, *sheet, *flags]
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=60)
 
 
@@ -103,6 +104,27 @@ def test_unusable_pictures_are_listed(tmp_path, content, flag, found):
     stated = "0.jpg: 100x80 pixels, but the annotations (image id 0) say 99x80"
     assert (stated in done.stdout) == found
     assert "images (id 0): 99x80 is stated" in done.stdout
+
+
+def test_pictures_with_the_same_fault_are_counted_on_one_line(tmp_path, content):
+    content["images"] = [dict(content["images"][0], id=i, file_name=f"{i}.gif") for i in range(30)]
+    done = check(tmp_path, content, "--images", tmp_path / "pictures")
+    assert done.returncode == 2
+    lines = done.stdout.splitlines()
+    place = lines.index("error: 30 pictures missing, such as:")
+    assert [line.split("/")[-1] for line in lines[place + 1 : place + 4]] == [
+        f"{number}.gif: no such file; check the path" for number in range(3)
+    ]
+    assert len(lines) < 25
+    assert "0.gif: missing, as are all 2 pictures of " in done.stdout
+    assert done.stderr.endswith(f"\nerror: {tmp_path}/x.json: 31 errors, listed above\n")
+
+
+def test_a_single_error_is_one_error(tmp_path, content):
+    (tmp_path / "pictures" / "2.jpg").unlink()
+    done = check(tmp_path, content, "--images", tmp_path / "pictures")
+    assert "2 persons of 2 annotations; 2 keypoints lie outside their pictures" in done.stdout
+    assert done.stderr.endswith(f"\nerror: {tmp_path}/x.json: 1 error, listed above\n")
 
 
 @pytest.mark.parametrize("content", [[], {"images": 3}])

@@ -51,7 +51,7 @@ def test_detected_boxes_take_the_place_of_landmark_boxes(annotated, cascade_file
         detector=str(cascade_file),
     )
     data_face_boxes.main(config)
-    assert "boxes of 2 of 3 faces are the detector's" in capsys.readouterr().out
+    assert "2 of 3 faces with boxes of the detector" in capsys.readouterr().out
     before = load_annotations(folder / "faces.json", "300w", folder).annotations["annotations"]
     after = load_annotations(folder / "boxed.json", "300w", folder).annotations["annotations"]
     for region, old, new in zip(regions[:2], before, after, strict=False):

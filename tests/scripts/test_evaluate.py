@@ -97,9 +97,21 @@ def test_data_of_other_keypoints_are_refused(workplace, tmp_path, evaluate):
     [
         (["--weights", "first.npz"], "run/first.npz: no such weights file"),
         (["--weights", "history.csv"], "run/history.csv: not an .npz weights file"),
-        (["--data.val", "no.json", "--data.images", "demo/images"], "no.json: No such file"),
-        (["--data.images", "no"], "no/val/000001.jpg: missing, as are all 4 pictures"),
-        (["--detections", "no.json"], "no.json: No such file"),
+        (
+            ["--data.val", "no.json", "--data.images", "demo/images"],
+            "--data.val no.json: no such file",
+        ),
+        (["--data.images", "no"], "--data.images no: no such folder"),
+        (["--data.images", "run"], "run/val/000001.jpg: missing, as are all 4 pictures"),
+        (
+            ["--data.train", "run"],
+            "--data.train: has no effect on an evaluation: only --data.val is",
+        ),
+        (
+            ["--data.flip-pairs", "1:2"],
+            "--data.flip-pairs: has no effect on an evaluation: the run's",
+        ),
+        (["--detections", "no.json"], "--detections no.json: no such file"),
         (["--detections", "run/config.json"], "run/config.json: dict; expected a list"),
         (["--oks-sigmas", "0.1", "0.2"], "oks_sigmas: 2 numbers; expected one for each of the 17"),
     ],

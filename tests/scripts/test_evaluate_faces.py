@@ -107,13 +107,16 @@ def test_weights_of_a_file(tmp_path, evaluate):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--annotations", "no.txt", "--images", "demo/images"], "no.txt: No such file"),
-        (["--annotations", "demo/manifest.json"], "--images: 0 folders for 1 lists"),
+        (
+            ["--annotations", "no.txt", "--images", "demo/images"],
+            "--annotations no.txt: no such file",
+        ),
+        (["--annotations", "demo/manifest.json"], "--images: 0 folders for 1 list"),
         ([*LISTS, "--weights", "no.npz"], "no.npz: no such weights file"),
         ([*LISTS, "--weights", "demo/manifest.json"], "manifest.json: not an .npz weights file"),
-        ([*LISTS, "--min-face-size", "3"], "min_face_size: 3"),
+        ([*LISTS, "--min-face-size", "3"], "--min-face-size 3: expected a number, 10 to"),
         ([*LISTS, "--compare", "default"], "--compare default: judged already"),
-        ([*LISTS, "--resamples", "-1"], "--resamples -1: expected 1"),
+        ([*LISTS, "--compare", "original", "--resamples", "-1"], "--resamples -1: expected a"),
     ],
 )
 def test_what_cannot_be_judged_is_one_line(tmp_path, evaluate, flags, message):

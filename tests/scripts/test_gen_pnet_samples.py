@@ -65,10 +65,13 @@ def test_the_command_mines_and_says_what_comes_next(demo, run, tmp_path):
     ("more", "message"),
     [
         (["--parts-per-face", "3"], "mining.windows.parts_per_face was 10, is now 3"),
-        (["--parts-per-face", "-3"], "parts_per_face: -3; expected 0 or more"),
-        (["--images", "a", "--images", "b"], "--images: 3 folders for 1 lists"),
+        (["--parts-per-face", "-3"], "--parts-per-face: -3; expected 0 or more"),
+        (
+            ["--images", ".", "--images", "."],
+            "--images: 3 folders for 1 list; expected one",
+        ),
         (["--seed", "-1"], "seed: -1; expected 0 or more"),
-        (["--workers", "-1"], "workers: -1; expected 0 or more"),
+        (["--workers", "-1"], "--workers -1: expected a whole number, 0 or more"),
         (["--part-per-face", "3"], "--parts-per-face"),
     ],
 )

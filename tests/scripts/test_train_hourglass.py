@@ -45,4 +45,4 @@ def test_a_run_logs_every_stack_and_is_read_by_its_folder(run_script, workplace,
 
 def test_stacks_and_weights_must_agree(run_script):
     done = run_script("train_hourglass.py", "--recipe", "hg8", "--stack-weights", "1", "1")
-    assert "stack_weights: 2 numbers; expected one for each of the 8 stacks of hg8" in done.error
+    assert "--stack-weights: 2 numbers; expected one for each of the 8 stacks of hg8" in done.error

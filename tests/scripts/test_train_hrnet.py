@@ -127,6 +127,8 @@ def test_a_dry_run_on_other_keypoints_leaves_nothing(workplace, tmp_path, train)
         "epoch 1/1  loss ",
     ):
         assert expected in done.out
+    assert done.out.splitlines()[-1] == "dry run: fine, nothing kept"
+    assert not [word for word in ("exported", "predictions", "next:") if word in done.out]
     learn, held_out = map(
         int, re.search(r"(\d+) persons to learn from, (\d+) held out, 5 keyp", done.out).groups()
     )
@@ -139,16 +141,18 @@ def test_a_dry_run_on_other_keypoints_leaves_nothing(workplace, tmp_path, train)
     ("flags", "message"),
     [
         (["--recipe", "demmo"], "--recipe demmo: expected one of .*; did you mean demo\\?"),
-        (["--data.train", "no.json"], "no.json: No such file"),
-        (["--data.val", "no.json"], "no.json: No such file"),
+        (["--data.train", "no.json"], "--data.train no.json: no such file or folder"),
+        (["--data.val", "no.json"], "--data.val no.json: no such file, nor a share"),
         (["--data.val", "0.001"], "a share of 0.001 of 12 images"),
-        (["--data.images", "no"], "no/val/000001.jpg: missing, as are all 4 pictures"),
-        (["--data.category", "dog"], "--data.category dog: expected one of 'person'"),
+        (["--data.images", "no"], "--data.images no: no such folder"),
+        (["--data.images", "run"], "run/val/000001.jpg: missing, as are all 4 pictures"),
+        (["--data.category", "dog"], ".*category dog: expected one of 'person'"),
         (["--data.flip-pairs", "nose:hat"], "'hat' is not a keypoint"),
         (
             ["--out", "demo/manifest.json"],
-            "demo/manifest.json: cannot be written: a file is where a folder should",
+            "--out demo/manifest.json: a file is there; expected the name",
         ),
+        (["--out", "demo"], r"demo: holds other files \(annotations, images, .*\) and no run"),
         (["--init", "no.npz"], "no.npz: no run folder or weights file"),
     ],
 )
@@ -196,13 +200,13 @@ def test_data_flags_need_training_data(run_script):
     ("flags", "message"),
     [
         (["--epohcs", "3"], "--epochs"),
-        (["--epochs", "many"], "invalid literal for int"),
-        (["--variant", "w33"], "'w32'"),
-        (["--batch-size", "0"], "batch_size: 0; expected a whole number from 1"),
+        (["--epochs", "many"], "--epochs many: expected a whole number"),
+        (["--variant", "w33"], "did you mean w32?"),
+        (["--batch-size", "0"], "--batch-size: 0; expected"),
         (["--input-size-wh", "60", "64"], "expected multiples of 32"),
-        (["--learning-rate", "nan"], "learning_rate: nan"),
-        (["--augment.scale", "2"], "scale: 2.0"),
-        (["--overfit", "-1"], "overfit: -1"),
+        (["--learning-rate", "nan"], "--learning-rate nan: expected a number"),
+        (["--augment.scale", "2"], "--augment.scale: 2.0"),
+        (["--overfit", "-1"], "--overfit -1: expected a whole number, 0 or more"),
     ],
 )
 def test_wrong_flags_are_refused_with_what_was_meant(train, flags, message):

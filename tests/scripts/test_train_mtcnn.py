@@ -2,6 +2,7 @@
 
 import os
 import re
+import tempfile
 
 import pytest
 
@@ -13,16 +14,11 @@ def test_a_dry_run_goes_through_the_whole_chain_and_leaves_nothing(
     done = run_script("train_mtcnn.py", "--dry-run")
     assert done.code == 0, done.err
     for stage in ("pnet", "rnet", "onet"):
-        assert re.search(rf"data/{stage}: [\d,]+ positive, ", done.out)
         assert f"{stage}: best score " in done.out
-    for expected in (
-        "cascade of pnet, rnet, onet: ",
-        "at_least_20px",
-        "picture of predictions: ",
-        "exported SavedModel: ",
-        "next: kptkit predict --task face PHOTO.jpg --weights ",
-    ):
-        assert expected in done.out
+    assert "at_least_20px" in done.out
+    assert done.out.splitlines()[-1] == "dry run: fine, nothing kept"
+    # Nothing of where files were, and of what to do with them.
+    assert not [word for word in (tempfile.gettempdir(), "next:", "exported") if word in done.out]
     assert "Warning" not in done.err
     assert os.listdir(tmp_path) == []
 
@@ -33,8 +29,8 @@ def test_a_dry_run_goes_through_the_whole_chain_and_leaves_nothing(
         (["--stage", "pnet"], "data/pnet: no such folder; mine the crops first: kptkit data mine"),
         (["--stage", "rnet"], "kptkit data mine hard --stage rnet --detector runs/mtcnn/mtcnn.npz"),
         (["--recipe", "widr"], "--recipe widr: expected one of .*; did you mean wider\\?"),
-        (["--annotations", "no.txt", "--images", "."], "no.txt"),
-        (["--judged.annotations", "no.txt", "--judged.images", "."], "no.txt"),
+        (["--annotations", "no.txt", "--images", "."], "--annotations no.txt: no such file"),
+        (["--judged.annotations", "no.txt", "--judged.images", "."], "ions no.txt: no such file"),
         (["--init", "no.npz"], "no.npz: no such "),
     ],
 )
@@ -47,10 +43,10 @@ def test_unusable_flags_are_one_line(run_script, tmp_path, monkeypatch, flags, m
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--stage", "lnet"], "'pnet'"),
+        (["--stage", "lnet"], "--stage lnet: expected one of pnet, rnet, onet, all"),
         (["--class-ratio", "1", "1"], "--class-ratio"),
-        (["--class-ratio", "0", "1", "1", "1"], "class_ratio: (0, 1, 1, 1)"),
-        (["--augment.hue", "2"], "augment: hue: 2.0"),
+        (["--class-ratio", "0", "1", "1", "1"], "--class-ratio: (0, 1, 1, 1)"),
+        (["--augment.hue", "2"], "--augment.hue: 2.0"),
     ],
 )
 def test_wrong_flags_are_refused_with_what_was_meant(run_script, flags, message):

@@ -11,6 +11,7 @@ from kptkit.data.faces.wider import read_wider
 from kptkit.demo.dataset import write_demo_data
 from kptkit.errors import InputError
 from kptkit.samples import FaceSamples
+from kptkit.wording import counted
 
 DEMO = Path("data/demo")
 
@@ -68,7 +69,8 @@ def _with_folders(
         folders = folders * len(lists)
     if len(folders) != len(lists):
         raise InputError(
-            f"--{flag}: {len(folders)} folders for {len(lists)} lists; expected one for each, or "
+            f"--{flag}: {counted(len(folders), 'folder')} for {counted(len(lists), 'list')}; "
+            "expected one for each, or "
             "one for all"
         )
     return list(zip(lists, folders, strict=True))
