@@ -4,23 +4,32 @@ A file or folder gets its final name by one rename, after its bytes have reached
 process that is killed at any moment leaves either the old version or the new one.
 """
 
+import contextlib
 import errno
 import hashlib
 import json
 import os
+import platform
 import shutil
 import stat
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from kptkit.errors import InputError
-from kptkit.system import read_at, remove, rename, sync, try_lock, unlock
+from kptkit.system import read_at, remove, rename, runs, sync, try_lock, unlock
 
-# Prefix of unfinished files and folders; readers skip them, and a rerun removes them.
+# Prefix of unfinished files and folders, which readers skip. Behind it stand the machine and the
+# process: what a killed one left is removed by the next that writes there.
 UNFINISHED_PREFIX = ".unfinished-"
+_MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+# The folders in which this process has looked for what others left.
+_swept: set[tuple[int, str]] = set()
+_sweeping = threading.Lock()
 
 
 # What the system's errors mean to whoever wants to write a file; others are said as it says them.
@@ -74,7 +83,7 @@ def publish_file(path: str | os.PathLike) -> Iterator[Path]:
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
-            prefix=UNFINISHED_PREFIX, suffix=path.suffix, dir=path.parent
+            prefix=_own_prefix(path.parent), suffix=path.suffix, dir=path.parent
         )
         os.close(handle)
         unfinished = Path(name)
@@ -103,7 +112,7 @@ def publish_folder(path: str | os.PathLike) -> Iterator[Path]:
         raise InputError(f"{path}: exists already; name another folder or remove it")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED_PREFIX, dir=path.parent))
+        unfinished = Path(tempfile.mkdtemp(prefix=_own_prefix(path.parent), dir=path.parent))
         try:
             yield unfinished
             unfinished.chmod(0o755)
@@ -115,6 +124,23 @@ def publish_folder(path: str | os.PathLike) -> Iterator[Path]:
             sync(path.parent)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _own_prefix(folder: Path) -> str:
+    """The prefix of this process; removes what killed ones left, when it first writes there."""
+    process = os.getpid()
+    with _sweeping:
+        place = process, os.path.abspath(folder)
+        if place not in _swept:
+            _swept.add(place)
+            for leftover in folder.glob(f"{UNFINISHED_PREFIX}{_MACHINE}-*"):
+                owner = leftover.name.removeprefix(f"{UNFINISHED_PREFIX}{_MACHINE}-").split("-")[0]
+                # Of an earlier process of our number, since we have written nothing here yet.
+                dead = owner == str(process) or (owner.isdecimal() and not runs(int(owner)))
+                if dead:
+                    with contextlib.suppress(OSError):
+                        remove(leftover)
+    return f"{UNFINISHED_PREFIX}{_MACHINE}-{process}-"
 
 
 def remove_unfinished(folder: str | os.PathLike) -> None:

@@ -90,6 +90,19 @@ def building() -> AbstractContextManager:
     return _process.building
 
 
+def runs(process: int) -> bool:
+    """Whether a process of this machine is running; always on Windows, where asking may end it."""
+    if WINDOWS:
+        return True
+    try:
+        os.kill(process, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
+
+
 def try_lock(handle: int) -> bool:
     """Locks an open file for this process, unless another holder has locked it.
 

@@ -65,6 +65,41 @@ def test_a_killed_writer_leaves_nothing_under_the_final_name(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("publish", ["publish_file", "publish_folder"])
+def test_what_killed_writers_left_goes_when_another_process_writes_there(tmp_path, publish):
+    """Not what a living process is writing, nor that of another machine, nor of later writers."""
+    program = (
+        "import sys, time; from kptkit import files\n"
+        "with getattr(files, sys.argv[2])(sys.argv[1]) as f:\n"
+        "    print(f.name, flush=True)\n"
+        "    if sys.argv[3:]: time.sleep(60)\n"
+        "    f.is_dir() or f.write_text('a')\n"
+    )
+
+    def write(name, *waits):
+        command = [sys.executable, "-c", program, tmp_path / name, publish, *waits]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        return child, child.stdout.readline().strip()
+
+    elsewhere = tmp_path / f"{files.UNFINISHED_PREFIX}0123abcd-1-x"
+    elsewhere.touch()
+    killed, left = write("a", "waits")
+    killed.kill()
+    killed.communicate()
+    living, kept = write("b", "waits")
+    assert sorted(os.listdir(tmp_path)) == sorted([elsewhere.name, kept])
+    assert left != kept
+    other, _ = write("c")
+    other.communicate()
+    assert sorted(os.listdir(tmp_path)) == sorted([elsewhere.name, kept, "c"])
+    living.kill()
+    living.communicate()
+    for _ in range(2):
+        other, _ = write("d" if not (tmp_path / "d").exists() else "e")
+        other.communicate()
+    assert sorted(os.listdir(tmp_path)) == sorted([elsewhere.name, "c", "d", "e"])
+
+
 def test_a_second_process_is_refused_and_a_dead_one_lets_go(tmp_path):
     program = (
         "import sys, time; from kptkit import files\n"
