@@ -18,6 +18,7 @@ from typing import Annotated
 
 from kptkit import flags, quiet
 from kptkit.commands import early
+from kptkit.recipes.cascade import MOST_FACES
 from kptkit.fields import SHARE, Existing, Range, Written
 from kptkit.wording import counted
 
@@ -38,6 +39,8 @@ class LabelFacesConfig:
     """Side in pixels of the smallest faces to detect."""
     score_thresholds: Annotated[tuple[float, float, float], SHARE] = (0.5, 0.5, 0.3)
     """Score thresholds of P-, R- and O-Net for a candidate."""
+    max_faces: Annotated[int, Range(1, MOST_FACES)] = MOST_FACES
+    """The most candidates of a picture, the best-scored ones."""
     sure_score: Annotated[float, SHARE] = 0.95
     """Minimum score for a candidate to be labelled as a face."""
 
@@ -50,7 +53,10 @@ def main(config: LabelFacesConfig) -> None:
     from kptkit.face.label_pictures import label_pictures, picture_names
 
     detector = FaceDetector(
-        config.detector, config.min_face_size, score_thresholds=config.score_thresholds
+        config.detector,
+        config.min_face_size,
+        score_thresholds=config.score_thresholds,
+        max_faces=config.max_faces,
     )
     names = picture_names(config.images, config.pictures)
     sure, unsure = label_pictures(detector, config.images, names, config.out, config.sure_score)

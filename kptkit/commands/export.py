@@ -76,8 +76,6 @@ class FaceConfig:
     """Of the weights, for the model card."""
     cascade: Flat[CascadeConfig] = CascadeConfig()
     """Settings of the detector, fixed in a SavedModel, recommended in other manifests."""
-    max_faces: Annotated[int, COUNT, Needs("format=saved_model")] = 1000
-    """SavedModel only: the most faces returned for a picture, the best-scored ones."""
 
 
 def pose(config: PoseConfig) -> None:
@@ -116,18 +114,16 @@ def face(config: FaceConfig) -> None:
     from kptkit.export import report
     from kptkit.export.face import export_face
 
-    saved_model = config.target.format == "saved_model"
     folder = export_face(
         config.weights,
         config.out,
         target=config.target,
         version=config.version,
         config=config.cascade,
-        max_faces=config.max_faces,
         keep=config.keep,
         licence=config.licence,
     )
-    if not saved_model:
+    if config.target.format != "saved_model":
         report.print_converted(folder)
         return
     difference = report.print_signatures(folder)["largest_difference"]

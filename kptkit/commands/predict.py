@@ -23,6 +23,7 @@ from typing import Annotated, Literal
 from kptkit import flags, quiet
 from kptkit.commands import early
 from kptkit.errors import InputError
+from kptkit.recipes.cascade import MOST_FACES, SIDES
 from kptkit.fields import SHARE, Existing, Needs, Positional, Range, Without, Written
 
 Task = Literal["pose", "face"]
@@ -68,6 +69,10 @@ class FaceConfig:
     """Side in pixels of the smallest faces to detect; halving it takes four times as long."""
     score_thresholds: Annotated[tuple[float, float, float], SHARE] = (0.6, 0.7, 0.7)
     """Score thresholds of the three networks; higher: fewer faces and fewer false positives."""
+    max_faces: Annotated[int, Range(1, MOST_FACES)] = 500
+    """The most faces of a picture, the best-scored ones; bounds time and memory too."""
+    max_side: Annotated[int, Range(*SIDES)] = 6000
+    """Pixels; on pictures with a longer side the smallest faces to detect grow in proportion."""
     out: Annotated[Path, Written("folder")] = Path("runs/predict")
     """Folder for pictures and faces.json."""
 
@@ -118,7 +123,11 @@ def face(config: FaceConfig) -> None:
     from kptkit.people import drawings
 
     detector = FaceDetector(
-        config.weights, config.min_face_size, score_thresholds=config.score_thresholds
+        config.weights,
+        config.min_face_size,
+        score_thresholds=config.score_thresholds,
+        max_faces=config.max_faces,
+        max_side=config.max_side,
     )
     look = drawings.look_for_faces(detector)
     drawings.look_at_all(config.images, targets, look, "face", config.out / "faces.json")

@@ -28,6 +28,9 @@ from kptkit.metrics.bootstrap import Difference
 from kptkit.samples import FaceSamples
 from kptkit.wording import counted
 
+# The flags that are the detector's settings.
+_DETECTOR = ("min_face_size", "scale_factor", "score_thresholds", "max_faces", "max_side")
+
 
 def report_faces(config: FaceEvaluationConfig) -> None:
     """Evaluates boxes and landmarks, prints tables and writes `metrics.json`.
@@ -44,8 +47,8 @@ def report_faces(config: FaceEvaluationConfig) -> None:
     given = config.lists.annotations or config.lists.landmarks
     sets, made_from = load_faces(config.lists if given else demo_lists(split="val"))
     names = [config.weights, *([config.compare] if config.compare else [])]
-    settings = (config.min_face_size, config.scale_factor, config.score_thresholds)
-    detectors = {name: FaceDetector(name, *settings).detect for name in names}
+    settings = {field: getattr(config, field) for field in _DETECTOR}
+    detectors = {name: FaceDetector(name, **settings).detect for name in names}
     metrics: dict[str, Any] = {"made_from": made_from, "sets": []}
     for samples in sets:
         found = {name: evaluate_faces(detect, samples) for name, detect in detectors.items()}

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from kptkit.conventions import Alignment, Method
 from kptkit.data.faces.flags import FaceLists
 from kptkit.data.pose_flags import DataConfig
+from kptkit.recipes.cascade import MOST_FACES, SIDES
 from kptkit.fields import (
     COUNT,
     SHARE,
@@ -75,6 +76,10 @@ class FaceEvaluationConfig:
     """Scale from one level of the image pyramid to the next."""
     score_thresholds: Annotated[tuple[float, float, float], SHARE] = (0.5, 0.5, 0.3)
     """Score thresholds of P-, R- and O-Net; low, since AP depends on predictions of low scores."""
+    max_faces: Annotated[int, Range(1, MOST_FACES)] = MOST_FACES
+    """The most faces of a picture, the best-scored ones."""
+    max_side: Annotated[int, Range(*SIDES)] = 6000
+    """Pixels; on pictures with a longer side the smallest faces to detect grow in proportion."""
     resamples: Annotated[int, COUNT, Needs("compare")] = 1000
     """With --compare: number of draws of the paired bootstrap over pictures."""
     out: Annotated[Path, Written("folder")] = Path("runs/evaluate")

@@ -86,9 +86,7 @@ def compare_saved_pose(served: Signature, estimator: PoseEstimator) -> dict[str,
     return _largest_pose(answer[:2], predicted, steady) | {"keypoints_compared": int(steady.sum())}
 
 
-def compare_saved_faces(
-    served: Signature, detector: FaceDetector, max_faces: int
-) -> dict[str, float]:
+def compare_saved_faces(served: Signature, detector: FaceDetector) -> dict[str, float]:
     """The largest differences between the outputs of a SavedModel and of its detector.
 
     One request holds drawn scenes of several sizes.
@@ -102,7 +100,7 @@ def compare_saved_faces(
     differences = [np.zeros((0, 15))]
     for row, file in enumerate(files):
         faces = detector.detect(decode_image(file))
-        expected = _face_rows(faces.boxes_xyxy, faces.landmarks, faces.scores)[:max_faces]
+        expected = _face_rows(faces.boxes_xyxy, faces.landmarks, faces.scores)
         found = _face_rows(*(answer[name][row] for name in ("boxes", "landmarks", "scores")))
         count = answer["counts"][row]
         if count != len(expected) or found[count:].any():

@@ -34,7 +34,6 @@ def export_face(
     target: Target = SAVED_MODEL,
     version: int | None = None,
     config: CascadeConfig | None = None,
-    max_faces: int = 1000,
     keep: int | None = None,
     licence: str = "",
 ) -> Path:
@@ -49,9 +48,8 @@ def export_face(
             `runs/mtcnn/export-FORMAT-PRECISION`.
         target: format, precision and batch.
         version: the number to publish under; default: one more than the highest there.
-        config: pyramid and thresholds. They are fixed in a SavedModel and recommended in the
-            manifest of the other formats.
-        max_faces: SavedModel only: the most faces returned for a picture, the best-scored ones.
+        config: pyramid, thresholds and bounds (`max_faces`, `max_side`). They are fixed in a
+            SavedModel and recommended in the manifest of the other formats.
         keep: how many of the newest versions stay; default: all.
         licence: of the weights, for manifest and model card; the packaged weights state theirs.
 
@@ -71,17 +69,17 @@ def export_face(
     }
     if target.format == "saved_model":
         detector = FaceDetector(weights, **dataclasses.asdict(config))
-        graph = FaceGraph(detector.cascade, max_faces)
+        graph = FaceGraph(detector.cascade)
         with new_version(out, version, keep) as (path, folder):
             description |= {
                 "signatures": describe_signatures(graph.save(folder), face_graph.MEANINGS),
-                "limits": {"faces_on_a_picture": max_faces} | PICTURE_LIMITS,
+                "limits": {"faces_on_a_picture": config.max_faces} | PICTURE_LIMITS,
             }
             if weights == "default":
                 description["notes"] = (
                     DEFAULT_CARD.read_text(encoding="utf-8").partition("\n")[2].strip()
                 )
-            _finish_saved_model(folder, detector, max_faces, description)
+            _finish_saved_model(folder, detector, description)
         write_server_files(out / SERVER_FILES, {"face": out})
         return path
     with dtype_policy_scope("float32"):
@@ -100,12 +98,10 @@ def export_face(
     return path
 
 
-def _finish_saved_model(
-    folder: Path, detector: FaceDetector, max_faces: int, description: dict[str, Any]
-) -> None:
+def _finish_saved_model(folder: Path, detector: FaceDetector, description: dict[str, Any]) -> None:
     """Compares a SavedModel with its detector; adds warm-up requests, manifest and model card."""
     served = tf.saved_model.load(folder).signatures
-    difference = compare_saved_faces(served["serving_default"], detector, max_faces)
+    difference = compare_saved_faces(served["serving_default"], detector)
     description["largest_difference"] = difference
     description["warmup_requests"] = write_warmup(folder, "face", face_requests(), served)
     write_manifest(folder, description, card=True)

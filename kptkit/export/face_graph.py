@@ -15,7 +15,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from kptkit.errors import InputError
 from kptkit.export.signatures import (
     IMAGE_BYTES,
     IMAGE_HW,
@@ -50,14 +49,11 @@ _FACES = {
 class FaceGraph:
     """A cascade as TensorFlow functions with checked inputs, to be saved as a SavedModel.
 
-    Args:
-        max_faces: the most faces returned for a picture, the best-scored ones.
+    How many faces of a picture are returned at most is `max_faces` of the cascade's config.
     """
 
-    def __init__(self, cascade: Cascade, max_faces: int = 1000):
-        if max_faces < 1:
-            raise InputError(f"max_faces: {max_faces}, expected at least 1")
-        self._cascade, self._max_faces = cascade, max_faces
+    def __init__(self, cascade: Cascade):
+        self._cascade = cascade
 
     def save(self, folder: str | os.PathLike) -> dict[str, Any]:
         """Writes graph and weights as a SavedModel; returns its signatures by name."""
@@ -70,10 +66,10 @@ class FaceGraph:
 
     def _faces(self, pictures: tf.Tensor, image_hw: tf.Tensor | None = None) -> Tensors:
         pictures = checked_pictures(pictures, image_hw)
-        limit = self._max_faces
+        limit = self._cascade.config.max_faces
 
         def find(picture: tuple[tf.Tensor, ...]) -> Tensors:
-            faces = {k: rows[:limit] for k, rows in self._cascade(pixels(*picture)).items()}
+            faces = self._cascade(pixels(*picture))
             count = tf.shape(faces["scores"])[0]
             padded = {k: _padded(rows, limit - count) for k, rows in faces.items()}
             return {**padded, "counts": count}

@@ -56,6 +56,10 @@ class FaceDetector:
         min_face_size: side in pixels of the smallest faces to find, at least 10.
         scale_factor: scale of each level of the image pyramid relative to the one before.
         score_thresholds: scores, 0 to 1, with which windows pass P-Net, R-Net and O-Net.
+        max_faces: the most faces of a picture, the best-scored ones; it also bounds how many
+            windows are looked at, and so time and memory.
+        max_side: pixels; on pictures with a longer side the smallest faces to find grow in
+            proportion.
 
     Raises:
         InputError: the weights cannot be used, or a number is out of range.
@@ -67,8 +71,10 @@ class FaceDetector:
         min_face_size: float = 20.0,
         scale_factor: float = 0.709,
         score_thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7),
+        max_faces: int = 500,
+        max_side: int = 6000,
     ):
-        self.config = CascadeConfig(min_face_size, scale_factor, score_thresholds)
+        self.config = CascadeConfig(min_face_size, scale_factor, score_thresholds, max_faces, max_side)
         self._arrays = read_cascade(weights)
         self._cascade: Cascade | None = None
 

@@ -9,6 +9,12 @@ from kptkit.errors import InputError, check_number
 # With 0.95 the pyramid has ten times the pixels of its first level, with 0.709 twice as many.
 MAX_SCALE_FACTOR = 0.95
 
+# The most faces that a cascade can be asked for: so many windows reach O-Net at most.
+MOST_FACES = 4_000
+
+# The shortest and the longest side up to which all faces can be looked for.
+SIDES = (100, 1_000_000)
+
 
 @dataclass(frozen=True)
 class CascadeConfig:
@@ -25,6 +31,13 @@ class CascadeConfig:
     """Scale of each level of the image pyramid relative to the one before, at most 0.95."""
     score_thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
     """Scores, 0 to 1, that a window must reach in P-Net and exceed in R-Net and O-Net."""
+    max_faces: int = 500
+    """The most faces of a picture, the best-scored ones, 1 to 4,000; it also bounds the windows
+    that R-Net and O-Net look at, to twenty and four a face (of 250 faces at least), and so the time
+    and memory of a picture made of nothing but faces."""
+    max_side: int = 6000
+    """Pixels, at least 100; a picture with a longer side is searched as if it were made so small:
+    the smallest faces to find grow in proportion. Photos of 24 megapixels stay below it."""
 
     def __post_init__(self) -> None:
         check_number(
@@ -49,5 +62,9 @@ class CascadeConfig:
             raise InputError(f"score_thresholds: {given!r}, expected {expected}")
         for threshold in thresholds:
             check_number("score_thresholds", threshold, expected, 0, 1)
+        many = f"a whole number from 1 to {MOST_FACES:,}"
+        check_number("max_faces", self.max_faces, many, 1, MOST_FACES, whole=True)
+        long = f"a whole number of pixels, {SIDES[0]} to {SIDES[1]:,}"
+        check_number("max_side", self.max_side, long, *SIDES, whole=True)
         # A generator is gone once it is read, and a list could change later.
         object.__setattr__(self, "score_thresholds", thresholds)

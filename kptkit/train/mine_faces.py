@@ -20,7 +20,7 @@ from kptkit.data.records.crop_writer import write_crops
 from kptkit.errors import InputError
 from kptkit.face.cascade import Cascade
 from kptkit.models.sizes import STAGES, Stage
-from kptkit.recipes.cascade import CascadeConfig
+from kptkit.recipes.cascade import MOST_FACES, CascadeConfig
 from kptkit.samples import FaceSamples
 from kptkit.train.flags import HardSamplesConfig, PnetSamplesConfig
 from kptkit.weights.arrays import fingerprint
@@ -62,7 +62,10 @@ def mine_hard_samples(config: HardSamplesConfig) -> dict[str, Any]:
     models = load_stages(config.detector, before)
     sets, made_from = _faces(config.lists, config.pictures)
     looks = CascadeConfig(
-        config.mining.min_face_size, config.scale_factor, (*config.score_thresholds, 1.0)
+        config.mining.min_face_size,
+        config.scale_factor,
+        (*config.score_thresholds, 1.0),
+        max_faces=MOST_FACES,  # an unfinished detector takes more windows for faces
     )
     size = STAGES[config.stage].size
     plan = {

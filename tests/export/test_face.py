@@ -15,13 +15,13 @@ from kptkit.export.warmup_requests import WARMUP
 from kptkit.files import sha256
 from kptkit.recipes.cascade import CascadeConfig
 
-CONFIG = CascadeConfig(min_face_size=24, score_thresholds=(0.6, 0.6, 0.5))
+CONFIG = CascadeConfig(min_face_size=24, score_thresholds=(0.6, 0.6, 0.5), max_faces=50)
 
 
 @pytest.fixture(scope="module")
 def exported(cascade_file, tmp_path_factory):
     out = tmp_path_factory.mktemp("export")
-    return face.export_face(cascade_file, out, config=CONFIG, max_faces=50)
+    return face.export_face(cascade_file, out, config=CONFIG)
 
 
 def test_the_manifest_tells_a_stranger_everything(exported, cascade_file):
@@ -39,7 +39,10 @@ def test_the_manifest_tells_a_stranger_everything(exported, cascade_file):
         "min_face_size": 24,
         "scale_factor": 0.709,
         "score_thresholds": [0.6, 0.6, 0.5],
+        "max_faces": 50,
+        "max_side": 6000,
     }
+    assert "pixels in a request 400,000,000" in card
     assert manifest["limits"]["faces_on_a_picture"] == 50
     assert set(manifest["signatures"]) == {"serving_default", "images"}
     for signature in manifest["signatures"].values():
@@ -101,7 +104,6 @@ def test_settings_are_fixed(exported):
     [
         ({"version": 1}, "1: exists already"),
         ({"version": 0}, "version: 0, expected a whole number"),
-        ({"max_faces": 0}, "max_faces: 0, expected at least 1"),
     ],
 )
 def test_what_is_refused_leaves_nothing(cascade_file, exported, arguments, message):

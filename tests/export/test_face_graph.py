@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,8 +13,8 @@ import tensorflow as tf
 from PIL import Image
 
 from kptkit import images
-from kptkit.errors import InputError
 from kptkit.export.face_graph import FaceGraph
+from kptkit.face.cascade import Cascade
 from kptkit.face.detector import FaceDetector
 
 THRESHOLDS = (0.6, 0.6, 0.6)
@@ -135,18 +136,14 @@ def test_orientation_is_applied_as_the_detector_does(served, detector, orientati
 
 
 def test_of_many_faces_the_best(detector, tmp_path):
-    FaceGraph(detector.cascade, max_faces=3).save(tmp_path)
+    config = replace(detector.cascade.config, max_faces=3)
+    FaceGraph(Cascade(detector.cascade.models, config)).save(tmp_path)
     answer = opened(tmp_path)("images", images=noise()[None])
     faces = detector.detect(noise())
     assert len(faces.scores) > 3
     assert answer["scores"].shape == (1, 3)
     np.testing.assert_allclose(answer["scores"][0], np.sort(faces.scores)[:-4:-1], atol=1e-5)
     assert_equal(answer, faces, most=3)
-
-
-def test_no_faces_at_all_is_no_limit(detector):
-    with pytest.raises(InputError, match="max_faces: 0, expected at least 1"):
-        FaceGraph(detector.cascade, max_faces=0)
 
 
 # Malformed requests, in a process without Keras and kptkit that must outlive them.
@@ -188,7 +185,9 @@ def ihdr(width, height, depth, colours):
 if kind == "tensors":
     for shape in ((), (3,), (8, 8, 3), (0, 8, 8, 3), (1, 0, 8, 3), (1, 8, 0, 3), (1, 8, 8, 1),
                   (1, 8, 8, 4), (1, 1, 8, 8, 3), (129, 8, 8, 3), (1, 1, 50_000_001, 3)):
-        refused("images", images=tf.zeros(shape, tf.uint8))
+        sides = np.int32(shape[1:3] if len(shape) == 4 else (8, 8))
+        image_hw = tf.constant([sides] * 129)[:shape[0] if shape else 1]
+        refused("images", images=tf.zeros(shape, tf.uint8), image_hw=image_hw)
     for dtype in (tf.int32, tf.float32, tf.float64, tf.bool):
         refused("images", images=tf.zeros((1, 8, 8, 3), dtype))
     refused("images", images=tf.fill((1, 8, 8, 3), "a"))
@@ -212,6 +211,8 @@ if kind == "bombs":
     bomb = len(rows).to_bytes(4, "big") + bomb + zlib.crc32(bomb).to_bytes(4, "big")
     for side in (0, 20_000, 2**31 - 1):
         refused_files(png[:12] + ihdr(side, side, 1, 0) + bomb + png[-12:])
+    crowd = [png[:12] + ihdr(10_000, 4_000, 1, 0) + png[-12:]] * 11
+    refused("serving_default", image_bytes=tf.constant(crowd))
     head = b"BM" + bytes(16)
     for side in (20_000, 2**31 - 1):
         refused_files(head + side.to_bytes(4, "little") * 2 + bytes(99))

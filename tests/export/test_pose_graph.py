@@ -174,8 +174,10 @@ for shape in ((), (0,), (3,), (96, 64, 3), (0, 96, 64, 3), (1, 96, 64, 1), (1, 9
 for shape in ((), (3,), (8, 8, 3), (0, 8, 8, 3), (1, 0, 8, 3), (1, 8, 0, 3), (1, 8, 8, 1),
               (1, 8, 8, 4), (1, 1, 8, 8, 3), (129, 8, 8, 3), (1, 1, 50_000_001, 3)):
     images = tf.zeros(shape, tf.uint8)
-    refused("images", images=images, boxes=box)
-    refused("whole_images", images=images)
+    sides = np.int32(shape[1:3] if len(shape) == 4 else (8, 8))
+    image_hw = tf.constant([sides] * 129)[:shape[0] if shape else 1]
+    refused("images", images=images, boxes=box, image_hw=image_hw)
+    refused("whole_images", images=images, image_hw=image_hw)
 for shape in ((), (4,), (1, 4), (1, 1, 3), (1, 1, 5), (1, 1, 1, 4), (0, 1, 4), (2, 1, 4),
               (1, 129, 4), (1, 1_000_000, 4)):
     refused("serving_default", image_bytes=jpeg, boxes=tf.ones(shape))

@@ -255,6 +255,38 @@ def test_only_the_best_candidates_go_on(models, monkeypatch):
     assert len(cascade.proposals(image, "rnet")) <= 5
 
 
+def test_the_candidates_grow_with_the_faces_asked_for(models, monkeypatch):
+    """Twenty a face for R-Net and four for O-Net, between those of `_LEAST_FACES` and all."""
+    image = tf.constant(noise(90, 90))
+    for least, most, bounds in [(1, 2, (40, 8)), (1, 3, (60, 12)), (3, 2, (60, 12))]:
+        monkeypatch.setattr(cascade_module, "_LEAST_FACES", least)
+        cascade = Cascade(models, CascadeConfig(20, 0.6, (0, 0, 0), max_faces=most))
+        found = [len(cascade.proposals(image, stage)) for stage in ("pnet", "rnet")]
+        assert bounds[0] - 20 < found[0] <= bounds[0]
+        assert bounds[1] - 4 < found[1] <= bounds[1]
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_of_many_faces_the_best_are_kept(models, cascade, most):
+    image = tf.constant(noise(80, 80))
+    everything = cascade(image)
+    assert len(everything["scores"]) > 3
+    kept = Cascade(models, CascadeConfig(20, 0.6, THRESHOLDS, max_faces=most))(image)
+    for name, rows in everything.items():
+        np.testing.assert_array_equal(kept[name], rows[:most])
+
+
+@pytest.mark.parametrize(("shape", "min_face_size"), [((110, 200), 40), ((100, 47), 20)])
+def test_beyond_the_longest_side_the_smallest_faces_grow(models, shape, min_face_size):
+    """Of 200 pixels only 100 may be searched, so faces of 20 become faces of 40."""
+    image = tf.constant(noise(*shape))
+    bounded = Cascade(models, CascadeConfig(20, 0.6, THRESHOLDS, max_side=100))
+    expected = Cascade(models, CascadeConfig(min_face_size, 0.6, THRESHOLDS))(image)
+    assert len(expected["scores"]) > 1
+    for name, rows in bounded(image).items():
+        np.testing.assert_array_equal(rows, expected[name])
+
+
 def test_the_smallest_faces_decide_on_the_first_level(models):
     """For faces of 10 px a picture of 10 px is enlarged to one window; for 20 px there is none."""
     image = tf.constant(noise(10, 10))
@@ -299,6 +331,12 @@ def test_proposals_need_only_the_networks_so_far(models):
         ({"score_thresholds": (0.6, float("nan"), 0.7)}, "score_thresholds"),
         ({"score_thresholds": (0.6, 0.7, 1.1)}, "score_thresholds"),
         ({"score_thresholds": (0.6, 0.7)}, "score_thresholds"),
+        ({"max_faces": 0}, "max_faces"),
+        ({"max_faces": 4001}, "max_faces"),
+        ({"max_faces": 2.5}, "max_faces"),
+        ({"max_side": 99}, "max_side"),
+        ({"max_side": float("inf")}, "max_side"),
+        ({"max_side": float("nan")}, "max_side"),
     ],
 )
 def test_numbers_out_of_range_are_named(changes, field):

@@ -40,12 +40,12 @@ def knowing(run_script, monkeypatch):
     places = {images.read_image(p).tobytes(): n for n, p in enumerate(samples.image_paths)}
 
     class Knowing:
-        def __init__(self, weights, min_face_size, scale_factor, score_thresholds):
+        def __init__(self, weights, **settings):
             self.step = {"default": 1, "half": 2}[weights]
-            self.given = (min_face_size, scale_factor, score_thresholds)
+            self.given = tuple(settings.values())
 
         def detect(self, image):
-            assert self.given == (10, 0.709, (0.5, 0.5, 0.3))
+            assert self.given == (10, 0.709, (0.5, 0.5, 0.3), 4000, 6000)
             own = samples.of_image(places[image.tobytes()])
             own = own[own % self.step == 0]
             scores = np.linspace(0.9, 0.5, len(own))

@@ -32,7 +32,7 @@ def test_a_cascade_for_litert(run_script, tmp_path):
     [
         (("--precision", "float16"), "precision and batch_size are for --format litert or onnx"),
         (("--format", "litert", "--batch-size", 0), "batch_size: 0; expected 1 or more"),
-        (("--format", "litert", "--max-faces", 3), "max_faces: for --format saved_model only"),
+        (("--format", "litert", "--max-faces", 0), "max_faces: 0, expected a whole number from 1"),
         (("--format", "litert", "--version", 0), "version: 0, expected"),
     ],
 )

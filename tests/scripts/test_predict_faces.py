@@ -68,15 +68,16 @@ def test_faces_are_drawn_and_written(workplace, tmp_path, predict, fixed):
     assert np.median(np.abs(drawn.astype(int) - photo)[120:]) < 8
     [(arguments, named)] = fixed
     assert arguments == ("default", 20)
-    assert named == {"score_thresholds": (0.6, 0.7, 0.7)}
+    assert named == {"score_thresholds": (0.6, 0.7, 0.7), "max_faces": 500, "max_side": 6000}
 
 
 def test_flags_reach_the_detector(predict, fixed, cache):
     cache.mkdir()
     (cache / "mtcnn-original.npz").touch()
-    thresholds = ("--score-thresholds", "0.5", "0.6", "0.8")
-    assert predict(PHOTO, "--weights", "original", "--min-face-size", "12.5", *thresholds).code == 0
-    assert fixed == [(("original", 12.5), {"score_thresholds": (0.5, 0.6, 0.8)})]
+    flags = ("--score-thresholds", "0.5", "0.6", "0.8", "--max-faces", "9", "--max-side", "800")
+    assert predict(PHOTO, "--weights", "original", "--min-face-size", "12.5", *flags).code == 0
+    settings = {"score_thresholds": (0.5, 0.6, 0.8), "max_faces": 9, "max_side": 800}
+    assert fixed == [(("original", 12.5), settings)]
 
 
 def test_pictures_are_turned_upright_and_those_without_faces_kept(tmp_path, predict, fixed):

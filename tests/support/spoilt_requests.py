@@ -16,6 +16,18 @@ def spoilt(inputs: Inputs) -> Iterator[tuple[str, Inputs]]:
         without = {key: value for key, value in inputs.items() if key != name}
         yield f"{name}: missing", without
         yield f"{name}: by another name", without | {f"{name}s": good}
+    if "images" in inputs:
+        count = len(inputs["images"])
+        plane = np.zeros((count, 1, 50_000_001, 3), np.uint8)
+        image_hw = np.int32([[1, 50_000_001]] * count)
+        yield "50,000,001 pixels", inputs | {"images": plane, "image_hw": image_hw}
+    if "image_bytes" in inputs:
+        # 440 million pixels in eleven headers without a body.
+        sides = (10_000).to_bytes(4, "big") + (4_000).to_bytes(4, "big")
+        head = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + sides + b"\x08\2\0\0\0" + bytes(4)
+        files = np.array([head + b"\0\0\0\0IEND\xaeB`\x82"] * 11, object)
+        others = {name: np.concatenate([good[:1]] * 11) for name, good in inputs.items()}
+        yield "440,000,000 pixels", others | {"image_bytes": files}
     yield "one input too many", inputs | {"more": np.zeros(1, np.float32)}
     yield "no inputs", {}
 
@@ -57,7 +69,6 @@ def spoilt_values(name: str, good: np.ndarray) -> Iterator[tuple[str, np.ndarray
     if name == "images":
         yield "no rows", good[:, :0]
         yield "no columns", good[:, :, :0]
-        yield "50,000,001 pixels", np.zeros((len(good), 1, 50_000_001, 3), np.uint8)
     if name == "image_bytes":
         jpeg = good[0]
         start = jpeg.index(b"\xff\xc0") + 5
