@@ -18,8 +18,8 @@ from typing import Annotated
 
 from kptkit import flags, quiet
 from kptkit.commands import early
-from kptkit.recipes.cascade import MOST_FACES
 from kptkit.fields import SHARE, Existing, Range, Written
+from kptkit.recipes.cascade import MOST_FACES
 from kptkit.wording import counted
 
 

@@ -23,7 +23,7 @@ from typing import Annotated, Literal
 from kptkit import flags, quiet
 from kptkit.commands import early
 from kptkit.export.target import Target
-from kptkit.fields import COUNT, Flat, Needs, Positional, Written
+from kptkit.fields import COUNT, Flat, Positional, Written
 from kptkit.recipes.cascade import CascadeConfig
 from kptkit.wording import counted
 

@@ -23,8 +23,8 @@ from typing import Annotated, Literal
 from kptkit import flags, quiet
 from kptkit.commands import early
 from kptkit.errors import InputError
-from kptkit.recipes.cascade import MOST_FACES, SIDES
 from kptkit.fields import SHARE, Existing, Needs, Positional, Range, Without, Written
+from kptkit.recipes.cascade import MOST_FACES, SIDES
 
 Task = Literal["pose", "face"]
 

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from kptkit.conventions import Alignment, Method
 from kptkit.data.faces.flags import FaceLists
 from kptkit.data.pose_flags import DataConfig
-from kptkit.recipes.cascade import MOST_FACES, SIDES
 from kptkit.fields import (
     COUNT,
     SHARE,
@@ -19,6 +18,7 @@ from kptkit.fields import (
     Without,
     Written,
 )
+from kptkit.recipes.cascade import MOST_FACES, SIDES
 
 
 @dataclass(frozen=True)

@@ -216,7 +216,9 @@ class _Graph:
             low = tf.math.ceil(rows[:, :2] * to_image - _ROUNDING)
             high = tf.math.floor(rows[:, 2:4] * to_image + _ROUNDING)
             rows = tf.concat([low, high, rows[:, 4:]], axis=1)
-            kept = iou_nms(rows[:, :4], rows[:, 4], NMS_THRESHOLDS["level"], looks.candidates["level"])
+            kept = iou_nms(
+                rows[:, :4], rows[:, 4], NMS_THRESHOLDS["level"], looks.candidates["level"]
+            )
             return (
                 level + 1,
                 scale * looks.scale_factor,

@@ -74,7 +74,9 @@ class FaceDetector:
         max_faces: int = 500,
         max_side: int = 6000,
     ):
-        self.config = CascadeConfig(min_face_size, scale_factor, score_thresholds, max_faces, max_side)
+        self.config = CascadeConfig(
+            min_face_size, scale_factor, score_thresholds, max_faces, max_side
+        )
         self._arrays = read_cascade(weights)
         self._cascade: Cascade | None = None
 

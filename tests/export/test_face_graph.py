@@ -211,7 +211,8 @@ if kind == "bombs":
     bomb = len(rows).to_bytes(4, "big") + bomb + zlib.crc32(bomb).to_bytes(4, "big")
     for side in (0, 20_000, 2**31 - 1):
         refused_files(png[:12] + ihdr(side, side, 1, 0) + bomb + png[-12:])
-    crowd = [png[:12] + ihdr(10_000, 4_000, 1, 0) + png[-12:]] * 11
+    body = (10_000).to_bytes(4, "big") + b"IDAT" + bytes(10_004)
+    crowd = [png[:8] + (13).to_bytes(4, "big") + ihdr(10_000, 4_000, 1, 0) + body + png[-12:]] * 11
     refused("serving_default", image_bytes=tf.constant(crowd))
     head = b"BM" + bytes(16)
     for side in (20_000, 2**31 - 1):

@@ -1,22 +1,35 @@
 """The bounds of a request's pictures, which hold for the sum of them, and what merging may add."""
 
+import zlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from kptkit.export import signatures
 from kptkit.export.signatures import MAX_PICTURES, MAX_REQUEST_PIXELS, checked_pictures
-from kptkit.images.headers import MAX_PIXELS
+from kptkit.images.refusals import DEFLATE_BITS_PER_BYTE, MAX_PIXELS
 
 # The batch of TF Serving's configuration, see `kptkit.export.server_files`.
 MERGED = 8
 
 
 def png_of_size(width, height):
-    """A PNG's header and end without pixels: whoever decodes it fails."""
+    """A black and white PNG with enough bytes for its size, but no pixels that could be decoded."""
     sides = width.to_bytes(4, "big") + height.to_bytes(4, "big")
-    head = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + sides + b"\x08\2\0\0\0" + bytes(4)
-    return head + b"\0\0\0\0IEND\xaeB`\x82"
+    chunks = (
+        (b"IHDR", sides + b"\1\0\0\0\0"),
+        (b"IDAT", bytes(width * height // DEFLATE_BITS_PER_BYTE + 1)),
+        (b"IEND", b""),
+    )
+    parts = [
+        len(content).to_bytes(4, "big")
+        + kind
+        + content
+        + zlib.crc32(kind + content).to_bytes(4, "big")
+        for kind, content in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
 def test_merged_pictures_never_exceed_what_each_may_have():

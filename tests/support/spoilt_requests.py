@@ -22,10 +22,11 @@ def spoilt(inputs: Inputs) -> Iterator[tuple[str, Inputs]]:
         image_hw = np.int32([[1, 50_000_001]] * count)
         yield "50,000,001 pixels", inputs | {"images": plane, "image_hw": image_hw}
     if "image_bytes" in inputs:
-        # 440 million pixels in eleven headers without a body.
+        # 440 million pixels in eleven black and white PNGs, whose bytes could hold so many.
         sides = (10_000).to_bytes(4, "big") + (4_000).to_bytes(4, "big")
-        head = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + sides + b"\x08\2\0\0\0" + bytes(4)
-        files = np.array([head + b"\0\0\0\0IEND\xaeB`\x82"] * 11, object)
+        head = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + sides + b"\1\0\0\0\0" + bytes(4)
+        body = (10_000).to_bytes(4, "big") + b"IDAT" + bytes(10_004)
+        files = np.array([head + body + b"\0\0\0\0IEND\xaeB`\x82"] * 11, object)
         others = {name: np.concatenate([good[:1]] * 11) for name, good in inputs.items()}
         yield "440,000,000 pixels", others | {"image_bytes": files}
     yield "one input too many", inputs | {"more": np.zeros(1, np.float32)}
