@@ -72,16 +72,24 @@ class Progress:
 
 @dataclass(frozen=True)
 class SavedProgress:
-    """`Progress` in a checkpoint: JSON has no number for a metric that is not finite."""
+    """`Progress` in a checkpoint: JSON has no number for a metric that is not finite.
 
-    history: list[dict[str, float | Literal["nan", "inf", "-inf"]]] = field(default_factory=list)
-    epoch_losses: list[list[float]] = field(default_factory=list)
-    best: float | None = None
-    best_metrics: Metrics = field(default_factory=dict)
+    Whole numbers stay whole, so that a resumed run writes the same history.
+    """
+
+    history: list[dict[str, int | float | Literal["nan", "inf", "-inf"]]] = field(
+        default_factory=list
+    )
+    epoch_losses: list[list[int | float]] = field(default_factory=list)
+    best: int | float | None = None
+    best_metrics: dict[str, int | float] = field(default_factory=dict)
 
     def progress(self) -> Progress:
         """The state as it was before it was saved."""
-        history = [{name: float(value) for name, value in row.items()} for row in self.history]
+        history = [
+            {name: float(value) if isinstance(value, str) else value for name, value in row.items()}
+            for row in self.history
+        ]
         return Progress(history, self.epoch_losses, self.best, self.best_metrics)
 
 

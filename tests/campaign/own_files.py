@@ -52,7 +52,7 @@ def attempt(seed: int) -> str:
     name = rng.choice(sorted(KINDS))
     kind, folder = KINDS[name], _copies() / name
     file = rng.choice(kind.files)
-    expected = _expected(name)
+    expected = _expected()[name]
     path, before = folder / file, (folder / file).read_bytes()
     kept = {other: other.read_bytes() for other in folder.rglob("*") if other.is_file()}
     damage, purpose = _damage(rng, path)
@@ -94,11 +94,15 @@ def _copies() -> Path:
 
 
 @cache
-def _expected(name: str) -> str:
-    """What is understood of sound files; reading may finish a folder, so it has its own copy."""
-    copy = Path(shutil.copytree(Path(os.environ[FOLDER], name), _copies() / "sound" / name))
+def _expected() -> dict[str, str]:
+    """What is understood of sound files of each kind.
+
+    Reading may finish a folder, so these are copies of their own. All are read before the first
+    attempt, so that no later one waits for TensorFlow to be imported.
+    """
+    sound = Path(shutil.copytree(os.environ[FOLDER], _copies() / "sound"))
     with contextlib.redirect_stdout(io.StringIO()):
-        return digest(KINDS[name].read(copy))
+        return {name: digest(kind.read(sound / name)) for name, kind in KINDS.items()}
 
 
 def _put_back(folder: Path, kept: dict[Path, bytes], path: Path, content: bytes) -> None:

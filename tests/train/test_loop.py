@@ -339,8 +339,8 @@ def test_other_names_are_no_checkpoints(checkpoints):
 
 
 def test_progress_is_saved_exactly_with_what_is_not_finite():
-    rows = [{"a": 0.1, "b": math.inf}, {"a": 1.0, "b": -math.inf, "c": math.nan}]
-    progress = Progress(rows, [[0.1 + 0.2]], 0.3, {"a": 1e-300})
+    rows = [{"epoch": 1, "a": 0.1, "b": math.inf}, {"a": 1.0, "b": -math.inf, "c": math.nan}]
+    progress = Progress(rows, [[0.1 + 0.2, 0]], 0.3, {"a": 1e-300, "count": 3})
     content = json.loads(sealed_text(progress.saved()))
     del content["seal"]
     found = convert(content, SavedProgress, "x", "y").progress()
