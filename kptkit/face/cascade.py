@@ -103,7 +103,12 @@ class Cascade:
             "boxes" (N, 4) and "landmarks" (N, 5, 2) in image pixels, "scores" (N,), all float32; N
             is at most the config's `max_faces`.
         """
-        return self._graph.detect(image, self._looks)
+        graph = self._graph
+        if not graph.traced:
+            with building():  # threads that trace at once are warned of retracing by TensorFlow
+                graph.detect.get_concrete_function()
+                graph.traced = True
+        return graph.detect(image, self._looks)
 
     def proposals(self, image: tf.Tensor, stage: Literal["pnet", "rnet"]) -> tf.Tensor:
         """The windows that pass `stage`, which are the input of the next network.
@@ -152,7 +157,7 @@ class _Graph:
     """
 
     def __init__(self, models: dict[Stage, keras.Model], levels_compete: bool):
-        self._levels_compete = levels_compete
+        self._levels_compete, self.traced = levels_compete, False
         self.networks = {
             stage: FastNetwork(model, _HEADS[stage]) for stage, model in models.items()
         }

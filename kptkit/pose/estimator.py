@@ -52,7 +52,7 @@ class _Compiled:
     """
 
     def __init__(self, network: PoseNetwork, key: Hashable = None):
-        self.network, self.key = network, key
+        self.network, self.key, self.traced = network, key, False
         self.users: WeakSet[PoseEstimator] = WeakSet()
         width, height = network.recipe.input_size_wh
         self.predict, self.predict_stacks = (
@@ -240,7 +240,12 @@ class PoseEstimator:
             )
         if len(crops) == 0:  # TensorFlow's convolutions on a CPU refuse an empty batch
             return np.zeros((0, self.schema.num_keypoints, 3), np.float32)
-        return self._ready().predict(crops).numpy()
+        compiled = self._ready()
+        if not compiled.traced:
+            with building():  # threads that trace at once are warned of retracing by TensorFlow
+                compiled.predict.get_concrete_function()
+                compiled.traced = True
+        return compiled.predict(crops).numpy()
 
     def predict_batches(
         self, batches: Iterable[dict[str, tf.Tensor]]

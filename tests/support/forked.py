@@ -16,7 +16,7 @@ import numpy as np
 
 import kptkit
 
-SECONDS = 60
+SECONDS = 100
 PICTURE = np.random.default_rng(0).integers(0, 256, (90, 70, 3), np.uint8)
 
 
