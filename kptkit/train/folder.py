@@ -37,9 +37,11 @@ def dry_run() -> Iterator[Path]:
     Lines with its path, such as where results are and what to do next with them, are left out; the
     last line says that all went well.
     """
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        with contextlib.redirect_stdout(_LinesWithout(sys.stdout, folder)):
-            yield Path(folder)
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        contextlib.redirect_stdout(_LinesWithout(sys.stdout, folder)),
+    ):
+        yield Path(folder)
     print("dry run: fine, nothing kept")
 
 
