@@ -289,10 +289,7 @@ def test_counting_decodes_nothing_and_keeps_the_bounds():
 def test_only_fenced_operations_see_foreign_bytes():
     """The table of SECURITY.md names them all."""
     graph = decode.get_concrete_function().graph.as_graph_def()
-    nodes = [
-        *graph.node,
-        *(node for function in graph.library.function for node in function.node_def),
-    ]
+    parts = [graph.node, *(function.node_def for function in graph.library.function)]
     prefixes = ("Decode", "Extract", "Parse", "String", "Substr", "Unicode", "Regex")
     found = {node.op for part in parts for node in part if node.op.startswith(prefixes)}
     expected = {"DecodeImage", "DecodeJpeg", "DecodePng", "DecodeRaw"}
