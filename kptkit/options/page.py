@@ -49,7 +49,11 @@ def _entry(flag: Flag, width: int) -> str:
     head = _place(flag) if flag.positional else f"{flag.name} {flag.kind.usage}".strip()
     if flag.kind.switch:
         head = f"{flag.name}, {flag.opposite}"
-    return _row(head, " ".join(_said(flag)), width)
+    said = _said(flag)
+    if len(head) + 2 > width and flag.kind.choices:  # too many to stand beside the name
+        head = f"{flag.name} NAME"
+        said.insert(1, f"One of {', '.join(flag.kind.choices)}.")
+    return _row(head, " ".join(said), width)
 
 
 def _said(flag: Flag) -> list[str]:

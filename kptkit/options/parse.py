@@ -155,7 +155,7 @@ def _check_effect(parsed: Parsed, flag: Flag) -> None:
                     )
 
 
-def _named(parsed: Parsed, flag: Flag, condition: str) -> tuple[Flag, str]:
+def named(parsed: Parsed, flag: Flag, condition: str) -> tuple[Flag, str]:
     """The flag that a condition names, looked up from the inside out, and its value there."""
     name, _, value = condition.partition("=")
     for length in range(len(flag.path) - 1, -1, -1):
@@ -167,13 +167,13 @@ def _named(parsed: Parsed, flag: Flag, condition: str) -> tuple[Flag, str]:
 
 
 def _holds(parsed: Parsed, flag: Flag, condition: str) -> bool:
-    other, value = _named(parsed, flag, condition)
+    other, value = named(parsed, flag, condition)
     found = parsed.value(other)
     return str(found) == value if value else bool(found) and found is not REQUIRED
 
 
 def _shown(parsed: Parsed, flag: Flag, condition: str) -> str:
-    other, value = _named(parsed, flag, condition)
+    other, value = named(parsed, flag, condition)
     if other.kind.switch and value:
         return other.name if value == "True" else other.opposite
     return f"{other.name} {value}".strip()

@@ -172,6 +172,7 @@ def test_what_is_learned_by_heart_is_neither_varied_nor_mirrored(tmp_path):
     assert work.train is work.held_out
     assert work.train.source.samples.sample_ids.tolist() == [0]
     assert not work.recipe.flip_test
+    assert work.recipe.batch_size == 1  # there is one person, and each step sees it
     shared = {"size_wh": SIZE_WH, "batch_size": 4, "skipped": SkippedPictures(1)}
     one_step = {"augment": work.recipe.augment, "seed": 0, "start_step": 0, "stop_step": 1}
     learned = next(iter(pose_training_batches(work.train.source, **one_step, **shared)))
@@ -179,6 +180,30 @@ def test_what_is_learned_by_heart_is_neither_varied_nor_mirrored(tmp_path):
     for name, atol in (("image", 1), ("keypoints", 1e-4), ("image_to_crop", 1e-4)):
         found, expected = (np.asarray(batch[name], np.float32) for batch in (learned, judged))
         np.testing.assert_allclose(found, np.repeat(expected[:1], 4, axis=0), rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize(("batch_size", "used"), [(2, 2), (3, 3), (4096, 3)])
+def test_a_batch_is_not_larger_than_the_set(tmp_path, capsys, batch_size, used):
+    """4,096 of 29 persons once took 23.7 GB, nearly all of it padding."""
+    empty = np.zeros((3, 17, 3), np.float32)
+    samples = KeypointSamples(
+        schema=COCO_17,
+        image_paths=("a.png",),
+        image_ids=np.zeros(1, np.int64),
+        image_wh=np.int32([[90, 80]]),
+        image_index=np.zeros(3, np.int64),
+        sample_ids=np.arange(3),
+        boxes_xyxy=np.zeros((3, 4), np.float32),
+        keypoints=empty,
+        box_scores=np.ones(3, np.float32),
+    )
+    persons = PoseSet(ImageSource(samples), {"annotations": []})
+    recipe = replace(RECIPES["demo"], batch_size=batch_size)
+    work = workload(recipe, PoseData(COCO_17, persons, persons, ()), TrainOptions())
+    assert work.recipe.batch_size == used
+    assert work.steps_per_epoch == -(-3 // used)
+    said = "batch of 3 persons: there are no more to learn from; --batch-size was 4,096\n"
+    assert capsys.readouterr().out == (said if batch_size > 3 else "")
 
 
 def test_paths_of_a_run_are_absolute_and_shares_stay():
