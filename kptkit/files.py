@@ -64,6 +64,8 @@ def writing(path: Path) -> Iterator[None]:
 
 def _concerns(error: OSError, path: Path) -> bool:
     """Whether an error is about `path`, what is beside it or the folders around it."""
+    if not path.is_absolute() and os.stat(os.curdir).st_nlink == 0:
+        return False  # the current folder was removed, which has its own message
     if not isinstance(error.filename, str) or error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
     found = Path(error.filename)
