@@ -7,7 +7,7 @@ import reprlib
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from kptkit.wording import one_line
+from kptkit.wording import printable
 
 
 class InputError(ValueError):
@@ -15,12 +15,11 @@ class InputError(ValueError):
 
     The message is one line that a newcomer can act on: ``FILE: FIELD (id): what was found, what was
     expected, what to do``. Commands print it and exit with code 2; no other error gives that code.
-    Names in it are often from a stranger's file: what a terminal would not print is escaped here,
-    for all messages.
+    It may quote files of others: that is made `printable` here, once for all messages.
     """
 
     def __init__(self, message: str = ""):
-        super().__init__(one_line(message))
+        super().__init__(printable(message))
 
 
 def check_number(

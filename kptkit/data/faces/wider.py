@@ -22,7 +22,7 @@ from kptkit.data.formats.text_lists import Line, as_numbers, picture_path, read_
 from kptkit.errors import InputError
 from kptkit.geometry import boxes
 from kptkit.samples import FaceSamples
-from kptkit.wording import name_of
+from kptkit.wording import name_of, say
 
 _INVALID = 7  # index of this flag among a face's numbers
 
@@ -43,7 +43,7 @@ class _Faces:
 def read_wider(
     path: str | os.PathLike,
     images_folder: str | os.PathLike,
-    report: Callable[[str], None] = print,
+    report: Callable[[str], None] = say,
 ) -> FaceSamples:
     """Reads a list in WIDER FACE's format.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeGuard
 
 from kptkit.reading import shown
-from kptkit.wording import one_line
+from kptkit.wording import printable
 
 # No picture is larger; within these limits float32 and int32 stay finite.
 LARGEST_COORDINATE = 1e6
@@ -44,7 +44,7 @@ class Fault:
     what: str
 
     def __str__(self) -> str:
-        return one_line(f"{self.where}: {self.what}")
+        return printable(f"{self.where}: {self.what}")
 
 
 def is_id(value: Any) -> bool:
