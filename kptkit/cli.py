@@ -14,6 +14,7 @@ from typing import NamedTuple, NoReturn
 
 from kptkit import __version__
 from kptkit.errors import InputError
+from kptkit.wording import printable
 
 
 class Command(NamedTuple):
@@ -143,10 +144,10 @@ def _end(error: BaseException) -> NoReturn:
         _forget_output()
         sys.exit(141)
     if isinstance(error, OSError):
-        print(f"error: {_of_the_system(error)}", file=sys.stderr)
+        print(f"error: {printable(_of_the_system(error))}", file=sys.stderr)
         _forget_output()
     else:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
     sys.exit(2)
 
 
@@ -185,7 +186,8 @@ def _refuse(said: str, word: str, known: list[str]) -> NoReturn:
     near = difflib.get_close_matches(word, known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     print(
-        f"error: {said} {word}: no such command; expected one of {', '.join(known)}{hint}",
+        f"error: {said} {printable(word)}: no such command; expected one of "
+        f"{', '.join(known)}{hint}",
         file=sys.stderr,
     )
     sys.exit(2)

@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "flags": GROUND | {"options"},
     "commands": BELOW_WORK.union(WORK, {"serving", "flags"}),
     # Commands are imported by their name, when they are started.
-    "cli": {"errors"},
+    "cli": {"errors", "wording"},
     "__main__": {"cli"},
 }
 # `kptkit.weights.load` is a kept name of the opener's; it is imported when it is asked for.

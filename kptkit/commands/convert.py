@@ -29,6 +29,7 @@ from kptkit import flags, quiet
 from kptkit.convert.flags import PROJECTS, ConvertConfig
 from kptkit.errors import check_name
 from kptkit.weights.known import KNOWN
+from kptkit.wording import say
 
 
 def main(config: ConvertConfig) -> None:
@@ -47,7 +48,7 @@ def main(config: ConvertConfig) -> None:
     else:
         lines, out = sources.published(config)
     for line in lines:
-        print(line)
+        say(line)
     print(f"written: {out}")
 
 

@@ -16,7 +16,7 @@ from kptkit import flags
 from kptkit.data.augment.settings import AugmentConfig
 from kptkit.data.pose_flags import Format
 from kptkit.fields import COUNT, COUNT_OR_NONE, Existing, Range, Written
-from kptkit.wording import counted
+from kptkit.wording import counted, say
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def main(config: RecordsConfig) -> None:
     )
     file = own_part(file, "train")
     for notice in file.notices:
-        print(notice)
+        say(notice)
     samples = keypoint_samples(file, config.images, config.orientation)
     cut = CutConfig(config.size_wh, config.augment, config.jpeg_quality, config.shard_size)
     made_from = {

@@ -56,7 +56,7 @@ def sizes_of_pictures(paths: Sequence[str]) -> dict[str, tuple[int, int]]:
         InputError: none can be read.
     """
     from kptkit.data.picture_sizes import Header, read_headers
-    from kptkit.images import printable
+    from kptkit.wording import printable
 
     headers = read_headers(paths)
     sizes = {
@@ -77,7 +77,7 @@ def paths_of_drawings(paths: Sequence[str], folder: Path) -> list[Path]:
     Raises:
         InputError: a drawing would.
     """
-    from kptkit.images import printable
+    from kptkit.wording import printable
 
     targets = [folder / f"{Path(path).stem}.jpg" for path in paths]
     taken = {os.path.realpath(path) for path in paths}

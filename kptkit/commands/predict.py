@@ -25,6 +25,7 @@ from kptkit.commands import early
 from kptkit.errors import InputError
 from kptkit.fields import SHARE, Existing, Needs, Positional, Range, Without, Written
 from kptkit.recipes.cascade import MOST_FACES, SIDES
+from kptkit.wording import say
 
 Task = Literal["pose", "face"]
 
@@ -88,7 +89,7 @@ def pose(config: PoseConfig) -> None:
         boxes = NamedBoxes(config.boxes, config.least_score)
         boxes.check_pictures(sizes)
         for reason, count in boxes.left_out.items():
-            print(f"{config.boxes}: boxes left out: {count:,} {reason}")
+            say(f"{config.boxes}: boxes left out: {count:,} {reason}")
     if config.box:
         _check_box(config.box, sizes)
     early.check_pose_source(config.weights or config.run)

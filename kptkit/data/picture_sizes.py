@@ -16,7 +16,7 @@ from kptkit import images
 from kptkit.data.skipped import SkippedPictures
 from kptkit.errors import InputError
 from kptkit.samples import KeypointSamples, Orientation
-from kptkit.wording import counted
+from kptkit.wording import counted, printable
 
 # Reading the headers of this many pictures takes a while, so a progress bar is shown.
 _MANY_IMAGES = 2_000
@@ -150,7 +150,7 @@ def _size_message(
     )
     exif = f" (displayed as {displayed} by its EXIF tag)" if displayed != stored else ""
     more = f"; and {count - 1} more" if count > 1 else ""
-    path = images.printable(samples.image_paths[index])
+    path = printable(samples.image_paths[index])
     return (
         f"{source}: images (id {samples.image_ids[index]}): {stated} is stated, but {path} is "
         f"stored as {stored}{exif}; correct the stated size, or choose --data.orientation{more}"

@@ -23,14 +23,14 @@ from kptkit.errors import InputError
 from kptkit.geometry import boxes
 from kptkit.reading import read_json
 from kptkit.samples import KeypointSamples, Orientation
-from kptkit.wording import counted
+from kptkit.wording import counted, say
 
 
 def keypoint_samples(
     file: AnnotationFile,
     images_folder: str | os.PathLike,
     orientation: Literal["auto"] | Orientation = "auto",
-    report: Callable[[str], None] = print,
+    report: Callable[[str], None] = say,
 ) -> KeypointSamples:
     """The persons to train on, or to evaluate on in their ground-truth boxes, by COCO's rules.
 
@@ -107,7 +107,7 @@ def detection_samples(
     detections_json: str | Path,
     images_folder: str | os.PathLike,
     orientation: Literal["auto"] | Orientation = "auto",
-    report: Callable[[str], None] = print,
+    report: Callable[[str], None] = say,
 ) -> KeypointSamples:
     """Detected boxes to evaluate on, without keypoints; not cleaned, as in HRNet's official code.
 

@@ -22,11 +22,11 @@ from kptkit.evaluate.face import (
 from kptkit.evaluate.flags import FaceEvaluationConfig
 from kptkit.face.detector import FaceDetector
 from kptkit.images import drawing
-from kptkit.images.codec import printable, read_image
+from kptkit.images.codec import read_image
 from kptkit.metrics import tables
 from kptkit.metrics.bootstrap import Difference
 from kptkit.samples import FaceSamples
-from kptkit.wording import counted
+from kptkit.wording import counted, printable
 
 # The flags that are the detector's settings.
 _DETECTOR = ("min_face_size", "scale_factor", "score_thresholds", "max_faces", "max_side")

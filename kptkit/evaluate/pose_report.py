@@ -17,7 +17,7 @@ from kptkit.evaluate.pose import OKS_NMS_THRESHOLD, PoseEvaluation, evaluate_pos
 from kptkit.metrics import oks, protocols
 from kptkit.opener import PoseSource
 from kptkit.pose.estimator import PoseEstimator
-from kptkit.wording import counted
+from kptkit.wording import counted, say
 
 
 def report_pose(config: PoseEvaluationConfig) -> None:
@@ -69,7 +69,7 @@ def held_out_data(run: PoseSource, config: PoseEvaluationConfig) -> PoseSet:
     notices: list[str] = []
     held_out = load_held_out(data, notices)
     for notice in notices:
-        print(notice)
+        say(notice)
     samples = held_out.source.samples
     if samples.schema.names != run.schema.names:
         raise InputError(

@@ -18,11 +18,11 @@ from kptkit.images.codec import (
     MAX_FILE_BYTES,
     as_image,
     decode_image,
-    printable,
     read_bytes,
     turned_upright,
 )
 from kptkit.images.headers import EXIF_ORIENTATION, ImageError
+from kptkit.wording import printable
 
 
 class OpenFile(Protocol):

@@ -23,14 +23,9 @@ from kptkit.errors import InputError
 from kptkit.files import publish_file
 from kptkit.images.headers import check_file
 from kptkit.images.refusals import MAX_FILE_BYTES, TOO_MANY_BYTES, ImageError, broken_image
+from kptkit.wording import printable
 
 Orientation = Literal["stored", "exif"]
-
-
-def printable(path: str | os.PathLike) -> str:
-    """A path as one line of text: one with newlines or undecodable bytes is quoted and escaped."""
-    text = os.fsdecode(path)
-    return text if text.isprintable() else ascii(text)
 
 
 def read_bytes(path: str | os.PathLike) -> bytes:

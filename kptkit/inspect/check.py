@@ -18,7 +18,7 @@ from kptkit.errors import InputError
 from kptkit.geometry import boxes
 from kptkit.images import drawing
 from kptkit.samples import KeypointSamples, Orientation
-from kptkit.wording import counted
+from kptkit.wording import counted, printable, say
 
 # COCO's small, medium and large, and finer steps: square roots of areas in pixels.
 _SIZE_STEPS = (0, 16, 32, 64, 96, 192, 384)
@@ -58,7 +58,7 @@ def check_annotations(
     if num_errors:
         raise InputError(f"{annotations}: {counted(num_errors, 'error')}, listed above")
     refuse_faults(faults, len(coco.annotations["annotations"]), annotations)
-    print(f"{annotations}: fit for training")
+    say(f"{annotations}: fit for training")
 
 
 def print_verdict(
@@ -80,7 +80,7 @@ def print_verdict(
             return 0
         samples = keypoint_samples(coco, folder, orientation)
     except InputError as error:
-        print(f"error: {error}")
+        say(f"error: {error}")
         return 1
     print(f"orientation: {samples.orientation}")
     draw_sheet(samples, sheet)
@@ -92,9 +92,9 @@ def print_faults(coco: AnnotationFile, faults: Counter[Fault]) -> int:
     for level in ("error", "skip"):
         for fault in faults:
             if fault.level == level:
-                print(f"{level}: {coco.path}: {fault}")
+                say(f"{level}: {coco.path}: {fault}")
     for notice in coco.notices:
-        print(f"notice: {notice}")
+        say(f"notice: {notice}")
     return sum(fault.level == "error" for fault in faults)
 
 
@@ -149,12 +149,12 @@ def print_picture_faults(stated: list[dict[str, Any]], folder: Path) -> int:
     for reason, count in Counter(reason for reason, _ in faults).items():
         examples = [message for other, message in faults if other == reason][:_EXAMPLES]
         if count == 1:
-            print(f"error: {examples[0]}")
+            say(f"error: {examples[0]}")
             continue
         more = "" if count == len(examples) else ", such as"
-        print(f"error: {counted(count, 'picture')} {reason}{more}:")
+        say(f"error: {counted(count, 'picture')} {reason}{more}:")
         for message in examples:
-            print(f"    {message}")
+            say(f"    {message}")
     return len(faults)
 
 
@@ -167,7 +167,7 @@ def picture_fault(stated: dict[str, Any], path: Path) -> tuple[str, str] | None:
     try:
         height, width = images.decode_image(content).shape[:2]
     except images.ImageError as error:
-        return error.reason, f"{images.printable(path)}: {error}"
+        return error.reason, f"{printable(path)}: {error}"
     sizes = [(width, height)]
     if images.exif_orientation(content) >= 5:
         sizes.append((height, width))
@@ -175,7 +175,7 @@ def picture_fault(stated: dict[str, Any], path: Path) -> tuple[str, str] | None:
         return None
     return (
         "of another size than stated",
-        f"{images.printable(path)}: {width}x{height} pixels, but the annotations (image id "
+        f"{printable(path)}: {width}x{height} pixels, but the annotations (image id "
         f"{stated['id']}) say {stated['width']}x{stated['height']}",
     )
 

@@ -14,10 +14,10 @@ from kptkit.errors import InputError
 from kptkit.face.detector import FaceDetector
 from kptkit.geometry import boxes
 from kptkit.images import drawing
-from kptkit.images.codec import printable, read_image, write_image
+from kptkit.images.codec import read_image, write_image
 from kptkit.metrics.oks import coco_results
 from kptkit.pose.estimator import PoseEstimator
-from kptkit.wording import counted
+from kptkit.wording import counted, printable
 
 # Maps number, path and pixels of a picture to its drawing and to what was found, for JSON.
 Look = Callable[[int, str, np.ndarray], tuple[np.ndarray, list[dict[str, Any]]]]

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from kptkit.errors import InputError
+from kptkit.wording import printable
 
 Arrays = dict[str, np.ndarray]
 
@@ -32,7 +33,13 @@ _CHANNEL_OPTIONS = (
 
 
 class ServingError(RuntimeError):
-    """The server was not reached, or its answer is not that of a model that kptkit exported."""
+    """The server was not reached, or its answer is not that of a model that kptkit exported.
+
+    The message may quote the server, and is made printable.
+    """
+
+    def __init__(self, message: str = ""):
+        super().__init__(printable(message))
 
 
 class Unavailable(ServingError):

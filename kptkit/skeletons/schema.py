@@ -55,6 +55,8 @@ class KeypointSchema:
                 raise InputError(
                     f"names: {len(name)} letters; expected names of 1 to {MOST_LETTERS} letters"
                 )
+            if not name.isprintable():
+                raise InputError(f"names: {name!r}; expected visible letters and spaces")
         for field in ("edges", "flip_pairs", "upper_body"):
             check_range(f"number of {field}", len(getattr(self, field)), 0, MOST_EDGES)
         for name, count in Counter(self.names).items():

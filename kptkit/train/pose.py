@@ -45,7 +45,7 @@ from kptkit.train.folder import check_folder, dry_run
 from kptkit.train.loop import LoopConfig, Metrics, devices, set_determinism, train
 from kptkit.train.optimizer import build_optimizer
 from kptkit.train.step import TrainStep
-from kptkit.wording import counted
+from kptkit.wording import counted, say
 
 # Steps per epoch with --overfit, all on the same persons.
 OVERFIT_STEPS = 50
@@ -75,7 +75,7 @@ def _train_in(root: Path, config: TrainConfig) -> None:
         data_config = demo_data(root / "data/demo", **scenes)
     data = load_pose_data(data_config)
     for line in [*data.notices, describe_flip_pairs(data.schema)]:
-        print(line)
+        say(line)
     print(
         f"{counted(len(data.train.source.samples), 'person')} to learn from, "
         f"{len(data.held_out.source.samples):,} held out, "
@@ -260,7 +260,7 @@ def build_pose_step(
             recipe, schema.num_keypoints, options.synchronized_batch_norm, code.get("network")
         )
         for line in initialise(model, options.init) if options.init else []:
-            print(line)
+            say(line)
         optimizer = build_optimizer(recipe, steps_per_epoch)
     loss = HeatmapLoss(
         recipe.input_size_wh,

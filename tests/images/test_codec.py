@@ -19,6 +19,7 @@ from kptkit import images
 from kptkit.errors import InputError
 from kptkit.images import headers
 from kptkit.images.headers import ImageError
+from kptkit.wording import printable
 
 HEIGHT, WIDTH = 80, 120
 
@@ -417,7 +418,7 @@ def test_unusable_files_are_named(kind, reason, tmp_path, monkeypatch):
     with pytest.raises(ImageError) as error:
         images.read_image(path)
     assert error.value.reason == reason
-    assert str(error.value).startswith(f"{images.printable(path)}: ")
+    assert str(error.value).startswith(f"{printable(path)}: ")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from kptkit.data.formats.coco import load_coco
 from kptkit.errors import InputError
 from kptkit.geometry import boxes
 from kptkit.samples import FaceSamples
+from kptkit.wording import say
 
 # Words by which the names of eyes, nose and mouth corners are recognised.
 _PARTS = (("eye",), ("nose",), ("mouth", "lip"))
@@ -17,7 +18,7 @@ _PARTS = (("eye",), ("nose",), ("mouth", "lip"))
 def read_coco_faces(
     path: str | os.PathLike,
     images_folder: str | os.PathLike,
-    report: Callable[[str], None] = print,
+    report: Callable[[str], None] = say,
 ) -> FaceSamples:
     """Reads faces from a COCO file whose category has five keypoints.
 

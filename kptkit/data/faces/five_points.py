@@ -24,6 +24,7 @@ from kptkit.data.faces.coco_faces import read_coco_faces
 from kptkit.data.formats.text_lists import Line, as_numbers, picture_path, read_lines
 from kptkit.errors import InputError
 from kptkit.samples import FaceSamples
+from kptkit.wording import say
 
 # Side of CNN_FacePoint's boxes relative to the root mean square distance of the points from their
 # mean, which is close to the box's centre: the median of 2,250 faces, with a spread of 9 %.
@@ -49,7 +50,7 @@ class _Face(NamedTuple):
 def read_face_points(
     path: str | os.PathLike,
     images_folder: str | os.PathLike,
-    report: Callable[[str], None] = print,
+    report: Callable[[str], None] = say,
 ) -> FaceSamples:
     """Reads a list of faces with five points in any of the formats above.
 

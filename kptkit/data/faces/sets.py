@@ -10,6 +10,7 @@ from kptkit.data.picture_sizes import Header, read_headers
 from kptkit.errors import InputError
 from kptkit.geometry import boxes
 from kptkit.samples import FaceSamples
+from kptkit.wording import printable
 
 # Faces of two lists with at least this IoU are the same face.
 _SAME_FACE_IOU = 0.5
@@ -72,7 +73,7 @@ def check_disjoint(faces: FaceSamples, others: FaceSamples, source: str) -> None
     for path in faces.image_paths:
         if os.path.normpath(path) in names:
             raise InputError(
-                f"{source}: both list {images.printable(path)}; expected all faces of a picture in "
+                f"{source}: both list {printable(path)}; expected all faces of a picture in "
                 "one list"
             )
 

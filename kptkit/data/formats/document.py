@@ -13,6 +13,7 @@ from kptkit.data.skipped import ALWAYS_TOLERATED, TOLERATED_SHARE
 from kptkit.errors import InputError
 from kptkit.samples import Protocol
 from kptkit.skeletons.schema import KeypointSchema
+from kptkit.wording import printable
 
 # The split of an image, in files that contain both.
 Part = Literal["train", "test"]
@@ -43,6 +44,10 @@ class AnnotationFile:
     notices: tuple[str, ...] = ()
     protocol: Protocol = "oks"
     boxes_may_leave: bool = False
+
+    def __post_init__(self) -> None:
+        # They are printed, and may quote the file.
+        object.__setattr__(self, "notices", tuple(printable(notice) for notice in self.notices))
 
 
 def fault_notices(faults: Counter[Fault], path: str | Path) -> list[str]:

@@ -25,8 +25,8 @@ from kptkit.data.records.crops import FORMAT, VERSION, Counts, CropManifest, Cro
 from kptkit.data.records.folder import file_entry, fill_folder, reason_of, regular_size
 from kptkit.data.skipped import SkippedPictures
 from kptkit.errors import InputError
-from kptkit.images.codec import printable
 from kptkit.sealed import convert, read_sealed, write_sealed
+from kptkit.wording import printable
 
 
 def write_crops(

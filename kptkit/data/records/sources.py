@@ -8,6 +8,7 @@ import tensorflow as tf
 from kptkit import images
 from kptkit.images.headers import is_plain_jpeg
 from kptkit.samples import KeypointSamples, Orientation
+from kptkit.wording import printable
 
 PixelBox = tuple[int, int, int, int]  # left, top, right, bottom; the last two are excluded
 
@@ -61,7 +62,7 @@ def read_picture(samples: KeypointSamples, place: int) -> np.ndarray:
     expected_wh = samples.image_wh[place].tolist()
     if found_wh != expected_wh:
         raise images.ImageError(
-            f"{images.printable(path)}: width and height are {found_wh}, but its annotations say "
+            f"{printable(path)}: width and height are {found_wh}, but its annotations say "
             f"{expected_wh}",
             "other size",
         )
