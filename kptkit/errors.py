@@ -7,13 +7,20 @@ import reprlib
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from kptkit.wording import one_line
+
 
 class InputError(ValueError):
     """The user's input cannot be used.
 
     The message is one line that a newcomer can act on: ``FILE: FIELD (id): what was found, what was
     expected, what to do``. Commands print it and exit with code 2; no other error gives that code.
+    Names in it are often from a stranger's file: what a terminal would not print is escaped here,
+    for all messages.
     """
+
+    def __init__(self, message: str = ""):
+        super().__init__(one_line(message))
 
 
 def check_number(

@@ -14,7 +14,7 @@ from kptkit.data.faces.five_points import read_face_points
 from kptkit.data.faces.wider import read_wider
 from kptkit.data.formats.flic import PLACES
 from kptkit.data.formats.index import load_annotations
-from kptkit.data.formats.named_boxes import boxes_by_name
+from kptkit.data.formats.named_boxes import NamedBoxes
 from kptkit.data.to_samples import detection_samples, keypoint_samples
 from kptkit.samples import FaceSamples, KeypointSamples
 
@@ -51,7 +51,11 @@ def _detections(path: Path, pictures: Path, report: Callable[[str], None]) -> Sa
 
 
 def _named_boxes(path: Path, pictures: Path, report: Callable[[str], None]) -> Samples:
-    return boxes_by_name(path)
+    boxes, names = NamedBoxes(path), [picture(0), picture(1)]
+    boxes.check_pictures(names)
+    for reason in boxes.left_out:
+        report(reason)
+    return {name: boxes.of(name) for name in names}
 
 
 def spread(count: int, number: int) -> np.ndarray:
@@ -274,6 +278,7 @@ FORMATS = {
     "detections.json": Format(_detections, detections_json(), ("coco.json",)),
     "boxes.json": Format(_named_boxes, boxes_json()),
     "coco-boxes.json": Format(_named_boxes, coco(6, NAMES)),
+    "coco-results.json": Format(_named_boxes, detections_json()),
 }
 
 

@@ -22,6 +22,7 @@ from kptkit.data.formats.text_lists import Line, as_numbers, picture_path, read_
 from kptkit.errors import InputError
 from kptkit.geometry import boxes
 from kptkit.samples import FaceSamples
+from kptkit.wording import name_of
 
 _INVALID = 7  # index of this flag among a face's numbers
 
@@ -89,8 +90,8 @@ def _read_record(
     picture = picture_path(name, images_folder, f"{path}: line {number}")
     if picture in faces.named_at:
         raise InputError(
-            f"{path}: line {number}: {name} is already listed in line {faces.named_at[picture]}; "
-            "expected all faces of a picture together"
+            f"{path}: line {number}: {name_of(name)} is already listed in line "
+            f"{faces.named_at[picture]}; expected all faces of a picture together"
         )
     count = _read_count(lines, place + 1, path)
     faces.named_at[picture] = number
@@ -98,7 +99,7 @@ def _read_record(
     if stop > len(lines):
         raise InputError(
             f"{path}: line {lines[-1][0]}: the list ends after {len(lines) - first} of {count} "
-            f"faces of {name}; is the file cut off?"
+            f"faces of {name_of(name)}; is the file cut off?"
         )
     for line in lines[first:stop]:
         _read_face(line, faces, path)
@@ -109,7 +110,7 @@ def _read_record(
 def _read_count(lines: list[Line], place: int, path: str | os.PathLike) -> int:
     """The number of faces, at index `place` of `lines`, below the picture's name."""
     number, name = lines[place - 1]
-    expected = f"expected the number of faces of {name}"
+    expected = f"expected the number of faces of {name_of(name)}"
     if place == len(lines):
         raise InputError(f"{path}: line {number}: the list ends here; {expected}")
     number, text = lines[place]

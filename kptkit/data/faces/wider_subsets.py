@@ -16,6 +16,7 @@ from kptkit.data.formats.mat_file import read_mat
 from kptkit.errors import InputError
 from kptkit.geometry import boxes
 from kptkit.samples import FaceSamples
+from kptkit.wording import name_of
 
 SUBSETS = ("easy", "medium", "hard")
 
@@ -49,8 +50,8 @@ def read_wider_subsets(folder: str | os.PathLike, samples: FaceSamples) -> dict[
         for picture in pictures:
             if picture not in listed:
                 raise InputError(
-                    f"{path}: file_list: {picture} is missing; expected every picture of the "
-                    "annotations; only WIDER FACE's own validation set has these subsets"
+                    f"{path}: file_list: {name_of(picture)} is missing; expected every picture of "
+                    "the annotations; only WIDER FACE's own validation set has these subsets"
                 )
         ignored[subset] = np.array(
             [

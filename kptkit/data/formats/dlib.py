@@ -34,6 +34,7 @@ from kptkit.data.formats.text_lists import as_numbers
 from kptkit.errors import InputError
 from kptkit.reading import read_content
 from kptkit.skeletons.known import FACE_68
+from kptkit.wording import name_of
 
 DLIB = DataSetInfo(FACE_68, "nme_interocular", "face", boxes_may_leave=True)
 
@@ -128,7 +129,7 @@ class _Reader:
     def _end(self, tag: str) -> None:
         if tag != "box" or self.keypoints is None:
             return
-        where = f"line {self.box_line} ({self.file_name})"
+        where = f"line {self.box_line} ({name_of(self.file_name)})"
         box = landmark_box(self.keypoints)
         entry = Entry(where, self.file_name, self.keypoints, box, self.image_wh)
         self.findings.entries.append(entry)

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any, Literal, TypeGuard
 
 from kptkit.reading import shown
+from kptkit.wording import one_line
 
 # No picture is larger; within these limits float32 and int32 stay finite.
 LARGEST_COORDINATE = 1e6
 LARGEST_SIDE = 1_000_000
+# In bytes: longer names exist on no system, and longer paths in no data set.
+_LONGEST_NAME, _LONGEST_PATH = 255, 1024
 _LARGEST_ID = 2**63 - 1
 
 # Assumed area of a person relative to their box, for files without areas.
@@ -41,7 +44,7 @@ class Fault:
     what: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}"
+        return one_line(f"{self.where}: {self.what}")
 
 
 def is_id(value: Any) -> bool:
@@ -94,8 +97,10 @@ def is_file_name(name: Any) -> bool:
     if not isinstance(name, str) or not name or "\0" in name or Path(name).anchor:
         return False
     try:
-        os.fsencode(name)
+        encoded = os.fsencode(name)
     except UnicodeEncodeError:
+        return False
+    if len(encoded) > _LONGEST_PATH or max(map(len, encoded.split(b"/"))) > _LONGEST_NAME:
         return False
     return os.path.normpath(name).split(os.sep)[0] not in ("..", ".")
 

@@ -34,6 +34,7 @@ from kptkit.data.formats.mat_file import read_numbers
 from kptkit.errors import InputError
 from kptkit.reading import read_json, shown
 from kptkit.skeletons.known import LSP_14
+from kptkit.wording import name_of
 
 LSP = DataSetInfo(LSP_14, "pck_torso")
 # Margin of a person's box around the joints, relative to the longer side of the joints' extent.
@@ -85,7 +86,7 @@ def _read_json(findings: Findings) -> None:
         if not isinstance(person, dict) or not isinstance(person.get("image"), str):
             findings.error(where, f"{reprlib.repr(person)}; expected an object with image, joints")
             continue
-        where, joints = f"{where} ({person['image']})", person.get("joints")
+        where, joints = f"{where} ({name_of(person['image'])})", person.get("joints")
         if not (isinstance(joints, list) and len(joints) == _JOINTS):
             found = str(len(joints)) if isinstance(joints, list) else shown(person, "joints")
             findings.error(f"{where}.joints", f"{found}; expected {_JOINTS} times x, y, visible")

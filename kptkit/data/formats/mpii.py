@@ -37,6 +37,7 @@ from kptkit.data.formats.mat_file import read_numbers, read_structs
 from kptkit.errors import InputError
 from kptkit.reading import read_json, shown
 from kptkit.skeletons.known import MPII_16
+from kptkit.wording import name_of
 
 MPII = DataSetInfo(MPII_16, "pckh", boxes_may_leave=True)
 
@@ -111,7 +112,7 @@ def _json_entry(
         found = reprlib.repr(person)
         findings.error(where, f"{found}; expected an object with image, center, scale, joints")
         return None
-    where = f"{where} ({person['image']})"
+    where = f"{where} ({name_of(person['image'])})"
     faults = list(_json_faults(person))
     for field, found in faults:
         findings.error(f"{where}.{field}", found)

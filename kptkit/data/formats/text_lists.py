@@ -12,7 +12,7 @@ Line = tuple[int, str]  # line number from 1, text without surrounding spaces
 
 
 def read_lines(path: str | os.PathLike, expected: str) -> list[Line]:
-    """The lines of a text file that are not blank; line ends may be \\n or \\r\\n.
+    """The lines of a text file that are not blank; line ends may be \\n or \\r\\n, or all \\r.
 
     Args:
         expected: what the file should be, for messages.
@@ -21,7 +21,8 @@ def read_lines(path: str | os.PathLike, expected: str) -> list[Line]:
         InputError: the file is missing, not a regular file, empty or not UTF-8.
     """
     # Not splitlines, which also splits at characters that may occur in a file name.
-    lines = read_text(os.fspath(path), expected).replace("\r\n", "\n").split("\n")
+    text = read_text(os.fspath(path), expected).replace("\r\n", "\n")
+    lines = text.split("\n" if "\n" in text.strip() else "\r")
     return [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
 
 

@@ -25,6 +25,7 @@ from kptkit.data.formats.build_document import (
 from kptkit.data.formats.coco_like_faces import inspect_face_json
 from kptkit.data.formats.text_lists import as_numbers, read_lines
 from kptkit.skeletons.known import WFLW_98
+from kptkit.wording import name_of
 
 WFLW = DataSetInfo(WFLW_98, "nme_interocular", "face", boxes_may_leave=True)
 
@@ -61,6 +62,6 @@ def inspect_wflw(
         name = text.split(None, len(numbers))[-1].replace("\\", "/")
         points = np.array(numbers[: 2 * _POINTS]).reshape(_POINTS, 2)
         keypoints = np.hstack([points, np.full((_POINTS, 1), 2.0)])
-        where = f"{where} ({name})"
+        where = f"{where} ({name_of(name)})"
         findings.entries.append(Entry(where, name, keypoints, landmark_box(keypoints)))
     return build_annotation_file(findings, WFLW, pictures)
