@@ -62,7 +62,7 @@ class Oracle(PoseEstimator):
     """An estimator that predicts its training targets exactly."""
 
     def __init__(self, recipe: PoseRecipe, schema: KeypointSchema):
-        self.network = PoseNetwork(keras.Sequential(), recipe, schema)
+        super().__init__(PoseNetwork(keras.Sequential(), recipe, schema))
 
     def predict_batches(
         self, batches: Iterable[dict[str, tf.Tensor]]

@@ -91,7 +91,6 @@ MISTAKES = [
     ),
     ("train mtcnn --stage rnet --workers 2", "--workers: has no effect without --stage all"),
     ("train mtcnn --init-share 0.5", "--init-share: has no effect without --init"),
-    ("evaluate run --oks-nms 0.9", "--oks-nms: has no effect without --detections"),
     (
         "evaluate run --no-flip-test --flip-alignment none",
         "--flip-alignment: has no effect beside ",

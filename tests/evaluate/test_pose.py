@@ -36,7 +36,8 @@ class Lookup(PoseEstimator):
     """Knows by heart what to say of every sample id; reads its crops like any other."""
 
     def __init__(self, schema, answers):
-        self.network, self.answers = PoseNetwork(None, RECIPES["demo"], schema), answers
+        super().__init__(PoseNetwork(None, RECIPES["demo"], schema))
+        self.answers = answers
 
     def predict_batches(self, batches):
         ids = np.concatenate([[], *(batch["sample_id"].numpy() for batch in batches)]).astype(int)

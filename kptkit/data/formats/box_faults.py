@@ -14,8 +14,8 @@ from kptkit.data.formats.faults import Fault
 
 # If a larger share of the boxes makes sense only as corners, the file's boxes are corners.
 _CORNER_SHARE = 0.2
-# If a larger share of the persons is odd, the file is; else they are counted.
-_ODD_SHARE = 0.5
+# If a larger share of the persons is odd, the file is. Up to the second is usual (COCO: 0.01).
+_ODD_SHARE, _TOLD_SHARE = 0.5, 0.05
 # The share of persons that another reading must explain to be suggested.
 _EXPLAINED_SHARE = 0.9
 # How far keypoints may lie outside their box, as a share of its sides.
@@ -90,7 +90,7 @@ def keypoint_faults(
         hint = f"; they fit as {better}" if better else ""
         expected = _EXPECTED if stated_boxes else "expected positions and keypoints in pixels"
         yield Fault("error", "annotations.bbox", f"{found}{hint}; {expected}")
-    elif beside:
+    elif len(beside) > _TOLD_SHARE * len(persons):
         yield Fault("notice", "annotations.bbox", f"{found}; crops are cut by the boxes")
 
 

@@ -5,11 +5,11 @@ import pickle
 import pytest
 
 from kptkit.data.faces.wider import read_wider
-from kptkit.data.formats.faults import Fault, is_file_name
+from kptkit.data.formats.faults import is_file_name
 from kptkit.data.formats.index import load_annotations
 from kptkit.data.formats.text_lists import read_lines
 from kptkit.errors import InputError
-from kptkit.wording import name_of, one_line
+from kptkit.wording import name_of, printable
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,7 @@ def test_ends_of_lines(tmp_path, content, lines):
     ],
 )
 def test_one_line(text, shown):
-    assert one_line(text) == str(InputError(text)) == shown
-    assert str(Fault("notice", text, text)) == f"{shown}: {shown}"
+    assert printable(text) == str(InputError(text)) == shown
     assert shown.isprintable()
     assert str(pickle.loads(pickle.dumps(InputError(text)))) == shown
 
