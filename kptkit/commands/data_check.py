@@ -33,6 +33,8 @@ class CheckConfig:
     """Name of the category to use, where a file has several with keypoints."""
     orientation: Annotated[Literal["auto", "stored", "exif"], Needs("images")] = "auto"
     """Orientation of pictures: as stored, by EXIF, or (auto) the one that matches their sizes."""
+    follow_links: Annotated[bool, Needs("images")] = False
+    """Whether pictures that are links out of their folder are read."""
     decode: Annotated[bool, Needs("images")] = True
     """Whether to decode every picture, the only way to find damaged pixel data."""
     sheet: Annotated[Path, Written("file"), Needs("images")] = Path("check_data.png")
@@ -43,11 +45,12 @@ def main(config: CheckConfig) -> None:
     """Prints the report."""
     if config.sheet.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise InputError(f"--sheet {config.sheet}: the name must end in .png, .jpg or .jpeg")
+    from kptkit.data.links import folder_of
     from kptkit.inspect.check import check_annotations
 
     check_annotations(
         config.annotations,
-        config.images,
+        None if config.images is None else folder_of(config.images, config.follow_links),
         config.format,
         config.category,
         config.orientation,

@@ -30,6 +30,8 @@ class FaceBoxesConfig:
     """JSON file to write."""
     format: Literal["300w", "wflw", "cofw", "dlib"] = "300w"
     """Format of the annotation file."""
+    follow_links: bool = False
+    """Whether pictures that are links out of their folder are read."""
     detector: str = "default"
     """Weights: default (packaged), original (published, converted) or a file."""
     min_face_size: Annotated[float, Range(10, 100_000)] = 20.0
@@ -43,12 +45,14 @@ def main(config: FaceBoxesConfig) -> None:
     early.check_cascade(config.detector)
     quiet.import_tensorflow()
     from kptkit.data.formats.index import load_annotations
+    from kptkit.data.links import folder_of
     from kptkit.face.detector import FaceDetector
     from kptkit.face.replace_boxes import replace_boxes
 
-    file = load_annotations(config.annotations, config.format, config.images)
+    folder = folder_of(config.images, config.follow_links)
+    file = load_annotations(config.annotations, config.format, folder)
     detector = FaceDetector(config.detector, config.min_face_size)
-    found, faces = replace_boxes(file, config.images, detector, config.min_iou, config.out)
+    found, faces = replace_boxes(file, folder, detector, config.min_iou, config.out)
     others = "" if found == faces else "; the others keep those around their landmarks"
     print(f"{config.out}: {found:,} of {counted(faces, 'face')} with boxes of the detector{others}")
 

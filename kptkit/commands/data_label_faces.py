@@ -33,6 +33,8 @@ class LabelFacesConfig:
     """Text file with the name of one picture per line; default: all pictures of the folder."""
     out: Annotated[Path, Written("folder")] = Path("data/labels")
     """Folder for the two lists."""
+    follow_links: bool = False
+    """Whether pictures that are links out of their folder are read."""
     detector: str = "default"
     """Weights: default (packaged), original (published, converted) or a file."""
     min_face_size: Annotated[float, Range(10, 100_000)] = 12.0
@@ -58,7 +60,7 @@ def main(config: LabelFacesConfig) -> None:
         score_thresholds=config.score_thresholds,
         max_faces=config.max_faces,
     )
-    names = picture_names(config.images, config.pictures)
+    names = picture_names(config.images, config.pictures, config.follow_links)
     sure, unsure = label_pictures(detector, config.images, names, config.out, config.sure_score)
     pictures = counted(len(names), "picture")
     print(f"{config.out}: {counted(sure, 'face')}, {unsure:,} unsure, in {pictures}")

@@ -33,6 +33,8 @@ class RecordsConfig:
     """Format of the annotation file; see --data.format of kptkit train hrnet."""
     orientation: Literal["auto", "stored", "exif"] = "auto"
     """Orientation of pictures: as stored, by EXIF, or (auto) the one that matches their sizes."""
+    follow_links: bool = False
+    """Whether pictures that are links out of their folder are read."""
     category: str | None = None
     """Name of the category to use, where a file has several with keypoints."""
     size_wh: Annotated[tuple[int, int], Range(1, 4096)] = (192, 256)
@@ -54,17 +56,19 @@ def main(config: RecordsConfig) -> None:
     from kptkit import files
     from kptkit.data.formats.document import own_part
     from kptkit.data.formats.index import load_annotations
+    from kptkit.data.links import folder_of
     from kptkit.data.records.pose import CutConfig, RecordSource
     from kptkit.data.records.pose_writer import write_records
     from kptkit.data.to_samples import keypoint_samples
 
+    folder = folder_of(config.images, config.follow_links)
     file = load_annotations(
-        config.annotations, config.format, config.images, config.category, config.orientation
+        config.annotations, config.format, folder, config.category, config.orientation
     )
     file = own_part(file, "train")
     for notice in file.notices:
         say(notice)
-    samples = keypoint_samples(file, config.images, config.orientation)
+    samples = keypoint_samples(file, folder, config.orientation)
     cut = CutConfig(config.size_wh, config.augment, config.jpeg_quality, config.shard_size)
     made_from = {
         "annotations": config.annotations.name,

@@ -4,6 +4,7 @@ Annotations refer to a picture as the labelling tool displayed it: as stored (CO
 its EXIF tag (most tools). The sizes in the annotation file show which.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from kptkit import images
+from kptkit.data.links import lead_out, link_out
 from kptkit.data.skipped import SkippedPictures
 from kptkit.errors import InputError
 from kptkit.samples import KeypointSamples, Orientation
@@ -46,6 +48,7 @@ def with_readable_images(
     orientation: Literal["auto"] | Orientation,
     source: str,
     report: Callable[[str], None],
+    folder: str | os.PathLike | None = None,
 ) -> KeypointSamples:
     """The samples whose pictures can be opened, with the orientation that their sizes match.
 
@@ -57,12 +60,13 @@ def with_readable_images(
         source: the annotation file, for messages.
         report: called with a line about pictures left out, and one if the sizes match both
             orientations of pictures with an EXIF rotation.
+        folder: of the pictures, which those must not lead out of; see `kptkit.data.links`.
 
     Raises:
         InputError: too many pictures are missing or unreadable, sizes match neither orientation,
             or some match only as stored and others only after the EXIF rotation.
     """
-    found = read_headers(samples.image_paths)
+    found = read_headers(samples.image_paths, folder)
     skipped = SkippedPictures(len(found))
     for path, header in zip(samples.image_paths, found, strict=True):
         if isinstance(header, images.ImageError):
@@ -78,15 +82,24 @@ def with_readable_images(
     return replace(kept, orientation=chosen)
 
 
-def read_headers(paths: Sequence[str]) -> list[Header | images.ImageError]:
-    """The header of each picture, or the error of reading it; nothing is decoded."""
+def read_headers(
+    paths: Sequence[str], folder: str | os.PathLike | None = None
+) -> list[Header | images.ImageError]:
+    """The header of each picture, or the error of reading it; nothing is decoded.
+
+    Args:
+        folder: pictures that lead out of it are not opened; see `kptkit.data.links`.
+    """
+    out = lead_out(folder, paths)
     with ThreadPoolExecutor(16) as pool:
-        headers = pool.map(_read_header, paths, chunksize=64)
+        headers = pool.map(_read_header, paths, out, chunksize=64)
         quiet = len(paths) < _MANY_IMAGES
         return list(tqdm(headers, "reading picture sizes", len(paths), disable=quiet))
 
 
-def _read_header(path: str) -> Header | images.ImageError:
+def _read_header(path: str, leads_out: bool) -> Header | images.ImageError:
+    if leads_out:
+        return link_out(path)
     try:
         content = images.read_bytes(path)
         return Header(images.image_size_wh(content), images.exif_orientation(content))

@@ -33,6 +33,8 @@ class DataConfig:
     orientation: Literal["auto", "stored", "exif"] = "auto"
     """How images are turned before use: as stored, by their EXIF tag, or (auto) whichever matches
     the sizes in the annotation file."""
+    follow_links: bool = False
+    """Whether pictures that are links out of their folder are read."""
     flip_pairs: str | None = None
     """Keypoints that swap in a mirror image: left_eye:right_eye,left_ear:right_ear or 1:2,3:4;
     default: inferred from left and right in their names."""

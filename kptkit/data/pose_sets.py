@@ -8,6 +8,7 @@ import numpy as np
 
 from kptkit.data.formats.document import AnnotationFile, Part, own_part, split_by_image
 from kptkit.data.formats.index import load_annotations
+from kptkit.data.links import folder_of
 from kptkit.data.pose_flags import DataConfig, share_of
 from kptkit.data.records.folder import MANIFEST, PLAN
 from kptkit.data.records.pose import RecordSource
@@ -141,7 +142,8 @@ def _open_records(folder: str, config: DataConfig) -> RecordSource:
 
 
 def _open_part(path: str, part: Part, images: str | None, config: DataConfig) -> AnnotationFile:
-    file = load_annotations(path, config.format, images, config.category, config.orientation)
+    folder = None if images is None else folder_of(images, config.follow_links)
+    file = load_annotations(path, config.format, folder, config.category, config.orientation)
     file = own_part(file, part)
     return replace(file, schema=_with_flip_pairs(file.schema, config))
 
@@ -156,5 +158,6 @@ def _with_flip_pairs(schema: KeypointSchema, config: DataConfig) -> KeypointSche
 def _pose_set(file: AnnotationFile, images: str | None, config: DataConfig) -> PoseSet:
     if images is None:
         raise InputError("--data.images: not given; expected the folder that holds the images")
-    samples = keypoint_samples(file, images, config.orientation)
+    folder = folder_of(images, config.follow_links)
+    samples = keypoint_samples(file, folder, config.orientation)
     return PoseSet(ImageSource(samples), file.annotations)

@@ -63,7 +63,7 @@ def keypoint_samples(
         protocol=file.protocol,
         reference_lengths=_reference_lengths(persons),
     )
-    return with_readable_images(samples, orientation, file.path, report)
+    return with_readable_images(samples, orientation, file.path, report, images_folder)
 
 
 def usable_persons(file: AnnotationFile) -> tuple[list[dict[str, Any]], np.ndarray]:
@@ -153,7 +153,7 @@ def detection_samples(
         keypoints=np.zeros((len(kept), file.schema.num_keypoints, 3), np.float32),
         box_scores=np.array([detections[i]["score"] for i in kept], np.float32),
     )
-    return with_readable_images(samples, orientation, file.path, report)
+    return with_readable_images(samples, orientation, file.path, report, images_folder)
 
 
 def clean_boxes(boxes_xywh: np.ndarray, image_wh: np.ndarray) -> np.ndarray:

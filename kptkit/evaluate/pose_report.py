@@ -7,6 +7,7 @@ import numpy as np
 
 from kptkit import files, opener
 from kptkit.data.formats.coco import load_coco
+from kptkit.data.links import folder_of
 from kptkit.data.pose_flags import DataConfig, share_of
 from kptkit.data.pose_sets import PoseSet, load_held_out
 from kptkit.data.records.sources import ImageSource
@@ -87,7 +88,12 @@ def held_out_data(run: PoseSource, config: PoseEvaluationConfig) -> PoseSet:
             raise InputError("--detections: expected --data.val Y.json and --data.images beside it")
         coco = load_coco(data.val, category=data.category)
         samples = replace(
-            detection_samples(coco, config.detections, folder, data.orientation),
+            detection_samples(
+                coco,
+                config.detections,
+                folder_of(folder, data.follow_links),
+                data.orientation,
+            ),
             schema=samples.schema,
         )
     if config.oks_sigmas and samples.protocol != "oks":

@@ -1,16 +1,19 @@
 """Labels faces in unlabelled pictures, as WIDER FACE's list and CNN_FacePoint's."""
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from kptkit.data.formats.text_lists import picture_path, read_lines
+from kptkit.data.links import LINK_OUT, folder_of, lead_out
 from kptkit.errors import InputError
 from kptkit.face.detector import FaceDetector, FacePrediction
 from kptkit.files import write_text
 from kptkit.images.codec import ImageError
-from kptkit.reading import read_text
+from kptkit.wording import counted, say
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
@@ -45,24 +48,45 @@ def label_pictures(
     return sure_faces, unsure_faces
 
 
-def picture_names(folder: Path, pictures: Path | None) -> list[str]:
+def picture_names(
+    folder: Path,
+    pictures: Path | None,
+    follow_links: bool = False,
+    report: Callable[[str], None] = say,
+) -> list[str]:
     """The pictures to label, relative to the folder, sorted.
 
     Args:
         pictures: text file with one name a line; None: all pictures of the folder.
+        follow_links: whether pictures that lead out of the folder are among them.
+        report: called with a line that counts pictures left out: those, and names that cannot be
+            written in a list.
 
     Raises:
-        InputError: there are none.
+        InputError: there are none, or a name of the list leads out of the folder.
     """
     if pictures:
-        lines = read_text(pictures, "a list of pictures").splitlines()
-        names = [line.strip() for line in lines if line.strip()]
+        lines = read_lines(pictures, "a list of pictures")
+        for number, line in lines:
+            picture_path(line, folder, f"{pictures}: line {number}")
+        names = [line for _, line in lines]
     else:
         found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
         names = [path.relative_to(folder).as_posix() for path in found]
+    names = sorted(set(names))
+    out = lead_out(folder_of(folder, follow_links), [os.path.join(folder, n) for n in names])
+    reasons = {
+        LINK_OUT: {name for name, leads_out in zip(names, out, strict=True) if leads_out},
+        "a name that no list can hold": {n for n in names if n != n.strip() or "\n" in n},
+    }
+    for reason, left_out in reasons.items():
+        if left_out:
+            count = counted(len(left_out), "picture")
+            report(f"{folder}: left out: {count}, such as {min(left_out)}: {reason}")
+    names = [name for name in names if not any(name in left_out for left_out in reasons.values())]
     if not names:
         raise InputError(f"{pictures or folder}: no pictures, expected some to label")
-    return sorted(set(names))
+    return names
 
 
 def wider_record(name: str, faces: FacePrediction, sure: np.ndarray) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Replaces the boxes of annotated faces by those of a detector."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,11 @@ from kptkit.samples import KeypointSamples
 
 
 def replace_boxes(
-    file: AnnotationFile, folder: str, detector: FaceDetector, min_iou: float, out: Path
+    file: AnnotationFile,
+    folder: str | os.PathLike,
+    detector: FaceDetector,
+    min_iou: float,
+    out: Path,
 ) -> tuple[int, int]:
     """Writes the annotations with detected boxes; counts the faces found, and all faces.
 

@@ -1,5 +1,6 @@
 """Checks an annotation file and its pictures, and reports all faults as text and as a picture."""
 
+import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ from kptkit import images
 from kptkit.data.formats.document import AnnotationFile, image_wh_of, refuse_faults
 from kptkit.data.formats.faults import Fault
 from kptkit.data.formats.index import inspect_annotations
+from kptkit.data.links import LINK_OUT, lead_out, link_out
 from kptkit.data.pose_flags import Format
 from kptkit.data.to_samples import keypoint_samples, keypoints_inside, usable_persons
 from kptkit.errors import InputError
@@ -29,7 +31,7 @@ _EXAMPLES = 3
 
 def check_annotations(
     annotations: Path,
-    folder: Path | None,
+    folder: str | os.PathLike | None,
     format: Format,
     category: str | None,
     orientation: Literal["auto"] | Orientation,
@@ -40,7 +42,7 @@ def check_annotations(
     """Prints the report and draws some persons.
 
     Args:
-        folder: of the pictures; None: only the file is checked.
+        folder: of the pictures, see `kptkit.data.links`; None: only the file is checked.
         decode: whether every picture is decoded.
         sheet: the picture to write.
 
@@ -63,7 +65,7 @@ def check_annotations(
 
 def print_verdict(
     coco: AnnotationFile,
-    folder: Path | None,
+    folder: str | os.PathLike | None,
     orientation: Literal["auto"] | Orientation,
     sheet: Path,
 ) -> int:
@@ -138,13 +140,14 @@ def print_sizes(coco: AnnotationFile) -> None:
         print(f"  {low:>4} to {high or 'more':>4} px {count:>8}  {bar}")
 
 
-def print_picture_faults(stated: list[dict[str, Any]], folder: Path) -> int:
+def print_picture_faults(stated: list[dict[str, Any]], folder: str | os.PathLike) -> int:
     """Decodes every picture, prints how many are unusable and why, and returns their number.
 
     Equal faults are one line, with a few examples: a wrong folder would give thousands.
     """
+    paths = [os.path.join(os.fsdecode(folder), image["file_name"]) for image in stated]
     with ThreadPoolExecutor() as pool:
-        found = pool.map(lambda image: picture_fault(image, folder / image["file_name"]), stated)
+        found = pool.map(picture_fault, stated, paths, lead_out(folder, paths))
         faults = [f for f in tqdm(found, "decoding pictures", len(stated)) if f is not None]
     for reason, count in Counter(reason for reason, _ in faults).items():
         examples = [message for other, message in faults if other == reason][:_EXAMPLES]
@@ -158,8 +161,14 @@ def print_picture_faults(stated: list[dict[str, Any]], folder: Path) -> int:
     return len(faults)
 
 
-def picture_fault(stated: dict[str, Any], path: Path) -> tuple[str, str] | None:
-    """The reason in a few words and the fault of a picture or of its stated size; None: sound."""
+def picture_fault(stated: dict[str, Any], path: str, leads_out: bool) -> tuple[str, str] | None:
+    """The reason in a few words and the fault of a picture or of its stated size; None: sound.
+
+    Args:
+        leads_out: whether the path leads out of its folder: then it is not opened.
+    """
+    if leads_out:
+        return LINK_OUT, str(link_out(path))
     try:
         content = images.read_bytes(path)
     except images.ImageError as error:

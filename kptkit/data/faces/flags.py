@@ -24,3 +24,5 @@ class FaceLists:
     landmark_images: Annotated[Folders, Needs("landmarks")] = ()
     """Folder of the pictures of --landmarks: one per list, or one for all; default: that of
     --images."""
+    follow_links: bool = False
+    """Whether pictures that are links out of their folder are read."""

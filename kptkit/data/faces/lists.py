@@ -6,8 +6,14 @@ from typing import Any, Literal
 from kptkit import files
 from kptkit.data.faces.five_points import read_face_points
 from kptkit.data.faces.flags import FaceLists
-from kptkit.data.faces.sets import check_disjoint, check_pictures, with_landmarks
+from kptkit.data.faces.sets import (
+    check_disjoint,
+    check_pictures,
+    inside_folder,
+    with_landmarks,
+)
 from kptkit.data.faces.wider import read_wider
+from kptkit.data.links import folder_of
 from kptkit.demo.dataset import write_demo_data
 from kptkit.errors import InputError
 from kptkit.samples import FaceSamples
@@ -41,15 +47,16 @@ def load_faces(lists: FaceLists) -> tuple[list[FaceSamples], list[dict[str, Any]
     if not lists.annotations and not lists.landmarks:
         lists = demo_lists()
     sets: list[FaceSamples] = []
+    follow = lists.follow_links
     for path, folder in _with_folders("images", lists.annotations, lists.images):
-        samples = read_wider(path, folder)
+        samples = inside_folder(read_wider(path, folder), folder_of(folder, follow), path)
         check_pictures(samples, path)
         for other, earlier in zip(lists.annotations, sets, strict=False):
             check_disjoint(samples, earlier, f"{path} and {other}")
         sets.append(samples)
     landmark_images = lists.landmark_images or (lists.images if lists.landmarks else ())
     for path, folder in _with_folders("landmark-images", lists.landmarks, landmark_images):
-        points = read_face_points(path, folder)
+        points = inside_folder(read_face_points(path, folder), folder_of(folder, follow), path)
         check_pictures(points, path)
         for index, samples in enumerate(sets):
             sets[index], points = with_landmarks(samples, points)

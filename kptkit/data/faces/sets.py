@@ -1,16 +1,19 @@
 """Merging sets of faces, and checking them against their pictures before a long run."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from kptkit import images
+from kptkit.data.links import LINK_OUT, lead_out
 from kptkit.data.picture_sizes import Header, read_headers
+from kptkit.data.skipped import none_usable
 from kptkit.errors import InputError
 from kptkit.geometry import boxes
 from kptkit.samples import FaceSamples
-from kptkit.wording import printable
+from kptkit.wording import counted, printable, say
 
 # Faces of two lists with at least this IoU are the same face.
 _SAME_FACE_IOU = 0.5
@@ -58,6 +61,32 @@ def with_landmarks(faces: FaceSamples, points: FaceSamples) -> tuple[FaceSamples
         landmarks=np.concatenate([landmarks, new.landmarks]),
     )
     return merged, points.select_images(np.flatnonzero(target < 0))
+
+
+def inside_folder(
+    samples: FaceSamples,
+    folder: str | os.PathLike,
+    source: str | os.PathLike,
+    report: Callable[[str], None] = say,
+) -> FaceSamples:
+    """The samples on pictures that do not lead out of their folder; see `kptkit.data.links`.
+
+    Args:
+        source: the list of faces, for messages.
+        report: called with a line that counts the others.
+
+    Raises:
+        InputError: they all do.
+    """
+    out = np.array(lead_out(folder, samples.image_paths), bool)
+    if not out.any():
+        return samples
+    first = samples.image_paths[int(np.argmax(out))]
+    if out.all():
+        raise none_usable(first, LINK_OUT, len(out), os.fsdecode(source))
+    count = counted(int(out.sum()), "picture")
+    report(f"{source}: left out: {count}, such as {first}: {LINK_OUT}")
+    return samples.select_images(np.flatnonzero(~out))
 
 
 def check_disjoint(faces: FaceSamples, others: FaceSamples, source: str) -> None:

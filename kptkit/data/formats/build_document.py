@@ -221,7 +221,7 @@ def _picture_sizes(
     sizes = {e.file_name: e.image_wh for e in entries if e.image_wh is not None}
     first_use = {e.file_name: e.where for e in reversed(entries) if e.file_name not in sizes}
     names = list(first_use)[::-1]
-    headers = read_headers([pictures.path(name) for name in names])
+    headers = read_headers([pictures.path(name) for name in names], pictures.folder)
     reasons = []
     turned = 0
     for name, header in zip(names, headers, strict=True):

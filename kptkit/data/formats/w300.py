@@ -37,6 +37,7 @@ from kptkit.data.formats.build_document import (
 from kptkit.data.formats.coco_like_faces import inspect_face_json
 from kptkit.data.formats.faults import is_file_name
 from kptkit.data.formats.text_lists import as_numbers, read_lines
+from kptkit.data.links import LINK_OUT, lead_out
 from kptkit.errors import InputError
 from kptkit.skeletons.known import FACE_68
 
@@ -70,8 +71,12 @@ def inspect_300w(
             found = reprlib.repr(name)
             findings.error(where, f"{found}; expected a .pts file inside the folder of pictures")
             continue
+        points = pictures.path(name)
+        if lead_out(pictures.folder, [points])[0]:
+            findings.skip(where, f"{reprlib.repr(name)}: {LINK_OUT}")
+            continue
         try:
-            keypoints = read_pts(pictures.path(name))
+            keypoints = read_pts(points)
         except InputError as error:
             findings.error(where, str(error))
             continue

@@ -58,13 +58,13 @@ def assert_lines(lines):
 @pytest.mark.parametrize("evil", EVIL, ids=ascii)
 @pytest.mark.parametrize("name", BUILDERS)
 def test_names_of_pictures(monkeypatch, pictures, tmp_path, capsys, name, evil):
-    """In a file that is sound otherwise, and in three that are spoilt."""
+    """In a file that is sound otherwise, and in twenty that are spoilt."""
     monkeypatch.setattr(annotation_files, "picture", lambda n: f"{n % 2 + 1}{evil}.png")
     rng = np.random.default_rng(len(name))
     content = BUILDERS[name]()
     assert content != FORMATS[name].content
     said = []
-    for bad in (content, *(mutate(name, content, rng) for _ in range(3))):
+    for bad in (content, *(mutate(name, content, rng) for _ in range(20))):
         path = tmp_path / name
         path.write_bytes(bad)
         if "gt_valid.mat" in FORMATS[name].beside:
