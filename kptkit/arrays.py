@@ -19,6 +19,7 @@ import numpy as np
 
 from kptkit.errors import InputError
 from kptkit.files import publish_file
+from kptkit.wording import name_of
 
 # HRNet-W48's checkpoints hold 5,000 arrays, those of the largest hourglass 10,000.
 MAX_ARRAYS = 1 << 14
@@ -124,9 +125,9 @@ def _members(archive: zipfile.ZipFile, count: int) -> dict[str, zipfile.ZipInfo]
     for member in archive.infolist():
         name = member.filename.removesuffix(".npy")
         if name == member.filename:
-            raise _Damaged(f"{_said(name)} is not one")
+            raise _Damaged(f"{name_of(name)} is not one")
         if name in members:
-            raise _Damaged(f"{_said(name)} is there twice")
+            raise _Damaged(f"{name_of(name)} is there twice")
         if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
             raise _Damaged("it is compressed or encrypted")
         members[name] = member
@@ -148,7 +149,7 @@ def _check_places(file: BinaryIO, members: list[zipfile.ZipInfo], directory: int
             raise _Damaged("it claims more than it holds, or less")
         name_bytes, extra_bytes = struct.unpack_from("<HH", head, 26)
         if file.read(name_bytes) != member.orig_filename.encode():
-            raise _Damaged(f"{_said(member.filename)} has two names")
+            raise _Damaged(f"{name_of(member.filename)} has two names")
         position += _HEAD_BYTES + name_bytes + extra_bytes + member.file_size
     if position != directory:
         raise _Damaged("it claims more than it holds, or less")
@@ -160,20 +161,15 @@ def _array(content: bytes, name: str) -> np.ndarray:
     end = start + int.from_bytes(content[len(_MAGIC) : start], "little")
     header = _HEADER.fullmatch(content, start, end)
     if not content.startswith(_MAGIC) or header is None:
-        raise _Damaged(f"{_said(name)} is not one")
+        raise _Damaged(f"{name_of(name)} is not one")
     kind, fortran, sides = header.groups()
     data_type = np.dtype(kind.decode())
     shape = tuple(int(side) for side in sides.replace(b",", b" ").split())
     if math.prod(shape) * data_type.itemsize != len(content) - end:
-        raise _Damaged(f"{_said(name)} has other bytes than its shape tells")
+        raise _Damaged(f"{name_of(name)} has other bytes than its shape tells")
     flat = np.frombuffer(content, data_type, math.prod(shape), end)
     if data_type.kind == "b" and (flat.view(np.uint8) > 1).any():
-        raise _Damaged(f"{_said(name)} holds other truth values than 0 and 1")
+        raise _Damaged(f"{name_of(name)} holds other truth values than 0 and 1")
     if data_type.kind == "U" and (flat.view(f"{kind.decode()[0]}u4") > 0x10FFFF).any():
-        raise _Damaged(f"{_said(name)} is no text")
+        raise _Damaged(f"{name_of(name)} is no text")
     return flat.copy().reshape(shape, order="F" if fortran == b"True" else "C")
-
-
-def _said(name: str) -> str:
-    """A member's name for messages: short, and of letters that no terminal interprets."""
-    return ascii(name[:80])[1:-1]

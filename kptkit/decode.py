@@ -12,8 +12,9 @@ from typing import Any, get_args
 import numpy as np
 from keras import ops
 
+from kptkit.checks import check_choice, check_number, check_shapes
 from kptkit.conventions import Alignment, Convention, Method
-from kptkit.errors import InputError, check_choice, check_number, check_shapes
+from kptkit.errors import InputError
 from kptkit.geometry.affine import flip_displacement
 
 __all__ = ["blur_radius", "decode", "flip_back", "heatmaps_from_logits"]

@@ -9,8 +9,8 @@ from typing import Any, get_args
 
 from keras import ops
 
+from kptkit.checks import check_choice, check_number, check_shapes, check_size
 from kptkit.conventions import Target
-from kptkit.errors import check_choice, check_number, check_shapes, check_size
 
 __all__ = ["encode"]
 

@@ -14,15 +14,10 @@ from typing import Any, get_args
 import keras
 from keras import ops
 
+from kptkit.checks import check_choice, check_number, check_shapes, check_size
 from kptkit.conventions import Convention, HeatmapLossName, Target, heatmap_sigma
 from kptkit.encode import encode
-from kptkit.errors import (
-    InputError,
-    check_choice,
-    check_number,
-    check_shapes,
-    check_size,
-)
+from kptkit.errors import InputError
 from kptkit.geometry import affine
 
 Tensor = Any

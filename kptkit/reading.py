@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kptkit.errors import InputError
+from kptkit.wording import printable
 
 
 def read_json(path: str | Path, without: Collection[str] = ()) -> Any:
@@ -160,8 +161,7 @@ def _in_words(value: Any) -> str:
 
 def _brief(value: Any) -> str:
     """A value for a message: short, and of letters that no terminal interprets."""
-    text = str(value)[:100]
-    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    line = printable(str(value)[:100])
     return line if len(str(value)) <= 100 else f"{line}..."
 
 

@@ -18,6 +18,7 @@ import msgspec
 from kptkit.errors import InputError
 from kptkit.files import write_text
 from kptkit.reading import read_json
+from kptkit.wording import printable
 
 SEAL = "seal"
 # Ten times the largest ones: the losses of each step of an epoch of 100,000 steps.
@@ -137,5 +138,5 @@ def _unknown(content: Any, document: Any, place: str = "") -> str | None:
 
 def _shown(text: str) -> str:
     """Text out of a document, in one line of bounded length that no terminal interprets."""
-    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    line = printable(text)
     return line if len(line) <= 300 else f"{line[:300]}..."

@@ -6,7 +6,8 @@ import tensorflow as tf
 
 import kptkit
 from kptkit import decode, encode, losses
-from kptkit.errors import InputError, check_choice, check_number, check_shapes, check_size
+from kptkit.checks import check_choice, check_number, check_shapes, check_size
+from kptkit.errors import InputError
 from kptkit.face.detector import FaceDetector, FacePrediction
 from kptkit.network import PoseNetwork, build_model
 from kptkit.people import PeopleEstimator

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 # A wing is a folder of kptkit/ or a file in its root. Each may import itself and the wings named
 # here; those of the layer of work, also what stands before them in their list.
 GROUND = {
-    *("errors", "system", "files", "sealed", "arrays", "reading", "quiet", "foreign"),
+    *("errors", "checks", "system", "files", "sealed", "arrays", "reading", "quiet", "foreign"),
     *("conventions", "fields", "wording"),
     *("geometry", "images", "skeletons"),
 }
@@ -134,7 +134,18 @@ def test_editors_see_what_the_front_door_gives():
 
 
 KERAS_FREE = {
-    *("__init__", "__main__", "cli", "errors", "flags", "conventions", "runs", "system", "files"),
+    *(
+        "__init__",
+        "__main__",
+        "cli",
+        "errors",
+        "checks",
+        "flags",
+        "conventions",
+        "runs",
+        "system",
+        "files",
+    ),
     *(
         "sealed",
         "reading",

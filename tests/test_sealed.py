@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import pytest
 
-from kptkit.errors import InputError, check_range
+from kptkit.checks import check_range
+from kptkit.errors import InputError
 from kptkit.sealed import MAX_BYTES, as_read, convert, read_sealed, sealed_text, write_sealed
 
 

@@ -26,8 +26,8 @@ All but the last read PyTorch's files: pip install "kptkit[weights]".
 """
 
 from kptkit import flags, quiet
+from kptkit.checks import check_name
 from kptkit.convert.flags import PROJECTS, ConvertConfig
-from kptkit.errors import check_name
 from kptkit.weights.known import KNOWN
 from kptkit.wording import say
 

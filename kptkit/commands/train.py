@@ -4,9 +4,10 @@ import inspect
 from functools import partial
 
 from kptkit import flags, quiet
+from kptkit.checks import check_name
 from kptkit.commands import early
 from kptkit.data.pose_flags import DataConfig
-from kptkit.errors import InputError, check_name
+from kptkit.errors import InputError
 from kptkit.models.sizes import HOURGLASSES, HRNETS
 from kptkit.recipes.face import FACE_RECIPES
 from kptkit.recipes.pose import RECIPES

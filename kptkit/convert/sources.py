@@ -6,11 +6,12 @@ All return lines to print and the file that was written.
 from dataclasses import replace
 from pathlib import Path
 
+from kptkit.checks import check_name
 from kptkit.convert.cascade import sources_of, write_cascade
 from kptkit.convert.flags import ConvertConfig
 from kptkit.convert.pose import convert_features, convert_pose, origin_of, source_files
 from kptkit.data.formats.coco import load_coco
-from kptkit.errors import InputError, check_name
+from kptkit.errors import InputError
 from kptkit.models.sizes import STAGES
 from kptkit.recipes.pose import RECIPES, PoseRecipe
 from kptkit.skeletons.known import COCO_17

@@ -20,9 +20,8 @@ def none_usable(path: str, reason: str, num_pictures: int, source: str) -> Input
         path: of the first one; `reason` is why it cannot be used, in a few words.
         source: the file that names the pictures.
     """
-    text = path if path.isprintable() else ascii(path)
     more = f", as are all {num_pictures:,} pictures of {source}" if num_pictures > 1 else ""
-    return InputError(f"{text}: {reason}{more}; is this the right folder of images?")
+    return InputError(f"{path}: {reason}{more}; is this the right folder of images?")
 
 
 class SkippedPictures:

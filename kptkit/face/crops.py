@@ -5,7 +5,8 @@ from typing import Any, Literal, get_args
 import cv2
 import numpy as np
 
-from kptkit.errors import InputError, check_choice, check_number
+from kptkit.checks import check_choice, check_number
+from kptkit.errors import InputError
 from kptkit.geometry import affine
 
 Resample = Literal["area", "bilinear"]

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from kptkit.errors import InputError, check_number
+from kptkit.checks import check_number
+from kptkit.errors import InputError
 
 # With 0.95 the pyramid has ten times the pixels of its first level, with 0.709 twice as many.
 MAX_SCALE_FACTOR = 0.95

@@ -6,8 +6,9 @@ The flags of `kptkit train mtcnn` are the fields of `FaceRecipe`.
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
+from kptkit.checks import check_range
 from kptkit.data.augment.settings import FaceAugment
-from kptkit.errors import InputError, check_range
+from kptkit.errors import InputError
 from kptkit.fields import Needs
 from kptkit.models.sizes import Stage
 from kptkit.recipes.learning import MOST_STEPS, Learning

@@ -7,7 +7,8 @@ that affects a result is a field of a recipe and is written to the run's `config
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from kptkit.errors import InputError, check_range
+from kptkit.checks import check_range
+from kptkit.errors import InputError
 from kptkit.fields import Needs
 
 # Far beyond any training; larger numbers, also those of other people's run folders, are mistakes.

@@ -6,6 +6,7 @@ The flags of `kptkit train hrnet` and `kptkit train hourglass` are the fields of
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, get_args
 
+from kptkit.checks import check_range
 from kptkit.conventions import (
     Alignment,
     Convention,
@@ -15,7 +16,7 @@ from kptkit.conventions import (
     heatmap_sigma,
 )
 from kptkit.data.augment.settings import HOURGLASS, AugmentConfig
-from kptkit.errors import InputError, check_range
+from kptkit.errors import InputError
 from kptkit.fields import Needs, Without
 from kptkit.foreign import is_foreign
 from kptkit.models.sizes import HOURGLASSES, STRIDE, Variant

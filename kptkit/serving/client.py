@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 import numpy as np
 import numpy.typing as npt
 
-from kptkit.errors import InputError, check_number
+from kptkit.checks import check_number
+from kptkit.errors import InputError
 from kptkit.export.pose_graph import MAX_PERSONS
 from kptkit.face.detector import FacePrediction
 from kptkit.geometry import boxes

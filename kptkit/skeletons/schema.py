@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kptkit.errors import InputError, check_range
+from kptkit.checks import check_range
+from kptkit.errors import InputError
 
 # Whole bodies have 133, meshes of faces 478.
 MOST_KEYPOINTS = 1000

@@ -15,10 +15,12 @@ import keras
 import numpy as np
 
 from kptkit.arrays import read_arrays, save_arrays
-from kptkit.errors import InputError, check_range
+from kptkit.checks import check_range
+from kptkit.errors import InputError
 from kptkit.files import publish_folder, sha256
 from kptkit.sealed import convert, read_sealed, sealed_text
 from kptkit.system import remove
+from kptkit.wording import name_of, printable
 
 KEEP = 2
 # Enough for any run, and exact as a float.
@@ -100,7 +102,7 @@ class Checkpoints:
                 continue
             if state.keras != keras.__version__:
                 warnings.append(
-                    f"{folder}: written by Keras {ascii(state.keras[:20])[1:-1]}, this is "
+                    f"{folder}: written by Keras {printable(state.keras[:20])}, this is "
                     f"{keras.__version__}; the numbers may differ in their last digits"
                 )
             return state.step, progress, warnings
@@ -120,7 +122,7 @@ class Checkpoints:
     def _assign(self, arrays: dict[str, np.ndarray]) -> None:
         if arrays.keys() != self.variables.keys():
             odd = sorted(arrays.keys() ^ self.variables.keys())
-            name = ascii(odd[0][:80])[1:-1]
+            name = name_of(odd[0])
             raise InputError(f"state.npz: {len(odd)} variables do not match, such as {name}")
         for name, variable in self.variables.items():
             found, expected = arrays[name], (tuple(variable.shape), np.dtype(variable.dtype))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from kptkit.errors import InputError
+from kptkit.wording import printable
 
 
 def check_folder(folder: Path) -> None:
@@ -23,7 +24,7 @@ def check_folder(folder: Path) -> None:
         return
     others = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     if others:
-        names = ", ".join(ascii(name)[1:-1] for name in others[:3])
+        names = ", ".join(printable(name) for name in others[:3])
         more = f" and {len(others) - 3} more" if len(others) > 3 else ""
         raise InputError(
             f"{folder}: holds other files ({names}{more}) and no run; give another --out"

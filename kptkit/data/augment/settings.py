@@ -6,7 +6,8 @@ Imports neither NumPy nor TensorFlow, so that recipes and flags can hold them.
 from dataclasses import asdict, dataclass
 from typing import Annotated, Literal
 
-from kptkit.errors import InputError, check_range
+from kptkit.checks import check_range
+from kptkit.errors import InputError
 from kptkit.fields import Needs
 
 

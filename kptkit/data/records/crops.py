@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import tensorflow as tf
 
+from kptkit.checks import check_range
 from kptkit.data.mining.crops import CropKind
 from kptkit.data.records.folder import (
     RECORD_HEAD,
@@ -31,7 +32,7 @@ from kptkit.data.records.folder import (
     check_files,
     read_manifest,
 )
-from kptkit.errors import InputError, check_range
+from kptkit.errors import InputError
 
 FORMAT = "kptkit crop records"
 VERSION = 1

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from kptkit import files
-from kptkit.errors import InputError, check_range
+from kptkit.checks import check_range
+from kptkit.errors import InputError
 from kptkit.reading import differences
 from kptkit.sealed import as_read, convert, read_sealed, write_sealed
 

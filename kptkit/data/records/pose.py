@@ -24,6 +24,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from kptkit import images
+from kptkit.checks import check_range
 from kptkit.data.augment.settings import HRNET_COCO, AugmentConfig
 from kptkit.data.records.folder import (
     MAKE_AGAIN,
@@ -34,7 +35,7 @@ from kptkit.data.records.folder import (
 )
 from kptkit.data.records.pose_index import MOST_PIXELS, read_index
 from kptkit.data.records.sources import PixelBox
-from kptkit.errors import InputError, check_range
+from kptkit.errors import InputError
 from kptkit.samples import KeypointSamples, Orientation
 from kptkit.sealed import convert
 from kptkit.skeletons.schema import KeypointSchema
