@@ -174,7 +174,7 @@ def test_points_are_not_read_through_links(linked):
     path.write_text("1.pts\n2.pts\n")
     file = load_annotations(path, "300w", root / "pictures")
     assert any(f"'1.pts': {LINK_OUT}" in notice for notice in file.notices)
-    with pytest.raises(InputError, match="secret|1.pts: "):
+    with pytest.raises(InputError, match=r"1\.pts: no line"):
         load_annotations(path, "300w", folder_of(root / "pictures", follow_links=True))
 
 
@@ -232,7 +232,7 @@ def test_a_check_decodes_no_links(linked, capsys):
         pytest.skip("as a link to a file")
     path = root / "coco.json"
     path.write_bytes(FORMATS["coco.json"].content)
-    with pytest.raises(InputError, match="errors?, listed above"):
+    with pytest.raises(InputError, match=r"errors?, listed above"):
         check_annotations(
             path, root / "pictures", "coco", None, "auto", decode=True, sheet=root / "sheet.png"
         )

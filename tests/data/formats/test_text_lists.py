@@ -39,8 +39,9 @@ def test_ends_of_lines(tmp_path, content, lines):
         ("\u202e\u2028\ud800", "\\u202e\\u2028\\ud800"),
     ],
 )
-def test_one_line(text, shown):
+def test_printable(text, shown):
     assert printable(text) == str(InputError(text)) == shown
+    assert str(Fault("notice", text, text)) == f"{shown}: {shown}"
     assert shown.isprintable()
     assert str(pickle.loads(pickle.dumps(InputError(text)))) == shown
 
