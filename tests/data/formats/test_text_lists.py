@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from kptkit.data.faces.wider import read_wider
-from kptkit.data.formats.faults import is_file_name
+from kptkit.data.formats.faults import Fault, is_file_name
 from kptkit.data.formats.index import load_annotations
 from kptkit.data.formats.text_lists import read_lines
 from kptkit.errors import InputError
