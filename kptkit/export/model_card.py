@@ -43,7 +43,7 @@ def model_card(manifest: dict[str, Any]) -> str:
     settings = {"recipe": "How crops are cut and read", "cascade": "How faces are looked for"}
     for key, title in settings.items():
         if key in manifest:
-            rows = [[name, f"`{value}`"] for name, value in manifest[key].items()]
+            rows = [[name, tables.Code(value)] for name, value in manifest[key].items()]
             parts += [f"## {title}", tables.text_table(["setting", "value"], rows)]
     if manifest.get("notes"):
         parts += ["## On the weights", manifest["notes"]]
@@ -52,11 +52,16 @@ def model_card(manifest: dict[str, Any]) -> str:
 
 def _signature(name: str, signature: dict[str, Any]) -> str:
     rows = [
-        [side, f"`{tensor}`", f"{spec['dtype']} {_shape(spec['shape'])}", spec["meaning"]]
+        [
+            side,
+            tables.Code(tensor),
+            tables.Code(f"{spec['dtype']} {_shape(spec['shape'])}"),
+            spec["meaning"],
+        ]
         for side, tensors in (("takes", signature["inputs"]), ("gives", signature["outputs"]))
         for tensor, spec in tensors.items()
     ]
-    return f"### `{name}`\n\n" + tables.text_table(
+    return f"### {tables.code(name)}\n\n" + tables.text_table(
         ["", "tensor", "type and shape", "meaning and unit"], rows
     )
 

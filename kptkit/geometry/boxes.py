@@ -5,6 +5,9 @@ import numpy.typing as npt
 
 from kptkit.errors import InputError
 
+# In pixels: no picture is larger, and no part of one that anybody looks at smaller.
+_LARGEST, _LEAST_SIDE = 1_000_000, 1e-3
+
 
 def from_xywh(box_xywh: np.ndarray) -> np.ndarray:
     """Corner boxes (N, 4) float64 from COCO's left, top, width, height (N, 4)."""
@@ -56,8 +59,8 @@ def checked(box_xyxy: npt.ArrayLike) -> np.ndarray:
     """Checks boxes that a user passed, as an array or lists; returns them as (N, 4) float32.
 
     Raises:
-        InputError: they are no numbers, the shape is not (N, 4), or a box is empty, inverted or not
-            finite.
+        InputError: they are no numbers, the shape is not (N, 4), or a box is empty, inverted, not
+            finite, or so large or small that float32 cannot map it to a crop and back.
     """
     try:
         if np.asarray(box_xyxy).dtype.kind in "SUbc":
@@ -70,8 +73,9 @@ def checked(box_xyxy: npt.ArrayLike) -> np.ndarray:
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise InputError(f"boxes: shape {boxes.shape}, expected (N, 4) as x1 y1 x2 y2")
     for index, box in enumerate(boxes):
-        if not np.isfinite(box).all() or (box[2:] <= box[:2]).any():
+        if not (np.abs(box) <= _LARGEST).all() or not (box[2:] - box[:2] >= _LEAST_SIDE).all():
             raise InputError(
-                f"boxes[{index}]: {box.tolist()}, expected finite x1 < x2 and y1 < y2 in pixels"
+                f"boxes[{index}]: {box.tolist()}, expected finite x1 < x2 and y1 < y2 in pixels, "
+                f"up to {_LARGEST:,}"
             )
     return boxes

@@ -4,8 +4,11 @@
         persons = client.predict("photo.jpg", boxes_xyxy=[[30, 20, 210, 400]])
         faces = client.detect("photo.jpg")
 
-A picture is sent as the bytes of its file. Inputs are checked before anything is sent. A request to
-a server that is busy or starting up is repeated until the timeout.
+A picture is sent as the bytes of its file. Boxes and the header of every file, also of those that
+are made of arrays, are checked before anything is sent, by the rules of exported models. That keeps
+a bad picture from failing others: a server that merges requests refuses all of them as one. What a
+header does not tell, pixels that are broken behind it, only `decode_first` finds. A request to a
+server that is busy or starting up is repeated until the timeout.
 """
 
 import os
@@ -63,6 +66,8 @@ class Client:
         timeout: seconds that a call may take, retries and pauses included.
         retries: how often a request to an unavailable server is repeated.
         jpeg_quality: 1 to 100, for pictures passed as arrays; None: lossless PNG.
+        decode_first: whether every file is decoded here too before it is sent, which takes some
+            milliseconds for a megapixel: for servers that merge requests of several clients.
         credentials: from `grpc.ssl_channel_credentials`, for gRPC with TLS; default: no TLS.
 
     Raises:
@@ -79,6 +84,7 @@ class Client:
         timeout: float = 10.0,
         retries: int = 5,
         jpeg_quality: int | None = 95,
+        decode_first: bool = False,
         credentials: Any = None,
     ):
         check_number("timeout", timeout, "seconds above 0", low=1e-6)
@@ -95,7 +101,7 @@ class Client:
         self.address = address
         self._pose_model, self._face_model, self._version = pose_model, face_model, version
         self._timeout, self._retries, self._jpeg_quality = timeout, retries, jpeg_quality
-        self._credentials = credentials
+        self._decode_first, self._credentials = decode_first, credentials
         # By process: connections survive neither a fork nor a pickle.
         self._transports = {os.getpid(): _transport_to(address, credentials)}
 
@@ -206,17 +212,18 @@ class Client:
     def _file(self, image: Any) -> tuple[bytes, tuple[int, int]]:
         """The bytes to send for a picture, and the size_wh of the upright picture."""
         name, data = named_content(image)
-        if isinstance(data, np.ndarray):
-            size_wh, quality = (data.shape[1], data.shape[0]), self._jpeg_quality
-            return encode_png(data) if quality is None else encode_jpeg(data, quality), size_wh
         try:
-            checked = check_file(data)
-            if not checked.served:  # what exported models do not decode is sent as PNG
-                pixels = decode_image(data, "exif")
-                return encode_png(pixels), (pixels.shape[1], pixels.shape[0])
+            if isinstance(data, np.ndarray):
+                quality = self._jpeg_quality
+                data = encode_png(data) if quality is None else encode_jpeg(data, quality)
+            elif not check_file(data).served:  # what exported models do not decode is sent as PNG
+                data = encode_png(decode_image(data, "exif"))
+            elif self._decode_first:
+                decode_image(data)
+            # What was made here is checked too: an array may be larger than a picture may be.
+            return data, check_file(data).header.upright_wh
         except ImageError as error:
             raise ImageError(f"{name}: {error}", error.reason) from None
-        return data, checked.header.upright_wh
 
     def _send_pose(self, signature: str, inputs: dict[str, Any]) -> Arrays:
         return self._send(Call(self._pose_model, self._version, signature, inputs))

@@ -125,7 +125,7 @@ def test_the_model_card_tells_people_the_same(exported):
     for name, signature in manifest["signatures"].items():
         assert f"### `{name}`" in card
         for tensor, spec in (signature["inputs"] | signature["outputs"]).items():
-            assert f"| `{tensor}` | {spec['dtype']} [N" in card
+            assert f"| `{tensor}` | `{spec['dtype']} [N" in card
             assert spec["meaning"] in card
     for index, name in enumerate(COCO_17.names):
         assert f"| {index} | {name} |" in card

@@ -3,9 +3,11 @@
 import contextlib
 import json
 import socket
+import struct
 import sys
 import threading
 import time
+import zlib
 from contextlib import contextmanager
 
 import cv2
@@ -424,3 +426,78 @@ def test_without_the_serving_extra(monkeypatch):
     with pytest.raises(InputError, match=r'pip install "kptkit\[serving\]"'):
         Client("grpc://127.0.0.1:8500")
     Client("http://127.0.0.1:8501").close()
+
+
+def png_without_pixels(size_wh=(64, 48)):
+    """A PNG that is sound but for its pixels, whose bytes are no deflated rows."""
+    data = bytearray(png(np.zeros((*size_wh[::-1], 3), np.uint8)))
+    start = data.index(b"IDAT") + 4
+    (length,) = struct.unpack(">I", data[start - 8 : start - 4])
+    data[start : start + length] = b"\xff" * length
+    data[start + length : start + length + 4] = struct.pack(
+        ">I", zlib.crc32(data[start - 4 : start + length])
+    )
+    return bytes(data)
+
+
+ARRAY = np.zeros((5001, 10_000, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("image", "boxes", "message"),
+    [
+        (b"", None, "image: empty"),
+        (b"<html>" * 99, None, "image: not an image"),
+        (JPEG[:99], None, "image: "),
+        (JPEG[:-2], None, "image: "),
+        (lambda: ARRAY, None, "image: 10000 x 5001 pixels, at most 50,000,000"),
+        (lambda: np.zeros((1, 70_000, 3), np.uint8), None, "image: "),
+        (lambda: Image.fromarray(ARRAY), None, "image: 10000 x 5001 pixels"),
+        (JPEG, [[0, 0, np.nan, 9]], r"boxes\[0\]"),
+        (JPEG, [[0, 0, 9, 9], [0, 0, np.inf, 9]], r"boxes\[1\]"),
+        (JPEG, [[0, 0, 1e30, 9]], r"boxes\[0\]: .* up to 1,000,000"),
+        (JPEG, [[-1e19, 0, 9, 9]], r"boxes\[0\]"),
+        (JPEG, [[0, 0, 1e-30, 1e-30]], r"boxes\[0\]"),
+        (JPEG, [[9, 9, 9, 10]], r"boxes\[0\]"),
+    ],
+)
+def test_what_would_fail_a_merged_request_is_not_sent(image, boxes, message):
+    """Nobody listens: whatever were sent would end in another error."""
+    with Client("http://127.0.0.1:9", retries=0, timeout=5) as client:
+        with pytest.raises(InputError, match=f"^{message}"):
+            client.predict(image() if callable(image) else image, boxes)
+        if boxes is None:
+            with pytest.raises(InputError, match=f"^{message}"):
+                client.detect(image() if callable(image) else image)
+
+
+@pytest.mark.parametrize("given", ["bytes", "path"])
+def test_pixels_that_are_broken_are_found_if_decoded_first(tmp_path, given):
+    data = png_without_pixels()
+    path = tmp_path / "broken.png"
+    path.write_bytes(data)
+    image, name = (data, "image") if given == "bytes" else (path, str(path))
+    client = Client("http://127.0.0.1:9", retries=0, timeout=5)
+    with client, pytest.raises(ServingError, match="unavailable"):
+        client.detect(image)
+    with Client("http://127.0.0.1:9", retries=0, timeout=5, decode_first=True) as client:
+        with pytest.raises(InputError, match=f"{name}: truncated, broken"):
+            client.detect(image)
+        with pytest.raises(ServingError, match="unavailable"):
+            client.detect(JPEG)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        [0, 0, 1e-3, 1e-3],
+        [0, 0, 1e-3, 1e6],
+        [-1e6, -1e6, 1e6, 1e6],
+        [999_999, 999_999, 1e6, 1e6],
+        [-1e6, 0, 1e6, 1e-3],
+    ],
+)
+def test_boxes_that_are_sent_are_answered(address, box):
+    """The most that `boxes.checked` lets pass."""
+    with Client(address, timeout=60) as client:
+        assert np.isfinite(client.predict(JPEG, [box]).keypoints).all()

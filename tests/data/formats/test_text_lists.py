@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from kptkit.data.faces.wider import read_wider
-from kptkit.data.formats.faults import is_file_name
+from kptkit.data.formats.faults import Fault, is_file_name
 from kptkit.data.formats.index import load_annotations
 from kptkit.data.formats.text_lists import read_lines
 from kptkit.errors import InputError
@@ -39,8 +39,9 @@ def test_ends_of_lines(tmp_path, content, lines):
         ("\u202e\u2028\ud800", "\\u202e\\u2028\\ud800"),
     ],
 )
-def test_one_line(text, shown):
+def test_printable(text, shown):
     assert printable(text) == str(InputError(text)) == shown
+    assert str(Fault("notice", text, text)) == f"{shown}: {shown}"
     assert shown.isprintable()
     assert str(pickle.loads(pickle.dumps(InputError(text)))) == shown
 
