@@ -107,10 +107,6 @@ MISTAKES = [
         "export run --precision float16",
         "--precision: has no effect without --format litert or --fo",
     ),
-    (
-        "export --task face --format onnx --max-faces 5",
-        "--max-faces: has no effect without --forma",
-    ),
     ("data check x.json --sheet s.png", "--sheet: has no effect without --images"),
     ("train hrnet --synchronized-batch-norm", "--synchronized-batch-norm: has no effect without"),
     ("train hrnet --variant w32 --network a:b", "--variant: has no effect beside --network"),

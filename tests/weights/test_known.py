@@ -105,7 +105,7 @@ def test_names_of_the_other_task_and_of_none():
         opener.load("coco-w32-256x129")
     with pytest.raises(InputError, match=r"known are coco-w32.*did you mean mpii-w32-256x256\?"):
         known("mpii-w32")
-    with pytest.raises(InputError, match="--from list prints them"):
+    with pytest.raises(InputError, match="kptkit convert --from list; train first"):
         cached_or_path("zzzz", "pose")
 
 
