@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -35,19 +36,19 @@ def check_folder(folder: Path) -> None:
 def dry_run() -> Iterator[Path]:
     """A temporary folder, about which nothing is said on standard output.
 
-    Lines with its path, such as where results are and what to do next with them, are left out; the
-    last line says that all went well.
+    Lines with its path, such as where results are and what to do next with them, are left out, and
+    rows of tables are shown without it; the last line says that all went well.
     """
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        contextlib.redirect_stdout(_LinesWithout(sys.stdout, folder)),
+        contextlib.redirect_stdout(_LinesWithout(sys.stdout, f"{folder}{os.sep}")),
     ):
         yield Path(folder)
     print("dry run: fine, nothing kept")
 
 
 class _LinesWithout(io.TextIOBase):
-    """Passes whole lines on, but for those that contain a text."""
+    """Passes whole lines on, but for those that contain a text; from rows of tables it is cut."""
 
     def __init__(self, stream: TextIO, text: str):
         self.stream, self.text, self.begun = stream, text, ""
@@ -55,8 +56,8 @@ class _LinesWithout(io.TextIOBase):
     def write(self, text: str) -> int:
         *lines, self.begun = (self.begun + text).split("\n")
         for line in lines:
-            if self.text not in line:
-                self.stream.write(f"{line}\n")
+            if self.text not in line or line.startswith("|"):
+                self.stream.write(line.replace(self.text, "") + "\n")
         return len(text)
 
     def flush(self) -> None:

@@ -12,7 +12,7 @@ def test_a_run_becomes_a_numbered_version(run_script, workplace, tmp_path):
     assert serve.startswith("to serve it: docker run --rm -p 127.0.0.1:8500:8500 -p 127.0.0.1:")
     assert f"source={tmp_path},target=/models/pose,readonly" in serve
     assert written == f"written: {tmp_path}/7"
-    assert compared.startswith("reloaded and compared: 34 keypoints differ")
+    assert compared.startswith("reloaded and compared with the run: 34 keypoints agree to ")
     assert len(signatures) == 5
     assert signatures[0] == (
         "serving_default: image_bytes string[N], boxes float32[N, ?, 4] -> keypoints "
