@@ -12,8 +12,12 @@ from typing import Annotated
 
 from kptkit import flags
 from kptkit.errors import InputError
-from kptkit.export.server_files import docker_run, write_server_files
-from kptkit.export.version_folders import versions
+from kptkit.export.server_files import (
+    check_existing,
+    check_versions,
+    docker_run,
+    write_server_files,
+)
 from kptkit.fields import Positional, Written
 
 
@@ -39,9 +43,9 @@ def main(config: Config) -> None:
         name, equals, folder = text.partition("=")
         if not equals or name in models:
             raise InputError(f"{text}: expected NAME=FOLDER, each name once")
-        if not versions(folder):
-            raise InputError(f"{folder}: no version of a model; export one: kptkit export")
+        check_versions(folder)
         models[name] = Path(folder)
+    check_existing(config.out, models)
     for path in write_server_files(config.out, models):
         print(f"written: {path}")
     print(f"start it: {docker_run(config.out, models, config.batching)}")

@@ -15,7 +15,9 @@ import shlex
 from pathlib import Path
 
 from kptkit.errors import InputError
+from kptkit.export.version_folders import versions
 from kptkit.files import write_text
+from kptkit.reading import read_text
 
 # The folder of these files, beside the versions; TF Serving ignores its name.
 SERVER_FILES = "serving"
@@ -76,6 +78,49 @@ def write_server_files(folder: str | os.PathLike, models: dict[str, Path]) -> li
     for path in written:
         write_text(path, contents[path.name])
     return written
+
+
+def check_existing(folder: str | os.PathLike, models: dict[str, Path]) -> None:
+    """Checks that files which are there already, and therefore stay, know all models.
+
+    Args:
+        models: as for `write_server_files`.
+
+    Raises:
+        InputError: one of them lacks a model, which then would not be served.
+    """
+    known = {
+        "models.config": r'\bname\s*:\s*["\']{}["\']',
+        "compose.yaml": r"/models/{}(?![\w-])",
+    }
+    for file, pattern in known.items():
+        path = Path(folder, file)
+        if not path.is_file():
+            continue
+        text = re.sub(r"(?m)^\s*#.*$", "", read_text(path, "a file of kptkit serve"))
+        missing = [name for name in models if not re.search(pattern.format(re.escape(name)), text)]
+        if missing:
+            raise InputError(
+                f"{path}: exists, and is kept, without {', '.join(missing)}; add what is missing, "
+                "remove the file to have it written anew, or give another --out"
+            )
+
+
+def check_versions(folder: str | os.PathLike) -> None:
+    """Checks that a folder's newest version, which is the one that is served, is a SavedModel.
+
+    Raises:
+        InputError: it is not, or there is no version.
+    """
+    there = versions(folder)
+    if not there:
+        raise InputError(f"{folder}: no version of a model; export one: kptkit export")
+    newest = there[max(there)]
+    if not any((newest / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
+        raise InputError(
+            f"{newest}: no SavedModel, which is all that TF Serving reads; export one: kptkit "
+            "export, without --format litert or onnx"
+        )
 
 
 def models_config(models: dict[str, Path]) -> str:
