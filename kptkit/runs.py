@@ -202,6 +202,6 @@ def best_metrics(folder: Path) -> dict[str, float]:
         InputError: `metrics.json` is damaged.
     """
     path, advice = folder / "metrics.json", "remove it; it only describes the weights"
-    if not path.exists():
+    if not os.path.lexists(path):
         return {}
     return convert(read_sealed(path, advice), _Metrics, str(path), advice).best

@@ -154,6 +154,12 @@ def test_the_metrics_of_the_best_weights(tmp_path, content, expected):
     assert best_metrics(tmp_path) == expected
 
 
+def test_metrics_that_are_a_link_to_nowhere_are_not_taken_for_none(tmp_path):
+    (tmp_path / "metrics.json").symlink_to("metrics.json")
+    with pytest.raises(InputError, match=r"metrics.json: .*expected a JSON file"):
+        best_metrics(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [({}, "missing required field best"), ({"best": {"AP": "x"}}, "expected float, got str")],
