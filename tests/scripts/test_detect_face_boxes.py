@@ -32,7 +32,7 @@ def annotated(tmp_path_factory, cascade_file):
         points = np.stack([x1 + (x2 - x1) * share, y1 + (y2 - y1) * share, 2 + 0 * share], axis=1)
         annotation = {"id": number, "image_id": 1, "category_id": 1, "iscrowd": 0, "area": 400}
         annotation |= {"keypoints": points.ravel().tolist(), "num_keypoints": 68}
-        annotations.append(annotation | {"bbox": [0, 0, 5, 5]})
+        annotations.append(annotation | {"bbox": np.array([x1, y1, x2 - x1, y2 - y1]).tolist()})
     document = {
         "images": [{"id": 1, "file_name": "a.png", "width": 240, "height": 120}],
         "annotations": annotations,

@@ -50,6 +50,7 @@ def corner_boxes(document):
     for person in document["annotations"]:
         left, top, width, height = person["bbox"]
         person["bbox"] = [left + 200, top, left + width + 200, top + height]
+        person["keypoints"][::3] = [x + 200 for x in person["keypoints"][::3]]
     for image in document["images"]:
         image["width"] += 200
 
