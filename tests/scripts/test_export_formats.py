@@ -30,9 +30,18 @@ def test_a_cascade_for_litert(run_script, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--precision", "float16"), "--precision: has no effect without --format litert or --format onnx"),
-        (("--format", "litert", "--batch-size", 0), "--batch-size 0: expected a whole number, 1 or more"),
-        (("--format", "litert", "--max-faces", 0), "--max-faces: 0, expected a whole number from 1"),
+        (
+            ("--precision", "float16"),
+            "--precision: has no effect without --format litert or --format onnx",
+        ),
+        (
+            ("--format", "litert", "--batch-size", 0),
+            "--batch-size 0: expected a whole number, 1 or more",
+        ),
+        (
+            ("--format", "litert", "--max-faces", 0),
+            "--max-faces: 0, expected a whole number from 1",
+        ),
         (("--format", "litert", "--version", 0), "--version 0: expected a whole number"),
     ],
 )
