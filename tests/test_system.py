@@ -203,7 +203,8 @@ EVERYWHERE = {
     *("PathLike", "path", "environ", "name", "sep", "devnull", "fspath", "fsencode", "fsdecode"),
     *("open", "close", "read", "write", "lseek", "dup", "dup2", "ftruncate", "stat", "walk"),
     *("O_RDONLY", "O_WRONLY", "O_RDWR", "O_CREAT", "SEEK_SET", "SEEK_CUR"),
-    *("getpid", "cpu_count", "_exit"),
+    *("getpid", "getcwd", "cpu_count", "_exit", "access", "W_OK", "X_OK", "lstat", "fstat"),
+    *("curdir", "strerror", "SEEK_END"),
 }
 
 

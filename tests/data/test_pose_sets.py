@@ -130,10 +130,10 @@ def test_sets_of_different_keypoints(folder):
     assert data.schema == MPII_16
 
 
-@pytest.mark.parametrize("val", ["0.1", "lsp.json"])
+@pytest.mark.parametrize("val", [lambda _: "0.1", lsp])
 def test_a_folder_without_records_is_said_to_be_one(folder, val):
     with pytest.raises(InputError, match=r"--data.train .*: a folder without records .*annotation"):
-        load_pose_data(config(folder, str(folder), val))
+        load_pose_data(config(folder, str(folder), val(folder)))
 
 
 def test_unfinished_records_are_said_to_be_unfinished(folder):

@@ -71,7 +71,7 @@ def extract(data_dir, out):
 
 def test_what_was_extracted_equals_what_examples_mat_holds(original, data_dir, tmp_path, capsys):
     extract(data_dir, tmp_path)
-    assert "istrain: 2 persons\nistest: 1 persons" in capsys.readouterr().out
+    assert "istrain: 2 persons\nistest: 1 person" in capsys.readouterr().out
     for part in ("train", "test"):
         read = []
         for path in (original / "examples.mat", tmp_path / "examples.json"):

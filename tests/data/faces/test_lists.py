@@ -64,8 +64,8 @@ def test_without_lists_the_demo_set_is_drawn(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"images": ()}, "--images: 0 folders for 1 lists"),
-        ({"images": (Path("a"), Path("b"))}, "--images: 2 folders for 1 lists"),
+        ({"images": ()}, "--images: 0 folders for 1 list;"),
+        ({"images": (Path("a"), Path("b"))}, "--images: 2 folders for 1 list;"),
         ({"landmark_images": (Path("a"), Path("b"))}, "--landmark-images: 2 folders for 1"),
         ({"images": (Path("nowhere"),)}, "nowhere/train/000001.jpg: no such file.*right folder"),
         ({"annotations": (Path("nowhere.txt"),)}, "nowhere.txt: No such file"),
