@@ -20,15 +20,13 @@ import numpy as np
 # Files that hold the time or a random number: TensorBoard's, and TensorFlow's name of a model.
 UNCOMPARED = ("events.out.tfevents", "fingerprint.pb")
 # Likewise keys of JSON and columns of tables: speeds, and the checksums of what holds them.
-VARYING = ("images_per_second", "data_wait", "fingerprint.pb", "saved_model.pb", "sha256")
+VARYING = ("images_per_second", "data_wait", "fingerprint.pb", "saved_model.pb", "sha256", "seal")
 
 INTERRUPT_SOURCE = Path(__file__).with_name("interrupt.c")
 
 _ANNOTATIONS = "demo/annotations/person_keypoints"
-_DATA = (
-    *("--data.images", "demo/images", "--data.train", f"{_ANNOTATIONS}_train.json"),
-    *("--data.val", f"{_ANNOTATIONS}_val.json"),
-)
+_HELD_OUT = ("--data.images", "demo/images", "--data.val", f"{_ANNOTATIONS}_val.json")
+_DATA = ("--data.train", f"{_ANNOTATIONS}_train.json", *_HELD_OUT)
 _TRAIN = (
     *("train", "hrnet", "--recipe", "demo", "--epochs", "2", "--evaluate-every", "1"),
     *("--batch-size", "4", "--input-size-wh", "64", "64", "--checkpoint-seconds", "0", *_DATA),
@@ -129,7 +127,7 @@ COMMANDS = {
         ),
         "cascade",
     ),
-    "evaluate": Command(("evaluate", "run", *_DATA, "--out"), "evaluation"),
+    "evaluate": Command(("evaluate", "run", *_HELD_OUT, "--out"), "evaluation"),
     "evaluate-faces": Command(("evaluate", "--task", "face", *_FACES, "--out"), "face-evaluation"),
     "predict": Command(
         ("predict", "demo/images/train/000001.jpg", "--run", "run", "--out"), "persons"
@@ -140,7 +138,10 @@ COMMANDS = {
     "export": Command(("export", "run", "--out"), "export"),
     "export-faces": Command(("export", "--task", "face", "--out"), "face-export"),
     "export-litert": Command(("export", "run", "--format", "litert", "--out"), "litert"),
-    "serve": Command(("serve", "face={given}/face-export", "--out"), "serving"),
+    # The compose file leads from its folder to the models.
+    "serve": Command(
+        ("serve", "face={given}/face-export", "--out"), "serving", (*UNCOMPARED, "compose.yaml")
+    ),
 }
 
 
