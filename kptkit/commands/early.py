@@ -55,14 +55,15 @@ def sizes_of_pictures(paths: Sequence[str]) -> dict[str, tuple[int, int]]:
     Raises:
         InputError: none can be read.
     """
-    from kptkit.data.picture_sizes import Header, read_headers
+    from kptkit.data.picture_sizes import read_headers
+    from kptkit.images import ImageHeader
     from kptkit.wording import printable
 
     headers = read_headers(paths)
     sizes = {
-        path: header.displayed_wh
+        path: header.upright_wh
         for path, header in zip(paths, headers, strict=True)
-        if isinstance(header, Header)
+        if isinstance(header, ImageHeader)
     }
     if not sizes:
         said, name = str(headers[0]), printable(paths[0])

@@ -7,7 +7,7 @@ its EXIF tag (most tools). The sizes in the annotation file show which.
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -22,25 +22,6 @@ from kptkit.wording import counted, printable
 
 # Reading the headers of this many pictures takes a while, so a progress bar is shown.
 _MANY_IMAGES = 2_000
-
-
-@dataclass(frozen=True)
-class Header:
-    """A picture's size and orientation, from the header of its file.
-
-    Attributes:
-        stored_wh: width and height in pixels as stored.
-        exif: EXIF orientation, 1 to 8; 1 if the file has none.
-    """
-
-    stored_wh: tuple[int, int]
-    exif: int
-
-    @property
-    def displayed_wh(self) -> tuple[int, int]:
-        """Width and height after the EXIF tag is applied; values 5 to 8 swap them."""
-        width, height = self.stored_wh
-        return (height, width) if self.exif >= 5 else (width, height)
 
 
 def with_readable_images(
@@ -73,18 +54,18 @@ def with_readable_images(
             skipped.record(path, header.reason)
     skipped.refuse_all(len(found), source)
     skipped.check()
-    readable = np.array([isinstance(header, Header) for header in found])
+    readable = np.array([isinstance(header, images.ImageHeader) for header in found])
     kept = _with_images(samples, readable)
     if len(skipped):
         report(f"{source}: left out: {skipped.summary()}")
-    headers = [header for header in found if isinstance(header, Header)]
+    headers = [header for header in found if isinstance(header, images.ImageHeader)]
     chosen = _matching_orientation(kept, headers, orientation, source, report)
     return replace(kept, orientation=chosen)
 
 
 def read_headers(
     paths: Sequence[str], folder: str | os.PathLike | None = None
-) -> list[Header | images.ImageError]:
+) -> list[images.ImageHeader | images.ImageError]:
     """The header of each picture, or the error of reading it; nothing is decoded.
 
     Args:
@@ -97,12 +78,11 @@ def read_headers(
         return list(tqdm(headers, "reading picture sizes", len(paths), disable=quiet))
 
 
-def _read_header(path: str, leads_out: bool) -> Header | images.ImageError:
+def _read_header(path: str, leads_out: bool) -> images.ImageHeader | images.ImageError:
     if leads_out:
         return link_out(path)
     try:
-        content = images.read_bytes(path)
-        return Header(images.image_size_wh(content), images.exif_orientation(content))
+        return images.read_header(images.read_bytes(path))
     except images.ImageError as error:
         return error
 
@@ -122,14 +102,14 @@ def _with_images(samples: KeypointSamples, keep: np.ndarray) -> KeypointSamples:
 
 def _matching_orientation(
     samples: KeypointSamples,
-    headers: list[Header],
+    headers: list[images.ImageHeader],
     orientation: Literal["auto"] | Orientation,
     source: str,
     report: Callable[[str], None],
 ) -> Orientation:
     sizes = {
-        "stored": np.array([header.stored_wh for header in headers]),
-        "exif": np.array([header.displayed_wh for header in headers]),
+        "stored": np.array([header.size_wh for header in headers]),
+        "exif": np.array([header.upright_wh for header in headers]),
     }
     fits = {way: (sizes[way] == samples.image_wh).all(axis=1) for way in sizes}
     wrong = ~(fits["stored"] | fits["exif"]) if orientation == "auto" else ~fits[orientation]
@@ -145,7 +125,7 @@ def _matching_orientation(
             f"{only_exif.sum()} those after the EXIF rotation; correct the minority and say which "
             "with --data.orientation stored or exif"
         )
-    turned = sum(header.exif != 1 for header in headers)
+    turned = sum(header.orientation != 1 for header in headers)
     if turned and not only_stored.any() and not only_exif.any():
         report(
             f"{source}: {counted(turned, 'picture')} with an EXIF rotation that the sizes do not "
@@ -155,11 +135,11 @@ def _matching_orientation(
 
 
 def _size_message(
-    samples: KeypointSamples, index: int, header: Header, count: int, source: str
+    samples: KeypointSamples, index: int, header: images.ImageHeader, count: int, source: str
 ) -> str:
     stated, stored, displayed = (
         f"{width}x{height}"
-        for width, height in (samples.image_wh[index], header.stored_wh, header.displayed_wh)
+        for width, height in (samples.image_wh[index], header.size_wh, header.upright_wh)
     )
     exif = f" (displayed as {displayed} by its EXIF tag)" if displayed != stored else ""
     more = f"; and {count - 1} more" if count > 1 else ""

@@ -14,8 +14,7 @@ from kptkit.images.arguments import (
     AnyPicture,
     Picture,
     Pictures,
-    for_each,
-    pictures_in,
+    one_or_each,
     upright_image,
 )
 from kptkit.recipes.cascade import CascadeConfig
@@ -108,10 +107,7 @@ class FaceDetector:
         Raises:
             InputError: a picture cannot be used; in a list, the message names its index.
         """
-        several = pictures_in(image)
-        if several is None:
-            return self._detect(upright_image(image))
-        return for_each(several, lambda one, _: self._detect(upright_image(one)))
+        return one_or_each(image, lambda one, _: self._detect(upright_image(one)))
 
     @overload
     def extract(
@@ -162,10 +158,7 @@ class FaceDetector:
                 return aligned_crops(pixels, faces.landmarks, size)
             return box_crops(pixels, faces.boxes_xyxy, size, margin, resample)
 
-        several = pictures_in(image)
-        if several is None:
-            return extract_one(image, faces)
-        return for_each(several, extract_one, faces, "faces")
+        return one_or_each(image, extract_one, faces, "faces")
 
     def _detect(self, pixels: np.ndarray) -> FacePrediction:
         faces = {name: tensor.numpy() for name, tensor in self.cascade(pixels).items()}

@@ -121,6 +121,46 @@ def named_content(image: Picture) -> tuple[str, bytes | np.ndarray]:
     return "image", as_image(np.asarray(array))
 
 
+def one_or_each(
+    images: Any,
+    use: Callable[[Any, Any], Result],
+    values: Any = None,
+    name: str = "",
+) -> Result | list[Result]:
+    """What `use(image, value)` gives for a picture, or a list of that for every one of several.
+
+    Several pictures are taken one by one.
+
+    Args:
+        values: of one picture its value; of several one for each, or None: None for each.
+        name: of `values`, for messages.
+
+    Raises:
+        InputError: there is not one value for each picture, or `use` raises it; of several
+            pictures, the message has the picture's index.
+    """
+    several = pictures_in(images)
+    if several is None:
+        return use(images, values)
+    if values is not None and not isinstance(values, Iterable):
+        raise InputError(f"{name}: {type(values).__name__} for several images; expected a list")
+    rest = None if values is None else iter(values)
+    results: list[Result] = []
+    for index, image in enumerate(several):
+        value = None if rest is None else next(rest, _MISSING)
+        if value is _MISSING:
+            raise InputError(f"{name}: {index} for more images than that; expected one each")
+        try:
+            results.append(use(image, value))
+        except ImageError as error:
+            raise ImageError(f"images[{index}]: {error}", error.reason) from None
+        except InputError as error:
+            raise InputError(f"images[{index}]: {error}") from None
+    if rest is not None and next(rest, _MISSING) is not _MISSING:
+        raise InputError(f"{name}: more than the {len(results)} images; expected one each")
+    return results
+
+
 def pictures_in(images: Any) -> Iterable[Any] | None:
     """The pictures in a list, an iterable or an array (N, H, W, 3); None if this is one picture."""
     one = (str, os.PathLike, bytes, bytearray, memoryview, Mapping)
@@ -135,41 +175,6 @@ def pictures_in(images: Any) -> Iterable[Any] | None:
         array = np.asarray(images)
         return array.tolist() if array.dtype.kind in "OUT" else None
     return array if len(shape) == 4 else None
-
-
-def for_each(
-    images: Iterable[Any],
-    use: Callable[[Any, Any], Result],
-    values: Iterable[Any] | None = None,
-    name: str = "",
-) -> list[Result]:
-    """What `use(image, value)` gives for every picture; pictures are taken one by one.
-
-    Args:
-        values: one for each picture; None: None for each.
-        name: of `values`, for messages.
-
-    Raises:
-        InputError: there is not one value for each picture, or `use` raises it; the message has
-            the picture's index.
-    """
-    if values is not None and not isinstance(values, Iterable):
-        raise InputError(f"{name}: {type(values).__name__} for several images; expected a list")
-    rest = None if values is None else iter(values)
-    results: list[Result] = []
-    for index, image in enumerate(images):
-        value = None if rest is None else next(rest, _MISSING)
-        if value is _MISSING:
-            raise InputError(f"{name}: {index} for more images than that; expected one each")
-        try:
-            results.append(use(image, value))
-        except ImageError as error:
-            raise ImageError(f"images[{index}]: {error}", error.reason) from None
-        except InputError as error:
-            raise InputError(f"images[{index}]: {error}") from None
-    if rest is not None and next(rest, _MISSING) is not _MISSING:
-        raise InputError(f"{name}: more than the {len(results)} images; expected one each")
-    return results
 
 
 def _bytes_of_path(path: str | os.PathLike) -> bytes:

@@ -74,17 +74,18 @@ def decode_image(data: bytes, orientation: Orientation = "stored") -> np.ndarray
     """
     if orientation not in ("stored", "exif"):
         raise InputError(f"orientation: {orientation!r}, expected 'stored' or 'exif'")
-    header, decodable, _ = check_file(data)
-    width, height = header.size_wh
+    checked = check_file(data)
+    width, height = checked.header.size_wh
     try:
         image = cv2.imdecode(
-            np.frombuffer(decodable, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+            np.frombuffer(checked.decodable, np.uint8),
+            cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION,
         )
     except cv2.error:
         image = None
     if image is None or image.shape != (height, width, 3):
         raise broken_image()
-    return turned_upright(image, header.orientation) if orientation == "exif" else image
+    return turned_upright(image, checked.header.orientation) if orientation == "exif" else image
 
 
 def as_image(array: np.ndarray) -> np.ndarray:

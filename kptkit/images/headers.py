@@ -39,7 +39,6 @@ __all__ = [
     "check_file",
     "exif_orientation",
     "image_size_wh",
-    "is_plain_jpeg",
     "read_header",
 ]
 
@@ -77,6 +76,9 @@ class CheckedFile(NamedTuple):
     """The bytes that a decoder is given."""
     served: bool
     """Whether exported models read the file, and as `codec` does; else send it as a PNG."""
+    parts_alike: bool = False
+    """Whether this is a JPEG whose parts may be decoded alone: one scan, grey or colours. Parts of
+    others differ from the whole: of damaged scans libjpeg smooths what is missing."""
 
 
 def check_file(data: bytes) -> CheckedFile:
@@ -116,25 +118,12 @@ def exif_orientation(data: bytes) -> int:
     return read_header(data).orientation
 
 
-def is_plain_jpeg(data: bytes) -> bool:
-    """Whether a picture is a JPEG of one or three components, not CMYK, in a single scan.
-
-    Parts of others differ from the whole: of damaged scans libjpeg smooths what is missing.
-
-    Args:
-        data: bytes of a file that `check_file` accepts.
-    """
-    if not data.startswith(b"\xff\xd8\xff"):
-        return False
-    header = read_jpeg(data)
-    return header.components != 4 and header.single_scan
-
-
 def _jpeg(data: bytes) -> CheckedFile:
     jpeg = read_jpeg(data)
     header = ImageHeader(jpeg.size_wh, _exif_orientation(jpeg.exif))
     # TensorFlow and OpenCV convert CMYK by other formulas, a level apart.
-    return CheckedFile(header, data, served=jpeg.components != 4)
+    served = jpeg.components != 4
+    return CheckedFile(header, data, served, parts_alike=served and jpeg.single_scan)
 
 
 # PNG: of its chunks, decoders are given the header, the palette and the pixels of the still

@@ -18,8 +18,7 @@ from kptkit.images.arguments import (
     AnyPicture,
     Picture,
     Pictures,
-    for_each,
-    pictures_in,
+    one_or_each,
     upright_image,
 )
 from kptkit.network import PoseNetwork, crops_to_heatmaps, heatmaps_to_crop, stacks_to_crop
@@ -203,10 +202,7 @@ class PoseEstimator:
             InputError: a picture cannot be used, or a box is empty or not finite; in a list, the
                 message names the index of the picture.
         """
-        several = pictures_in(image)
-        if several is None:
-            return self._predict_one(image, boxes_xyxy)
-        return for_each(several, self._predict_one, boxes_xyxy, "boxes_xyxy")
+        return one_or_each(image, self._predict_one, boxes_xyxy, "boxes_xyxy")
 
     def _predict_one(self, image: Any, boxes_xyxy: npt.ArrayLike | None) -> PosePrediction:
         image = upright_image(image)

@@ -30,9 +30,8 @@ from kptkit.images.arguments import (
     AnyPicture,
     Picture,
     Pictures,
-    for_each,
     named_content,
-    pictures_in,
+    one_or_each,
 )
 from kptkit.images.codec import decode_image, encode_jpeg, encode_png
 from kptkit.images.headers import ImageError, check_file
@@ -155,10 +154,7 @@ class Client:
             InputError: a picture or a box cannot be used; in a list, the message names its index.
             ServingError: the server was not reached in time, or has no such model.
         """
-        several = pictures_in(image)
-        if several is None:
-            return self._predict_one(image, boxes_xyxy)
-        return for_each(several, self._predict_one, boxes_xyxy, "boxes_xyxy")
+        return one_or_each(image, self._predict_one, boxes_xyxy, "boxes_xyxy")
 
     def _predict_one(self, image: Any, boxes_xyxy: npt.ArrayLike | None) -> PosePrediction:
         data, size_wh = self._file(image)
@@ -199,13 +195,10 @@ class Client:
             InputError: a picture cannot be used; in a list, the message names its index.
             ServingError: the server was not reached in time, or has no such model.
         """
-        several = pictures_in(image)
-        if several is None:
-            return self._detect_one(image)
-        return for_each(several, lambda one, _: self._detect_one(one))
+        return one_or_each(image, self._detect_one)
 
-    def _detect_one(self, image: Any) -> FacePrediction:
-        data, _ = self._file(image)
+    def _detect_one(self, image: Any, _: None) -> FacePrediction:
+        data = self._file(image)[0]
         call = Call(self._face_model, self._version, "serving_default", {"image_bytes": [data]})
         return _face_prediction(self._send(call))
 
@@ -213,15 +206,18 @@ class Client:
         """The bytes to send for a picture, and the size_wh of the upright picture."""
         name, data = named_content(image)
         try:
+            # What is made here is checked too: arrays and PNGs may be larger than files may be.
             if isinstance(data, np.ndarray):
                 quality = self._jpeg_quality
                 data = encode_png(data) if quality is None else encode_jpeg(data, quality)
-            elif not check_file(data).served:  # what exported models do not decode is sent as PNG
+                return data, check_file(data).header.size_wh
+            checked = check_file(data)
+            if not checked.served:  # what exported models do not decode is sent as PNG
                 data = encode_png(decode_image(data, "exif"))
-            elif self._decode_first:
+                return data, check_file(data).header.size_wh
+            if self._decode_first:
                 decode_image(data)
-            # What was made here is checked too: an array may be larger than a picture may be.
-            return data, check_file(data).header.upright_wh
+            return data, checked.header.upright_wh
         except ImageError as error:
             raise ImageError(f"{name}: {error}", error.reason) from None
 

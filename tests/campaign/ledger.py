@@ -16,7 +16,7 @@ class Tally:
     wrong: dict[int, str] = field(default_factory=dict)
     """What was wrong, by seed."""
     seconds: float = 0.0
-    """Of all child processes together."""
+    """By the clock, of all child processes together."""
     peak_mb: int = 0
     """The most memory that a child process held."""
     commits: list[str] = field(default_factory=list)
@@ -70,7 +70,7 @@ class Ledger:
     def table(self) -> str:
         """What was tried, right and wrong, as a Markdown table, and every wrong answer below it."""
         lines = [
-            "| tried | | right | wrong | of the whole | processor time | peak memory |",
+            "| tried | | right | wrong | of the whole | time in a process | peak memory |",
             "|---|---|---|---|---|---|---|",
         ]
         faults = []

@@ -20,7 +20,7 @@ from kptkit import images
 from kptkit.data.records.sources import decode_jpeg_box
 from kptkit.images import refusals
 from kptkit.images.graph_codec import declared_pixels, decode_upright
-from kptkit.images.headers import check_file, is_plain_jpeg
+from kptkit.images.headers import check_file
 
 _WORDS = {name: text for name, text in vars(refusals).items() if isinstance(text, str)}
 
@@ -209,7 +209,7 @@ def _disagreement(name: str, data: bytes, rng: random.Random) -> str:
         return "" if _words(served_error) == "" else f"the graph alone refuses: {served_error!r}"
     if picture.shape != served.shape or (picture != served).any():
         return "other pixels"
-    return _disagreement_on_a_box(data, rng) if is_plain_jpeg(data) else ""
+    return _disagreement_on_a_box(data, rng) if checked.parts_alike else ""
 
 
 def _disagreement_on_a_box(data: bytes, rng: random.Random) -> str:

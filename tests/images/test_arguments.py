@@ -12,7 +12,7 @@ from PIL import Image
 
 from kptkit import images
 from kptkit.errors import InputError
-from kptkit.images.arguments import for_each, named_content, pictures_in, upright_image
+from kptkit.images.arguments import named_content, one_or_each, pictures_in, upright_image
 from kptkit.images.headers import ImageError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 20, 3), np.uint8)
@@ -217,12 +217,11 @@ def generator():
     ],
 )
 def test_several_pictures(several, count):
-    found = pictures_in(several)
     if count is None:
-        assert found is None
+        assert pictures_in(several) is None
     else:
-        expected = [upright_image(PIXELS)] * count
-        np.testing.assert_array_equal(for_each(found, lambda one, _: upright_image(one)), expected)
+        found = one_or_each(several, lambda one, _: upright_image(one))
+        np.testing.assert_array_equal(found, [upright_image(PIXELS)] * count)
 
 
 def test_columns_of_paths(tmp_path):
@@ -242,7 +241,7 @@ def test_columns_of_paths(tmp_path):
 )
 def test_one_value_for_each_picture(values, message):
     with pytest.raises(InputError, match=message):
-        for_each([PIXELS, PIXELS], lambda *pair: pair, values, "boxes")
+        one_or_each([PIXELS, PIXELS], lambda *pair: pair, values, "boxes")
 
 
 def test_a_temporary_file_is_a_file():

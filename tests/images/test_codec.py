@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from support.picture_files import chunk, png, saved, with_frame_size
 
 from kptkit import images
 from kptkit.errors import InputError
@@ -38,12 +39,6 @@ PALETTE = RGB.quantize(64)
 ALPHA = Image.fromarray(np.tile(np.arange(WIDTH, dtype=np.uint8) * 2, (HEIGHT, 1)))
 
 
-def saved(picture: Image.Image, form: str, **settings) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, form, **settings)
-    return file.getvalue()
-
-
 def animation(form: str, **settings) -> bytes:
     return saved(RGB, form, save_all=True, append_images=[OTHER], duration=50, **settings)
 
@@ -52,18 +47,6 @@ def exif(orientation: int) -> bytes:
     tags = Image.Exif()
     tags[0x112] = orientation
     return tags.tobytes()
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    checksum = struct.pack(">I", zlib.crc32(kind + content))
-    return struct.pack(">I", len(content)) + kind + content + checksum
-
-
-def png(width: int, height: int, *extra_chunks: bytes, rows: int = 0) -> bytes:
-    """A black PNG of 1 bit per pixel; `rows` of them are there."""
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))
-    pixels = chunk(b"IDAT", zlib.compress(bytes(rows * ((width + 7) // 8 + 1)), 9))
-    return b"\x89PNG\r\n\x1a\n" + header + b"".join(extra_chunks) + pixels + chunk(b"IEND", b"")
 
 
 def tiff(order: str, tags: dict[int, int], pixels: bytes) -> bytes:
@@ -75,11 +58,6 @@ def tiff(order: str, tags: dict[int, int], pixels: bytes) -> bytes:
     entries = b"".join(struct.pack(order + "HHII", tag, 4, 1, tags[tag]) for tag in sorted(tags))
     magic = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "I", 8)
     return magic + struct.pack(order + "H", len(tags)) + entries + bytes(4) + pixels
-
-
-def with_frame_size(jpeg: bytes, width: int, height: int) -> bytes:
-    frame = jpeg.index(b"\xff\xc0")
-    return jpeg[: frame + 5] + struct.pack(">HH", height, width) + jpeg[frame + 9 :]
 
 
 JPEG = saved(RGB, "JPEG", quality=95)

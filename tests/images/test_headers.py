@@ -1,6 +1,5 @@
 """What headers refuse, and what decoders are given: by files made for it."""
 
-import io
 import struct
 import zlib
 
@@ -8,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from support.picture_files import chunk, png, saved, with_frame_size
 
 from kptkit import images
 from kptkit.images import headers
@@ -18,30 +18,7 @@ PICTURE = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np
 RGB = Image.fromarray(PICTURE)
 
 
-def saved(picture: Image.Image, form: str, **settings) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, form, **settings)
-    return file.getvalue()
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    checksum = struct.pack(">I", zlib.crc32(kind + content))
-    return struct.pack(">I", len(content)) + kind + content + checksum
-
-
-def png(width: int, height: int, *extra_chunks: bytes, rows: int = 0) -> bytes:
-    """A black PNG of 1 bit per pixel; `rows` of them are there."""
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))
-    pixels = chunk(b"IDAT", zlib.compress(bytes(rows * ((width + 7) // 8 + 1)), 9))
-    return b"\x89PNG\r\n\x1a\n" + header + b"".join(extra_chunks) + pixels + chunk(b"IEND", b"")
-
-
 JPEG = saved(RGB, "JPEG", quality=95)
-
-
-def with_frame_size(jpeg: bytes, width: int, height: int) -> bytes:
-    frame = jpeg.index(b"\xff\xc0")
-    return jpeg[: frame + 5] + struct.pack(">HH", height, width) + jpeg[frame + 9 :]
 
 
 def test_texts_of_a_png_are_not_unfolded():

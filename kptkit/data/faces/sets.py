@@ -8,7 +8,7 @@ import numpy as np
 
 from kptkit import images
 from kptkit.data.links import LINK_OUT, lead_out
-from kptkit.data.picture_sizes import Header, read_headers
+from kptkit.data.picture_sizes import read_headers
 from kptkit.data.skipped import none_usable
 from kptkit.errors import InputError
 from kptkit.geometry import boxes
@@ -126,7 +126,9 @@ def check_pictures(samples: FaceSamples, source: str | os.PathLike) -> None:
             "folder of images?"
         )
     unknown = (np.nan, np.nan)
-    size_wh = np.array([h.stored_wh if isinstance(h, Header) else unknown for h in headers])
+    size_wh = np.array(
+        [h.size_wh if isinstance(h, images.ImageHeader) else unknown for h in headers]
+    )
     size_wh = size_wh[samples.image_index]
     low, high = samples.boxes_xyxy[:, :2], samples.boxes_xyxy[:, 2:]
     margin = _OUTSIDE_MARGIN * (high - low)

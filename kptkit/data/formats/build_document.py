@@ -17,10 +17,11 @@ import numpy as np
 from kptkit.data.formats.box_faults import keypoint_faults
 from kptkit.data.formats.document import AnnotationFile, Part, fault_notices
 from kptkit.data.formats.faults import AREA_OF_BOX, LARGEST_COORDINATE, Fault, is_file_name
-from kptkit.data.picture_sizes import Header, read_headers
+from kptkit.data.picture_sizes import read_headers
 from kptkit.data.skipped import none_usable
 from kptkit.errors import InputError
 from kptkit.geometry import boxes
+from kptkit.images import ImageHeader
 from kptkit.samples import Orientation, Protocol
 from kptkit.skeletons.known import DEFAULT_OKS_SIGMA, sigmas_by_name
 from kptkit.skeletons.schema import KeypointSchema
@@ -225,9 +226,9 @@ def _picture_sizes(
     reasons = []
     turned = 0
     for name, header in zip(names, headers, strict=True):
-        if isinstance(header, Header):
-            turned += header.exif != 1
-            way = "displayed_wh" if pictures.orientation == "exif" else "stored_wh"
+        if isinstance(header, ImageHeader):
+            turned += header.orientation != 1
+            way = "upright_wh" if pictures.orientation == "exif" else "size_wh"
             sizes[name] = getattr(header, way)
         else:
             reasons.append(header.reason)

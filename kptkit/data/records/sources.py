@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from kptkit import images
-from kptkit.images.headers import is_plain_jpeg
+from kptkit.images.headers import check_file
 from kptkit.samples import KeypointSamples, Orientation
 from kptkit.wording import printable
 
@@ -84,8 +84,9 @@ def decode_jpeg_box(
         that function: it is broken, has another format or size, or must be rotated.
     """
     try:
-        turned = orientation == "exif" and images.exif_orientation(data) != 1
-        if turned or images.image_size_wh(data) != image_wh or not is_plain_jpeg(data):
+        checked = check_file(data)
+        turned = orientation == "exif" and checked.header.orientation != 1
+        if turned or checked.header.size_wh != image_wh or not checked.parts_alike:
             return None
         # Chroma interpolation needs one more pixel on every side.
         left, top = max(box[0] - 1, 0), max(box[1] - 1, 0)
