@@ -244,6 +244,18 @@ def test_one_value_for_each_picture(values, message):
         one_or_each([PIXELS, PIXELS], lambda *pair: pair, values, "boxes")
 
 
+def test_pictures_are_used_with_their_values():
+    def pair(image, value):
+        return len(upright_image(image)), value
+
+    height = len(PIXELS)
+    assert one_or_each(PNG, pair) == (height, None)
+    assert one_or_each(PNG, pair, [7]) == (height, [7])
+    assert one_or_each([], pair, []) == []
+    assert one_or_each([PNG, PIXELS], pair) == [(height, None)] * 2
+    assert one_or_each([PNG, PIXELS], pair, [1, 2]) == [(height, 1), (height, 2)]
+
+
 def test_a_temporary_file_is_a_file():
     with tempfile.NamedTemporaryFile(suffix=".png") as file:
         file.write(PNG)

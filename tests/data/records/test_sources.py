@@ -6,6 +6,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
+from support.picture_files import saved
 
 from kptkit import images
 from kptkit.data.records.sources import ImageSource, decode_jpeg_box
@@ -62,8 +64,10 @@ SOUND = jpeg(picture())
         (with_exif(SOUND, 6), (120, 90), "exif"),
         # Where its scans are damaged, libjpeg smooths a part otherwise than the whole.
         (jpeg(picture(), cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (120, 90), "stored"),
+        # TensorFlow converts it by another formula than OpenCV.
+        (saved(Image.fromarray(picture()).convert("CMYK"), "JPEG"), (120, 90), "stored"),
     ],
-    ids=["empty", "html", "png", "truncated", "other size", "turned", "progressive"],
+    ids=["empty", "html", "png", "truncated", "other size", "turned", "progressive", "CMYK"],
 )
 def test_all_else_is_left_to_decode_image(data, image_wh, orientation):
     assert decode_jpeg_box(data, ALL, image_wh, orientation) is None
