@@ -1,7 +1,22 @@
 """Bytes, numbers and checks inside a TensorFlow graph: what reading a file's header is made of."""
 
+from typing import NamedTuple
+
 import numpy as np
 import tensorflow as tf
+
+from kptkit.images.refusals import BROKEN, MAX_PIXELS, TOO_FEW_BYTES, TOO_MANY_PIXELS
+
+
+class CheckedFile(NamedTuple):
+    """A picture file whose header was read and checked; scalar tensors if nothing else is said."""
+
+    size_wh: tf.Tensor
+    """Width and height as stored, (2,) int64."""
+    exif: tf.Tensor
+    """The EXIF block, a string; empty where there is none."""
+    decodable: tf.Tensor
+    """The bytes that a decoder is given, a string that depends on all the checks."""
 
 
 def require(condition: tf.Tensor, message: str, tensor: tf.Tensor) -> tf.Tensor:
@@ -52,3 +67,15 @@ def part(data: tf.Tensor, start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
     """data[start:stop] of a string, within its end."""
     start = tf.minimum(start, end_of(data))
     return tf.strings.substr(data, start, tf.maximum(stop - start, 0))
+
+
+def bounded(
+    data: tf.Tensor, size_wh: tf.Tensor, per_byte: tf.Tensor | float, free: int = 0
+) -> tf.Tensor:
+    """`data`, once its size (2,) int64 passes `refusals.check_pixels`."""
+    sides = tf.cast(size_wh, tf.float64)  # a product of two 32-bit numbers may overflow int64
+    pixels, file_bytes = tf.reduce_prod(sides), tf.cast(end_of(data), tf.float64)
+    data = accept(tf.reduce_all(sides >= 1), BROKEN, data)
+    data = accept(pixels <= MAX_PIXELS, TOO_MANY_PIXELS, data)
+    most = tf.maximum(tf.cast(per_byte, tf.float64) * file_bytes, free)
+    return accept(pixels <= most, TOO_FEW_BYTES, data)

@@ -13,16 +13,15 @@ from functools import partial
 
 import tensorflow as tf
 
-from kptkit.images.graph_bytes import accept, end_of, require
+from kptkit.images.graph_bytes import CheckedFile, accept, end_of, require
 from kptkit.images.graph_headers import (
     BmpLayout,
-    CheckedFile,
     check_bmp,
-    check_jpeg,
     check_png,
     check_webp,
     orientation,
 )
+from kptkit.images.graph_jpeg import check_jpeg
 from kptkit.images.refusals import (
     BROKEN,
     MAX_FILE_BYTES,
